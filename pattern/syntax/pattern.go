@@ -26,22 +26,22 @@ type Field struct {
 type Op uint8
 
 const (
-	Equal         Op = iota // the string Text
-	EqualNumber             // the number: Number if Comparable, else the very text Text
-	EqualNull               // the literal null
-	EqualTrue               // the literal true
-	EqualFalse              // the literal false
-	Exists                  // any leaf, null included
-	Absent                  // no leaf (exists: false)
-	Prefix                  // a string that begins with Text, bytewise
-	Suffix                  // a string that ends with Text, bytewise
-	PrefixFold              // a string that begins with Text, whatever the case
-	SuffixFold              // a string that ends with Text, whatever the case
-	EqualFold               // the string Text, whatever the case
-	Wildcard                // a string made of Parts with anything between them
-	Numeric                 // a number within Range
-	CIDR                    // an IP address within Net
-	AnythingBut             // a leaf that none of Not holds for; Not has Equal, EqualNumber, Prefix, Suffix, EqualFold or Wildcard tests
+	Equal       Op = iota // the string Text
+	EqualNumber           // the number: Number if Comparable, else the very text Text
+	EqualNull             // the literal null
+	EqualTrue             // the literal true
+	EqualFalse            // the literal false
+	Exists                // any leaf, null included
+	Absent                // no leaf (exists: false)
+	Prefix                // a string that begins with Text, bytewise
+	Suffix                // a string that ends with Text, bytewise
+	PrefixFold            // a string that begins with Text, whatever the case
+	SuffixFold            // a string that ends with Text, whatever the case
+	EqualFold             // the string Text, whatever the case
+	Wildcard              // a string made of Parts with anything between them
+	Numeric               // a number within Range
+	CIDR                  // an IP address within Net
+	AnythingBut           // a leaf that none of Not holds for; Not has Equal, EqualNumber, Prefix, Suffix, EqualFold or Wildcard tests
 )
 
 // A Test is one item of a field's array.

@@ -1,0 +1,135 @@
+// Package target says what a destination of events is.
+//
+// A kind of destination (an HTTP endpoint, a queue, another bus …) is a [Sender]: it gets a [Message] and reports how the
+// attempt ended. Everything else, when to try again, for how long, how many at once and what becomes of a message that
+// cannot be delivered, is decided by the caller. A Sender therefore keeps no queue, retries nothing and returns soon after
+// its context ends. Package targettest proves that one behaves.
+package target
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"time"
+
+	"github.com/rialto-events/rialto"
+)
+
+// A Sender delivers messages to destinations of one kind. It is safe for concurrent use.
+type Sender interface {
+	// Send makes one attempt. A nil error says that the destination has taken the message for good. Any other says that
+	// it may or may not have; wrap it in an [Error] to say whether another attempt makes sense. An error of another type
+	// is worth another attempt.
+	Send(ctx context.Context, m *Message) error
+}
+
+// A Message is one delivery attempt.
+type Message struct {
+	Definition *Definition
+	EventID    string     // of the event; the same for every target and attempt
+	Event      []byte     // the event as JSON, as it was accepted
+	Payload    []byte     // what the destination is to receive: the event, or what the target's input made of it
+	Bus        rialto.ARN // the bus on which the rule matched
+	Trace      string     // normalised X-Ray trace header, or empty
+	Hops       Hops       // the buses that the event has crossed
+	Accepted   time.Time  // when the event was accepted on Bus
+	Attempt    int        // 1 for the first
+
+	// Attributes are message attributes of the String type, by name. Only messages to dead-letter queues have any.
+	Attributes map[string]string
+}
+
+// Hops counts how often an event was forwarded from bus to bus (EventBridge allows one hop of each sort).
+type Hops struct {
+	SameRegion  uint8
+	CrossRegion uint8
+}
+
+// A Definition is a target of a rule as it was when an event was accepted. Deliveries keep theirs: changing or deleting the
+// rule does not touch them. It holds no secrets. As JSON it is part of the log.
+type Definition struct {
+	Rule        rialto.ARN      `json:"rule"`
+	RuleName    rialto.RuleName `json:"ruleName"`
+	ID          string          `json:"id"` // the target's id within the rule
+	ARN         string          `json:"arn"`
+	RoleARN     string          `json:"roleArn,omitempty"`
+	Input       *string         `json:"input,omitempty"`
+	InputPath   *string         `json:"inputPath,omitempty"`
+	Transformer *Transformer    `json:"transformer,omitempty"`
+	HTTP        *HTTP           `json:"http,omitempty"`
+	SQS         *SQS            `json:"sqs,omitempty"`
+	Retry       Retry           `json:"retry"`
+	DeadLetter  string          `json:"deadLetter,omitempty"` // ARN of a queue, or empty
+	Timeout     time.Duration   `json:"timeout,omitempty"`    // of one attempt; 0 is the kind's default
+
+	// Parameters holds the parameter blocks that rialto does not interpret, under their AWS names, such as EcsParameters.
+	Parameters map[string]json.RawMessage `json:"parameters,omitempty"`
+}
+
+// A Transformer is an input transformer as PutTargets got it.
+type Transformer struct {
+	Paths    map[string]string `json:"paths,omitzero"` // nil if none was given, which is not the same as an empty one
+	Template string            `json:"template"`
+}
+
+// HTTP shapes a request to an API destination or API Gateway. Values that are wholly a "$." path are taken from the event.
+type HTTP struct {
+	PathParameters []string          `json:"pathParameters,omitempty"` // one for each * in the endpoint, in order
+	Headers        map[string]string `json:"headers,omitempty"`
+	Query          map[string]string `json:"query,omitempty"`
+}
+
+// SQS shapes a message to a queue.
+type SQS struct {
+	MessageGroupID string `json:"messageGroupId,omitempty"`
+}
+
+// Retry bounds the attempts of a delivery. AWS's defaults are 185 attempts and 24 hours.
+type Retry struct {
+	MaxAttempts int           `json:"maxAttempts"` // attempts after the first
+	MaxAge      time.Duration `json:"maxAge"`      // since the event was accepted
+}
+
+// DefaultRetry is what AWS does for a target without a RetryPolicy (EventBridge user guide, "Retry policy").
+var DefaultRetry = Retry{MaxAttempts: 185, MaxAge: 24 * time.Hour}
+
+// Error codes as AWS writes them into the ERROR_CODE attribute of a dead letter (EventBridge user guide, "Dead-letter queues").
+const (
+	CodeConnectionFailure = "CONNECTION_FAILURE"
+	CodeErrorFromTarget   = "ERROR_FROM_TARGET"
+	CodeInternal          = "INTERNAL_ERROR"
+	CodeInvalidJSON       = "INVALID_JSON"
+	CodeInvalidParameter  = "INVALID_PARAMETER"
+	CodeNoPermissions     = "NO_PERMISSIONS"
+	CodeNoResource        = "NO_RESOURCE"
+	CodeSDKClient         = "SDK_CLIENT_ERROR"
+	CodeSecondBusHop      = "THIRD_ACCOUNT_HOP_DETECTED"
+	CodeSecondRegionHop   = "THIRD_REGION_HOP_DETECTED"
+	CodeThrottling        = "THROTTLING"
+	CodeTimeout           = "TIMEOUT"
+	CodeUnknown           = "UNKNOWN"
+)
+
+// An Error is how an attempt failed.
+type Error struct {
+	Code       string        // for the ERROR_CODE of a dead letter, one of the Code constants
+	Message    string        // for the ERROR_MESSAGE of a dead letter; says what to do where it can; no secrets
+	Permanent  bool          // another attempt cannot help
+	RetryAfter time.Duration // the destination asked to be left alone for so long; 0 if it did not
+	Cause      error         // for the log alone; may be nil
+}
+
+func (e *Error) Error() string {
+	if e.Cause != nil {
+		return e.Message + ": " + e.Cause.Error()
+	}
+	return e.Message
+}
+
+func (e *Error) Unwrap() error { return e.Cause }
+
+// Permanent reports whether err says that another attempt cannot help.
+func Permanent(err error) bool {
+	e, ok := errors.AsType[*Error](err)
+	return ok && e.Permanent
+}

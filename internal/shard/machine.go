@@ -33,7 +33,7 @@ type Machine interface {
 	Apply(tx *Tx, kind Kind, body []byte) any
 	// Snapshot appends the whole state to dst, beginning with a version of its own.
 	Snapshot(dst []byte) []byte
-	// Restore replaces the state by that of a snapshot.
+	// Restore replaces the state by that of a snapshot; nil stands for the state before the first command.
 	Restore(snapshot []byte) error
 	// Resume emits the effects of everything that waits: called once after recovery, before the first new command.
 	Resume(tx *Tx)

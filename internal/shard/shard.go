@@ -2,32 +2,416 @@ package shard
 
 import (
 	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/rialto-events/rialto"
+	"github.com/rialto-events/rialto/internal/journal"
 )
 
-// A Batch is the part of a frame that one proposal builds. It is valid only during the call that gets it.
-type Batch struct{}
+const (
+	maxQueued       = 4096     // proposals that wait for a frame; further ones wait for their turn to wait
+	defaultCache    = 16 << 20 // bytes of frames kept in memory for Read
+	closeTimeout    = 10 * time.Second
+	carryLimit      = 8 << 20  // bytes of payload carried forward in one go
+	carryWorthwhile = 64 << 20 // bytes of log that are never worth compacting
+)
 
-// Add appends a command to the frame; it copies the body.
-func (b *Batch) Add(kind Kind, body []byte) {}
-
-// First reports whether key is asked about for the first time in this frame. It lets proposals that share a frame agree
-// on who brings along what all of them need once.
-func (b *Batch) First(key string) bool { return false }
+// Options tunes a Shard. The zero value is ready to use.
+type Options struct {
+	Logger *slog.Logger // nil discards
+	Clock  rialto.Clock // nil is the system's
+	Owner  string       // who this is, for the log; such as a node's name
+	Cache  int          // bytes of recent frames kept in memory; 0 is 16 MiB
+}
 
 // A Shard is a log with its machines and their owner.
-type Shard struct{}
+type Shard struct {
+	core   *core
+	opts   Options
+	in     chan request
+	cache  *frameCache
+	timers timerHeap
+	resume outcome
+
+	snapshotting bool          // a snapshot is on its way to the disk
+	snapshotDone chan snapshot // the owner learns here how it went
+	compacting   atomic.Bool
+	background   sync.WaitGroup
+
+	stopped chan struct{} // closed when Run returns
+	err     error         // why; read after stopped is closed
+	stall   atomic.Pointer[chan struct{}]
+}
+
+// A request is a proposal or a view.
+type request struct {
+	build func(*Batch)
+	view  func()
+	done  chan answer // has room for the one answer
+}
+
+type answer struct {
+	results []any
+	err     error
+}
+
+type snapshot struct {
+	seq  uint64
+	size int
+	err  error
+}
+
+// Open recovers a shard and takes it over. Nothing happens in it until [Shard.Run] is called.
+//
+// A log that is damaged is refused with a *journal.DamageError, which names the log and the range.
+func Open(ctx context.Context, log journal.Log, blob journal.Blob, machines []Hosted, opts Options) (*Shard, error) {
+	if opts.Logger == nil {
+		opts.Logger = slog.New(slog.DiscardHandler)
+	}
+	if opts.Clock == nil {
+		opts.Clock = rialto.SystemClock
+	}
+	if opts.Cache == 0 {
+		opts.Cache = defaultCache
+	}
+	s := &Shard{
+		core:         newCore(log, blob, machines),
+		opts:         opts,
+		in:           make(chan request, maxQueued),
+		cache:        newFrameCache(opts.Cache),
+		snapshotDone: make(chan snapshot, 1),
+		stopped:      make(chan struct{}),
+	}
+	open := make(chan struct{})
+	s.stall.Store(&open)
+	s.core.warn = func(msg string, seq uint64, err error) {
+		opts.Logger.Warn(msg, "log", log.Name(), "seq", seq, "err", err)
+	}
+	s.core.stall = s.setStalled
+	if err := s.core.takeOver(ctx, opts.Owner, opts.Clock.Now()); err != nil {
+		return nil, err
+	}
+	s.resume = s.core.resume()
+	return s, nil
+}
+
+// Name is the name of the shard's log.
+func (s *Shard) Name() string { return s.core.log.Name() }
+
+// Queued is how many proposals wait for a frame: a cheap hint for whoever may choose between shards.
+func (s *Shard) Queued() int { return len(s.in) }
 
 // Propose asks for commands to be committed. The owner calls build when it makes the next frame: all frames before are
 // applied by then, so build may look at the machines' state, and it must be quick. Propose returns what Apply returned for
 // each command added, in order. If ctx ends first, the commands may or may not be committed.
 //
-// The error is an *rialto.Error of kind Unavailable if the frame could not be written (it is then not in the log),
-// [ErrTooLarge] if the proposal does not fit into a frame, or [ErrFenced] if the shard has another owner now.
-func (s *Shard) Propose(ctx context.Context, build func(b *Batch)) ([]any, error) { return nil, nil }
+// The error is an *rialto.Error of kind Unavailable if the log cannot be written to at the moment, [ErrTooLarge] if the
+// proposal does not fit into a frame, or [ErrFenced] if the shard has another owner now.
+func (s *Shard) Propose(ctx context.Context, build func(b *Batch)) ([]any, error) {
+	a := s.ask(ctx, request{build: build})
+	return a.results, a.err
+}
 
-// View calls f on the owner's goroutine, between two frames, so that it sees a consistent state. It must be quick.
-func (s *Shard) View(ctx context.Context, f func()) error { return nil }
+// View calls f on the owner's goroutine, between two frames, so that it sees a consistent state. It must be quick. When View
+// returns an error, f may still be called later.
+func (s *Shard) View(ctx context.Context, f func()) error {
+	return s.ask(ctx, request{view: f}).err
+}
+
+func (s *Shard) ask(ctx context.Context, r request) answer {
+	r.done = make(chan answer, 1)
+	stalled := *s.stall.Load()
+	select {
+	case s.in <- r:
+	case <-ctx.Done():
+		return answer{err: ctx.Err()}
+	case <-stalled:
+		return answer{err: s.stalledError()}
+	case <-s.stopped:
+		return answer{err: s.stoppedError()}
+	}
+	select {
+	case a := <-r.done:
+		return a
+	case <-ctx.Done():
+		return answer{err: ctx.Err()}
+	case <-stalled:
+		return answer{err: s.stalledError()}
+	case <-s.stopped:
+		select {
+		case a := <-r.done: // answered just before the end
+			return a
+		default:
+			return answer{err: s.stoppedError()}
+		}
+	}
+}
+
+// setStalled sends proposers away while an append has no outcome, and lets them in again.
+func (s *Shard) setStalled(stalled bool) {
+	ch := *s.stall.Load()
+	select {
+	case <-ch:
+		if !stalled {
+			open := make(chan struct{})
+			s.stall.Store(&open)
+		}
+	default:
+		if stalled {
+			s.opts.Logger.Warn("log does not answer", "log", s.Name())
+			close(ch)
+		}
+	}
+}
+
+func (s *Shard) stalledError() error {
+	return unavailable(s.Name(), errors.New("the log does not answer"))
+}
+
+func (s *Shard) stoppedError() error {
+	if s.err != nil {
+		return s.err
+	}
+	return &rialto.Error{Kind: rialto.Unavailable, Message: "The server is shutting down.", Cause: fmt.Errorf("shard %s is closed", s.Name())}
+}
 
 // Read returns a payload from the log. Recent frames are answered from memory. It may be called from any goroutine. If the
 // payload was carried forward meanwhile, the error is [ErrMoved]: ask the machine for the new place and read again.
-func (s *Shard) Read(ctx context.Context, ref Ref) ([]byte, error) { return nil, nil }
+func (s *Shard) Read(ctx context.Context, ref Ref) ([]byte, error) {
+	payload, ok := s.cache.get(ref.Seq)
+	if !ok {
+		rec, err := s.core.log.Get(ctx, ref.Seq)
+		if errors.Is(err, journal.ErrTruncated) {
+			return nil, ErrMoved
+		}
+		if err != nil {
+			return nil, fmt.Errorf("read frame %d of %s: %w", ref.Seq, s.Name(), err)
+		}
+		frame, err := journal.ParseFrame(rec)
+		if err != nil {
+			return nil, err
+		}
+		payload = frame.Payload
+		s.cache.put(ref.Seq, payload)
+	}
+	return part(payload, ref)
+}
+
+// part is what ref names of a frame's payload.
+func part(payload []byte, ref Ref) ([]byte, error) {
+	end := uint64(ref.Off) + uint64(ref.Len)
+	if end > uint64(len(payload)) {
+		return nil, fmt.Errorf("frame %d has no payload at %d+%d", ref.Seq, ref.Off, ref.Len)
+	}
+	return payload[ref.Off:end:end], nil
+}
+
+// Run is the owner. It returns nil after ctx ended: what was proposed before is committed, and a snapshot is written so
+// that the next start is quick. It returns [ErrFenced] when the shard has another owner.
+func (s *Shard) Run(ctx context.Context) error {
+	s.handle(s.resume)
+	s.resume = outcome{}
+	err := s.loop(ctx)
+	if err == nil {
+		err = s.shut()
+	}
+	s.err = err
+	close(s.stopped)
+	s.background.Wait()
+	return err
+}
+
+func (s *Shard) loop(ctx context.Context) error {
+	// An orderly stop waits for the frame in flight, but not for ever.
+	writing, giveUp := context.WithCancel(context.WithoutCancel(ctx))
+	defer giveUp()
+	defer context.AfterFunc(ctx, func() {
+		_ = pause(writing, closeTimeout)
+		giveUp()
+	})()
+
+	alarm := s.opts.Clock.NewTimer(time.Hour)
+	defer alarm.Stop()
+	for {
+		if len(s.timers) > 0 {
+			alarm.Reset(s.timers[0].at.Sub(s.opts.Clock.Now()))
+		}
+		select {
+		case r := <-s.in:
+			if err := s.frame(writing, r); err != nil {
+				return err
+			}
+		case <-alarm.C():
+			s.ring()
+		case done := <-s.snapshotDone:
+			s.snapshotted(done)
+		case <-ctx.Done():
+			return nil
+		}
+	}
+}
+
+// ring hands over the effects whose time has come.
+func (s *Shard) ring() {
+	s.timers.due(s.opts.Clock.Now(), func(t timer) {
+		if h := s.core.machines[t.machine].Handler; h != nil {
+			h([]any{t.effect})
+		}
+	})
+}
+
+// frame makes one frame of first and of whatever else waits, commits it and answers. Only an error that ends the owner is
+// returned.
+func (s *Shard) frame(ctx context.Context, first request) error {
+	var b Batch
+	var waiting []waiter
+	for r, ok := first, true; ok; r, ok = s.next(len(b.payload)) {
+		if r.view != nil {
+			r.view()
+			r.done <- answer{}
+			continue
+		}
+		n, err := b.add(r.build)
+		if err != nil || n == 0 {
+			r.done <- answer{err: err}
+			continue
+		}
+		waiting = append(waiting, waiter{r.done, n})
+	}
+	if b.commands == 0 {
+		return nil
+	}
+	out, err := s.core.commit(ctx, b.payload, b.commands, s.opts.Clock.Now())
+	damage, isDamage := errors.AsType[*journal.DamageError](err)
+	switch {
+	case errors.Is(err, ErrFenced):
+		answerAll(waiting, nil, ErrFenced)
+		return ErrFenced
+	case isDamage:
+		answerAll(waiting, nil, damage)
+		return damage
+	case err != nil && ctx.Err() != nil:
+		answerAll(waiting, nil, unavailable(s.Name(), err))
+		return fmt.Errorf("the last frame of %s has no outcome: %w", s.Name(), err)
+	case err != nil:
+		s.opts.Logger.Warn("frame not written", "log", s.Name(), "err", err)
+		answerAll(waiting, nil, unavailable(s.Name(), err))
+		return nil
+	}
+	s.cache.put(s.core.tip.seq, out.payload)
+	answerAll(waiting, out.results, nil)
+	s.handle(out)
+	if s.core.snapshotDue() && !s.snapshotting {
+		s.startSnapshot()
+	}
+	return nil
+}
+
+// next takes another request for a frame that has so many bytes already, if one waits.
+func (s *Shard) next(size int) (request, bool) {
+	if size >= softFrame {
+		return request{}, false
+	}
+	select {
+	case r := <-s.in:
+		return r, true
+	default:
+		return request{}, false
+	}
+}
+
+// A waiter waits for the results of the next so many commands of a frame.
+type waiter struct {
+	done     chan answer
+	commands int
+}
+
+func answerAll(waiting []waiter, results []any, err error) {
+	for _, w := range waiting {
+		if err != nil {
+			w.done <- answer{err: err}
+			continue
+		}
+		w.done <- answer{results: results[:w.commands:w.commands]}
+		results = results[w.commands:]
+	}
+}
+
+// handle hands effects to the machines' handlers and sets timers.
+func (s *Shard) handle(out outcome) {
+	for i, effects := range out.effects {
+		if h := s.core.machines[i].Handler; h != nil && len(effects) > 0 {
+			h(effects)
+		}
+	}
+	for _, t := range out.timers {
+		s.timers.set(t)
+	}
+}
+
+// startSnapshot takes a snapshot; writing it goes on beside the owner.
+func (s *Shard) startSnapshot() {
+	s.snapshotting = true
+	s.core.sinceSnapshot = 0
+	seq, b := s.core.tip.seq, s.core.snapshot()
+	s.background.Go(func() {
+		s.snapshotDone <- snapshot{seq, len(b), s.core.store(context.Background(), seq, b)}
+	})
+}
+
+// snapshotted cleans up after a snapshot is safe.
+func (s *Shard) snapshotted(done snapshot) {
+	s.snapshotting = false
+	if done.err != nil {
+		s.opts.Logger.Warn("snapshot not written", "log", s.Name(), "err", done.err)
+		return
+	}
+	drop, before := s.core.stored(done.seq, done.size)
+	s.core.live.truncate(before)
+	s.background.Go(func() {
+		if err := s.core.clean(context.Background(), drop, before); err != nil {
+			s.opts.Logger.Warn("log not truncated", "log", s.Name(), "err", err)
+		}
+	})
+	if s.core.live.total > carryWorthwhile+2*s.core.live.live {
+		s.startCarry(s.core.live.sparse(carryLimit))
+	}
+}
+
+// shut commits what was proposed before the end and writes a last snapshot.
+func (s *Shard) shut() error {
+	ctx, cancel := context.WithTimeout(context.Background(), closeTimeout)
+	defer cancel()
+	for {
+		select {
+		case r := <-s.in:
+			if err := s.frame(ctx, r); err != nil {
+				return err
+			}
+			continue
+		default:
+		}
+		break
+	}
+	if s.snapshotting {
+		s.snapshotted(<-s.snapshotDone)
+	}
+	if s.core.sinceSnapshot == 0 {
+		return nil
+	}
+	seq, b := s.core.tip.seq, s.core.snapshot()
+	if err := s.core.store(ctx, seq, b); err != nil {
+		s.opts.Logger.Warn("last snapshot not written; the next start reads more of the log", "log", s.Name(), "err", err)
+		return nil
+	}
+	drop, before := s.core.stored(seq, len(b))
+	if err := s.core.clean(ctx, drop, before); err != nil {
+		s.opts.Logger.Warn("log not truncated", "log", s.Name(), "err", err)
+	}
+	return nil
+}

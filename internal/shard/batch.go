@@ -1,0 +1,77 @@
+package shard
+
+import (
+	"encoding/binary"
+	"errors"
+)
+
+const (
+	softFrame   = 256 << 10 // bytes of commands after which a frame takes no further proposal
+	maxProposal = 3 << 20   // bytes of commands in one proposal; with softFrame it stays below what a record may hold
+)
+
+// ErrTooLarge says that a proposal's commands do not fit into one frame.
+var ErrTooLarge = errors.New("the proposal is larger than 3 MiB")
+
+// A Batch is the part of a frame that one proposal builds. It is valid only during the call that gets it.
+type Batch struct {
+	payload  []byte // the commands of the whole frame so far: kind, length, body
+	commands int
+	seen     map[string]struct{}
+	order    []string // the keys of seen, oldest first, so that a proposal can be taken out again
+}
+
+// Add appends a command to the frame; it copies the body.
+func (b *Batch) Add(kind Kind, body []byte) {
+	b.payload = append(b.payload, byte(kind))
+	b.payload = binary.AppendUvarint(b.payload, uint64(len(body)))
+	b.payload = append(b.payload, body...)
+	b.commands++
+}
+
+// First reports whether key is asked about for the first time in this frame. It lets proposals that share a frame agree
+// on who brings along what all of them need once.
+func (b *Batch) First(key string) bool {
+	if _, ok := b.seen[key]; ok {
+		return false
+	}
+	if b.seen == nil {
+		b.seen = make(map[string]struct{})
+	}
+	b.seen[key] = struct{}{}
+	b.order = append(b.order, key)
+	return true
+}
+
+// add lets one proposal build its commands. One that turns out too large leaves no trace.
+func (b *Batch) add(build func(*Batch)) (commands int, err error) {
+	size, before, keys := len(b.payload), b.commands, len(b.order)
+	build(b)
+	if len(b.payload)-size > maxProposal {
+		b.payload, b.commands = b.payload[:size], before
+		for _, k := range b.order[keys:] {
+			delete(b.seen, k)
+		}
+		b.order = b.order[:keys]
+		return 0, ErrTooLarge
+	}
+	return b.commands - before, nil
+}
+
+// eachCommand calls f for every command of a frame's payload; off is where the body begins. It stops at the first error.
+func eachCommand(payload []byte, f func(kind Kind, body []byte, off uint32) error) error {
+	for at := 0; at < len(payload); {
+		kind := Kind(payload[at])
+		n, size := binary.Uvarint(payload[at+1:])
+		start := at + 1 + size
+		if size <= 0 || n > uint64(len(payload)-start) {
+			return errors.New("a command is cut short")
+		}
+		end := start + int(n)
+		if err := f(kind, payload[start:end:end], uint32(start)); err != nil {
+			return err
+		}
+		at = end
+	}
+	return nil
+}

@@ -1,0 +1,93 @@
+package shard
+
+import "fmt"
+
+// A liveTable knows, for every frame in the log, how large it is and how much of it the machines still refer to.
+//
+//	first                      oldest                     last
+//	  │  nothing lives here      │  something may live      │
+//	  ▼                          ▼                          ▼
+//	┌────┬────┬────┬────┬────┬────┬────┬────┬────┬────┬────┬────┐
+//	│  0 │  0 │  0 │  0 │  0 │ 2  │  0 │  1 │  0 │ 17 │ 40 │ 40 │   references
+//	└────┴────┴────┴────┴────┴────┴────┴────┴────┴────┴────┴────┘
+type liveTable struct {
+	first  uint64 // sequence number of frames[0]
+	frames []frameUse
+	total  int64 // bytes of all frames
+	live   int64 // bytes that are referred to
+	oldest int   // every frame before frames[oldest] has no references
+}
+
+type frameUse struct {
+	size uint32 // bytes of the record in the log
+	refs int32
+	live int32 // bytes referred to
+}
+
+// push notes that the next frame was written.
+func (t *liveTable) push(size int) {
+	t.frames = append(t.frames, frameUse{size: uint32(size)})
+	t.total += int64(size)
+}
+
+// last is the sequence number of the youngest frame.
+func (t *liveTable) last() uint64 { return t.first + uint64(len(t.frames)) - 1 }
+
+// add counts n references more to a payload. A reference to a frame that is not there, or one taken back twice, is a
+// mistake in a machine that would lose payloads later: it ends the process while the log is still right.
+func (t *liveTable) add(r Ref, n int32) {
+	i := r.Seq - t.first
+	if r.Seq < t.first || i >= uint64(len(t.frames)) {
+		panic(fmt.Sprintf("shard: a payload in frame %d is referred to, but the log holds %d to %d", r.Seq, t.first, t.last()))
+	}
+	f := &t.frames[i]
+	f.refs += n
+	f.live += n * int32(r.Len)
+	t.live += int64(n) * int64(r.Len)
+	if f.refs < 0 {
+		panic(fmt.Sprintf("shard: a payload in frame %d was released more often than retained", r.Seq))
+	}
+	if n > 0 && int(i) < t.oldest {
+		t.oldest = int(i)
+	}
+}
+
+// oldestLive is the first frame that something refers to, or the one after the last.
+func (t *liveTable) oldestLive() uint64 {
+	for t.oldest < len(t.frames) && t.frames[t.oldest].refs == 0 {
+		t.oldest++
+	}
+	return t.first + uint64(t.oldest)
+}
+
+// truncate forgets the frames before a sequence number.
+func (t *liveTable) truncate(before uint64) {
+	if before <= t.first {
+		return
+	}
+	n := int(min(before-t.first, uint64(len(t.frames))))
+	for _, f := range t.frames[:n] {
+		t.total -= int64(f.size)
+		t.live -= int64(f.live)
+	}
+	t.frames = append(t.frames[:0:0], t.frames[n:]...)
+	t.first += uint64(n)
+	t.oldest = max(0, t.oldest-n)
+}
+
+// sparse finds the range of old frames that is worth emptying: from the oldest frame on, while less than a quarter of it
+// lives and at most limit bytes do. It returns the frame before which to carry, or 0 if nothing is worth it.
+func (t *liveTable) sparse(limit int64) (before uint64) {
+	var size, live int64
+	for i, f := range t.frames {
+		size += int64(f.size)
+		live += int64(f.live)
+		if live > limit {
+			break
+		}
+		if live > 0 && live*4 <= size {
+			before = t.first + uint64(i) + 1
+		}
+	}
+	return before
+}

@@ -31,7 +31,7 @@ type Machine interface {
 	// during the call. A command that makes no sense in the present state is answered by its result, never by a panic:
 	// it is in the log and will be applied at every recovery.
 	Apply(tx *Tx, kind Kind, body []byte) any
-	// Snapshot appends the whole state to dst, beginning with a version of its own.
+	// Snapshot appends the whole state to dst, beginning with a version of its own. Equal states give equal bytes.
 	Snapshot(dst []byte) []byte
 	// Restore replaces the state by that of a snapshot; nil stands for the state before the first command.
 	Restore(snapshot []byte) error

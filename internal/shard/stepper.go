@@ -131,3 +131,12 @@ func (s *Stepper) handle(out outcome) {
 		s.timers.set(t)
 	}
 }
+
+// CatchUp applies what another owner of the same log has written since. A simulation compares a former owner's state with
+// the new one's that way; nothing may be committed by it any more.
+func (s *Stepper) CatchUp(log journal.Log) error {
+	return log.Read(context.Background(), s.core.tip.seq+1, func(_ uint64, rec []byte) error {
+		_, err := s.core.apply(rec, 0, true)
+		return err
+	})
+}

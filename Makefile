@@ -1,0 +1,50 @@
+# The commands of the house; a bare make lists them.
+
+.DEFAULT_GOAL := help
+GO ?= go
+
+.PHONY: help
+help: ## list the commands
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+.PHONY: demo
+demo: ## see events flow through rules to a queue and a webhook
+	$(GO) run ./cmd/rialto demo
+
+.PHONY: build
+build: ## build the binary into bin/
+	CGO_ENABLED=0 $(GO) build -trimpath -o bin/rialto ./cmd/rialto
+
+.PHONY: test
+test: ## vet and run all tests; needs nothing but Go
+	$(GO) vet ./...
+	$(GO) test ./...
+
+.PHONY: race
+race: ## run the tests under the race detector
+	$(GO) test -race ./...
+
+.PHONY: sim
+sim: ## simulate a million lives of every shard machine
+	RIALTO_SIM_SEEDS=1000000 $(GO) test -run Simulation -timeout 0 ./internal/...
+
+.PHONY: crash
+crash: ## kill -9 a loaded server 20 times and account for every acknowledged event
+	$(GO) run ./bench/crash
+
+.PHONY: bench
+bench: ## run the benchmarks; figures go to standard output
+	$(GO) test -run '^$$' -bench . ./bench/...
+
+.PHONY: fuzz
+fuzz: ## run every fuzz target for a minute
+	@for pkg in $$($(GO) list ./...); do for f in $$($(GO) test -list '^Fuzz' $$pkg | grep '^Fuzz'); do \
+		$(GO) test -run '^$$' -fuzz "^$$f\$$" -fuzztime 1m $$pkg || exit 1; done; done
+
+.PHONY: clients
+clients: ## drive a server with the AWS CLI, boto3, the JavaScript SDK and Terraform, those that are installed
+	$(GO) test -count=1 -v -tags clients ./rialtotest/clients
+
+.PHONY: generate
+generate: ## make the generated code again
+	$(GO) generate ./...

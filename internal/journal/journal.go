@@ -2,7 +2,6 @@ package journal
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 
@@ -15,21 +14,27 @@ const MaxRecord = 4 << 20
 // MaxValue is the most that one value of a [KV] may have, in bytes.
 const MaxValue = 960 << 10 // fits into one message of a NATS server with its default limit of 1 MiB
 
-// What a caller may act on. Ask with errors.Is.
+// Limits of names, keys and blobs. Logs and buckets are few; a cluster pays for each.
+const (
+	maxKey  = 512      // bytes of a key, and of the name of a blob
+	maxBlob = 16 << 30 // bytes of a blob
+)
+
+// What a caller may act on. Ask with errors.Is; each also has a [rialto.Kind].
 var (
-	ErrConflict  = errors.New("somebody else wrote meanwhile")    // read again and decide again
-	ErrUnknown   = errors.New("the outcome is not known")         // it may be stored, or be stored in a moment, or never: read the tail
-	ErrTruncated = errors.New("the record was truncated away")    // below the first record of the log
-	ErrNotFound  = errors.New("not there")                        // no such key, blob or record
-	ErrExists    = errors.New("there already")                    // the key that was to be created
-	ErrTooLarge  = errors.New("larger than the journal can hold") // a record, value or key beyond its limit
-	ErrClosed    = errors.New("the journal is closed")
+	ErrConflict  error = rialto.Errorf(rialto.Conflict, "somebody else wrote meanwhile")        // read again and decide again
+	ErrUnknown   error = rialto.Errorf(rialto.Unavailable, "the outcome of a write is unknown") // it is stored, or will be in a moment, or never
+	ErrTruncated error = rialto.Errorf(rialto.NotFound, "the record was truncated away")        // below the first record of the log
+	ErrNotFound  error = rialto.Errorf(rialto.NotFound, "there is no such entry")               // no such key, blob or record
+	ErrExists    error = rialto.Errorf(rialto.Exists, "the key is there already")
+	ErrTooLarge  error = rialto.Errorf(rialto.Invalid, "too large for the journal") // a record, value or key beyond its limit
+	ErrClosed    error = rialto.Errorf(rialto.Unavailable, "the journal is closed") // no call will succeed any more: stop
 )
 
 // A Journal is where everything durable lives. [OpenEmbedded], [OpenExternal] and [Sim.Open] make one.
 type Journal interface {
 	// Log opens a log, making it if it is not there. A log that lost records or whose records are damaged is refused with
-	// a [*DamageError]. The name has 1 to 48 letters, digits, '-' or '_'.
+	// a [*DamageError]. The name has 1 to 48 letters, digits, '-' and '_'.
 	Log(ctx context.Context, name string) (Log, error)
 	// KV opens a bucket of keys and values, making it if it is not there. The name is like that of a log.
 	KV(ctx context.Context, bucket string) (KV, error)
@@ -140,4 +145,48 @@ func (e *DamageError) Error() string {
 		return fmt.Sprintf("%s is damaged: %s", e.Log, e.Reason)
 	}
 	return fmt.Sprintf("%s is damaged in records %d to %d: %s", e.Log, e.First, e.Last, e.Reason)
+}
+
+// checkName refuses what cannot be a part of a subject, a stream's name and a file's name alike.
+func checkName(name string) error {
+	if len(name) == 0 || len(name) > maxName {
+		return rialto.Errorf(rialto.Invalid, "The name %q of a log or bucket does not have 1 to %d characters.", name, maxName)
+	}
+	for _, c := range []byte(name) {
+		if c != '-' && c != '_' && (c < '0' || c > '9') && (c < 'A' || c > 'Z') && (c < 'a' || c > 'z') {
+			return rialto.Errorf(rialto.Invalid, "The name %q of a log or bucket has other characters than letters, digits, '-' and '_'.", name)
+		}
+	}
+	return nil
+}
+
+func checkKey(key string) error {
+	if len(key) == 0 || len(key) > maxKey {
+		return fmt.Errorf("a key of %d bytes instead of 1 to %d: %w", len(key), maxKey, ErrTooLarge)
+	}
+	return nil
+}
+
+func checkEntry(key string, value []byte) error {
+	if len(value) > MaxValue {
+		return fmt.Errorf("a value of %d bytes, more than %d: %w", len(value), MaxValue, ErrTooLarge)
+	}
+	return checkKey(key)
+}
+
+// checkAppend refuses a record that is not the frame its place in the log asks for. That is a mistake of the caller, and
+// better found now than as damage later.
+func checkAppend(log string, limit int, expected uint64, record []byte) (Frame, error) {
+	if len(record) > limit {
+		return Frame{}, fmt.Errorf("a record of %d bytes, more than %d: %w", len(record), limit, ErrTooLarge)
+	}
+	var shard []byte
+	f, err := parseFrame(record, &shard)
+	if err != nil {
+		return Frame{}, err
+	}
+	if string(shard) != log || f.Seq != expected+1 {
+		return Frame{}, fmt.Errorf("the frame is number %d of log %s", f.Seq, shard)
+	}
+	return f, nil
 }

@@ -11,7 +11,7 @@ import (
 )
 
 // A Hash identifies a record and everything that stands before it in its log.
-type Hash [16]byte
+type Hash [hashSize]byte
 
 // A Frame is one record of a log. Its encoding ends with the hash of all that stands before in it, and that includes the hash of the
 // frame before; so a flipped bit, a gap, a reuse or a foreign frame is found by reading.
@@ -33,7 +33,7 @@ const (
 	frameMagic   = "RLTF"
 	frameVersion = 1
 	frameHeader  = 52
-	hashSize     = len(Hash{})
+	hashSize     = 16
 	maxName      = 48 // bytes of the name of a log or bucket
 
 	// FrameOverhead is how many bytes a frame has at most beyond its payload.

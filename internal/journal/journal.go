@@ -123,6 +123,8 @@ type Options struct {
 	Clock  rialto.Clock // nil is the real one
 	// Replicas is how many servers of an external cluster keep every record: 1 or 3; 0 is 1. An embedded journal has 1.
 	Replicas int
+	// Credentials is the path of a NATS credentials file for an external cluster; empty for none, or for those in the URL.
+	Credentials string
 	// Relaxed syncs once a second instead of before every acknowledgement: up to a second of what was acknowledged is lost if
 	// the machine (not merely the process) stops. Embedded only.
 	Relaxed bool

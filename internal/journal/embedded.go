@@ -1,0 +1,286 @@
+package journal
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"path/filepath"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/nats-io/nats-server/v2/server"
+	"github.com/nats-io/nats.go"
+
+	"github.com/rialto-events/rialto"
+)
+
+const (
+	startWait   = 60 * time.Second       // for the server to recover its streams
+	maxMessage  = MaxRecord + 64<<10     // bytes of a message that the server takes
+	maxMemory   = 64 << 20               // bytes that the server may use for streams in memory; we make none
+	relaxedSync = time.Second            // how often a relaxed journal syncs
+	relaxedLag  = 5 * relaxedSync        // by how much its high-water marks are late: what is older is synced
+	roomEvery   = 250 * time.Millisecond // how often a full disk is looked at again
+	roomMore    = 1 << 20                // bytes beyond the reserve that must be free before writes are taken again
+	retryEvery  = time.Second            // how often a server that does not start is started again
+)
+
+// An embedded journal has its JetStream server in this process, without a port, and its data in a folder.
+//
+// A server that ran into a write error never writes to that stream again. The journal then replaces it, under the connection
+// that the logs use, as soon as the disk has room: until then every write is refused at once.
+type embedded struct {
+	*store
+	folder *folder
+	server atomic.Pointer[server.Server] // nil while it is being replaced
+
+	ailing  chan error // has room for one: the server may be broken
+	quit    chan struct{}
+	nurse   sync.WaitGroup
+	once    sync.Once
+	stopped chan error // has room for one: how shutting down ended
+}
+
+// OpenEmbedded opens the journal in a folder, which it makes if it is not there. One process can have it open at a time.
+func OpenEmbedded(ctx context.Context, dir string, opts Options) (Journal, error) {
+	e, err := openEmbedded(ctx, dir, opts)
+	if err != nil {
+		return nil, err
+	}
+	return e, nil
+}
+
+func openEmbedded(ctx context.Context, dir string, opts Options) (*embedded, error) {
+	if opts.Replicas > 1 {
+		return nil, rialto.Errorf(rialto.Invalid, "An embedded journal keeps one replica, not %d.", opts.Replicas)
+	}
+	d, err := openFolder(dir)
+	if err != nil {
+		return nil, err
+	}
+	e := &embedded{store: newStore(opts), folder: d, ailing: make(chan error, 1), quit: make(chan struct{})}
+	e.owned = true
+	e.room, e.stalled, e.marker = d.room, e.suspect, e.markOf
+	if err := e.start(ctx); err != nil {
+		e.stopServer()
+		return nil, errors.Join(fmt.Errorf("start the journal in %s: %w", dir, err), d.close())
+	}
+	if err := e.connect("", nats.InProcessServer(e), nats.ReconnectWait(10*time.Millisecond), nats.ReconnectJitter(0, 0)); err != nil {
+		e.stopServer()
+		return nil, errors.Join(fmt.Errorf("connect to the journal in %s: %w", dir, err), d.close())
+	}
+	e.nurse.Go(e.watch)
+	return e, nil
+}
+
+func (e *embedded) markOf(of string) marker {
+	m := &fileMark{path: filepath.Join(e.folder.path, "marks", of+".mark"), clock: e.opts.Clock}
+	if e.opts.Relaxed {
+		m.lag = relaxedLag
+	}
+	return m
+}
+
+// start starts a server on the folder.
+func (e *embedded) start(ctx context.Context) error {
+	quota, err := e.folder.quota(e.opts.MaxBytes)
+	if err != nil {
+		return err
+	}
+	s, err := server.NewServer(&server.Options{
+		ServerName: "rialto", DontListen: true, NoSigs: true,
+		JetStream: true, StoreDir: e.folder.path, DisableJetStreamBanner: true,
+		SyncAlways: !e.opts.Relaxed, SyncInterval: relaxedSync,
+		MaxPayload: maxMessage, JetStreamMaxMemory: maxMemory, JetStreamMaxStore: quota,
+		JetStreamLimits: server.JSLimitOpts{DefaultMaxConsumers: -1},
+	})
+	if err != nil {
+		return err
+	}
+	s.SetLoggerV2(&serverLog{e.opts.Logger, e.suspect}, false, false, false)
+	e.server.Store(s)
+	s.Start()
+	wait := startWait
+	if deadline, ok := ctx.Deadline(); ok {
+		wait = min(wait, time.Until(deadline))
+	}
+	if !s.ReadyForConnections(wait) {
+		return errors.New("the JetStream server did not become ready")
+	}
+	if !s.JetStreamEnabled() {
+		return errors.New("the JetStream server does not serve this folder; the log says why")
+	}
+	return nil
+}
+
+// stopServer stops the server and waits until it has.
+func (e *embedded) stopServer() {
+	if s := e.server.Swap(nil); s != nil {
+		s.Shutdown()
+		s.WaitForShutdown()
+	}
+}
+
+// InProcessConn connects to whatever server is running: the connection of the journal outlives a server.
+func (e *embedded) InProcessConn() (net.Conn, error) {
+	s := e.server.Load()
+	if s == nil {
+		return nil, errors.New("the JetStream server is being replaced")
+	}
+	return s.InProcessConn()
+}
+
+// suspect reports that the server may be broken. It never blocks.
+func (e *embedded) suspect(err error) {
+	select {
+	case e.ailing <- err:
+	default:
+	}
+}
+
+// watch replaces the server whenever it is found broken.
+func (e *embedded) watch() {
+	for {
+		select {
+		case <-e.quit:
+			return
+		case suspicion := <-e.ailing:
+			if err := e.ailment(suspicion); err != nil {
+				e.replace(err)
+			}
+		}
+	}
+}
+
+// ailment is what is wrong with the server, if the suspicion is right.
+func (e *embedded) ailment(suspicion error) error {
+	if errors.Is(suspicion, errNoAck) {
+		return suspicion
+	}
+	s := e.server.Load()
+	if s == nil {
+		return nil
+	}
+	if h := s.Healthz(nil); h.Error != "" {
+		return errors.New(h.Error)
+	}
+	return nil
+}
+
+// replace shuts the gate, waits for room on the disk, and puts a new server in the place of the old one. Then every log is
+// looked at again: a record whose write failed is there now, or it never will be.
+func (e *embedded) replace(why error) {
+	e.opts.Logger.Error("journal is broken and takes no writes", "err", why)
+	e.gate.shut(unavailable(why, "The journal takes no writes at present."))
+	if !e.waitUntil(roomEvery, func() error { return e.folder.roomFor(roomMore) }) {
+		return
+	}
+	e.stopServer()
+	ctx := context.Background()
+	restarted := e.waitUntil(retryEvery, func() error {
+		e.stopServer()
+		if err := e.folder.settle(); err != nil {
+			return err
+		}
+		if err := e.start(ctx); err != nil {
+			return err
+		}
+		return e.reconnected(ctx)
+	})
+	if !restarted {
+		return
+	}
+	e.recheck(ctx)
+	e.forgetSuspicion()
+	e.gate.open()
+	e.opts.Logger.Info("journal takes writes again")
+}
+
+// waitUntil tries until it succeeds, or the journal is closed.
+func (e *embedded) waitUntil(every time.Duration, try func() error) bool {
+	var said error
+	for {
+		err := try()
+		if err == nil {
+			return true
+		}
+		if said == nil || said.Error() != err.Error() {
+			e.opts.Logger.Warn("journal waits", "err", err)
+			said = err
+		}
+		t := e.opts.Clock.NewTimer(every)
+		select {
+		case <-t.C():
+		case <-e.quit:
+			t.Stop()
+			return false
+		}
+	}
+}
+
+// reconnected waits for the connection to find the new server.
+func (e *embedded) reconnected(ctx context.Context) error {
+	changed := e.nc.StatusChanged(nats.CONNECTED, nats.CLOSED)
+	defer e.nc.RemoveStatusListener(changed)
+	ctx, cancel := context.WithTimeout(ctx, replyWait)
+	defer cancel()
+	for e.nc.Status() != nats.CONNECTED {
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return fmt.Errorf("connect to the new server: %w", ctx.Err())
+		case <-e.quit:
+			return ErrClosed
+		}
+	}
+	return e.nc.FlushWithContext(ctx)
+}
+
+func (e *embedded) recheck(ctx context.Context) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	for _, l := range e.logs {
+		l.recheck(ctx)
+	}
+	for _, kv := range e.kvs {
+		kv.recheck(ctx)
+	}
+	for _, b := range e.blobs {
+		b.index.recheck(ctx)
+	}
+}
+
+// forgetSuspicion drops what the old server was suspected of.
+func (e *embedded) forgetSuspicion() {
+	select {
+	case <-e.ailing:
+	default:
+	}
+}
+
+// Close ends calls in progress, the connection, the server, the marks and the lock, in this order. If ctx ends before a disk
+// that hangs lets the server stop, Close returns, and the folder stays locked.
+func (e *embedded) Close(ctx context.Context) error {
+	e.once.Do(func() {
+		e.stopped = make(chan error, 1)
+		go func() { e.stopped <- e.shutDown() }()
+	})
+	select {
+	case err := <-e.stopped:
+		e.stopped <- nil // for whoever closes once more
+		return err
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+func (e *embedded) shutDown() error {
+	e.gate.shut(ErrClosed)
+	close(e.quit)
+	e.nurse.Wait()
+	e.nc.Close()
+	e.stopServer()
+	return errors.Join(e.closeMarks(context.Background()), e.folder.close())
+}

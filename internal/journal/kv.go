@@ -492,7 +492,7 @@ func (it item) sum() Hash {
 }
 
 func readItem(b []byte) (item, error) {
-	if len(b) < itemOverhead || string(b[:4]) != itemMagic {
+	if len(b) < itemOverhead || string(b[:4]) != itemMagic || b[5] > 1 {
 		return item{}, errors.New("it is not an entry")
 	}
 	if b[4] != itemVersion {

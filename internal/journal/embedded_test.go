@@ -1,0 +1,173 @@
+package journal_test
+
+import (
+	"context"
+	"errors"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/rialto-events/rialto"
+	"github.com/rialto-events/rialto/internal/journal"
+	"github.com/rialto-events/rialto/internal/journal/journaltest"
+)
+
+func wantDamage(t *testing.T, err error, log string, first, last uint64) {
+	t.Helper()
+	d, ok := errors.AsType[*journal.DamageError](err)
+	if !ok || d.Log != log || d.First != first || d.Last != last {
+		t.Fatalf("got %v; want damage of %s in %d to %d", err, log, first, last)
+	}
+}
+
+func openEmbedded(t *testing.T, dir string) journal.Journal {
+	t.Helper()
+	j, err := journal.OpenEmbedded(context.Background(), dir, journal.Options{})
+	if err != nil {
+		t.Fatalf("open the journal: %v", err)
+	}
+	return j
+}
+
+// TestMain also plays the other process of TestKill.
+func TestMain(m *testing.M) {
+	if dir := os.Getenv("JOURNAL_TEST_WRITE_TO"); dir != "" {
+		writeUntilKilled(dir)
+	}
+	os.Exit(m.Run())
+}
+
+func TestOneProcessAtATime(t *testing.T) {
+	dir := t.TempDir()
+	j := openEmbedded(t, dir)
+	_, err := journal.OpenEmbedded(context.Background(), dir, journal.Options{})
+	if rialto.KindOf(err) != rialto.Unavailable || !strings.Contains(err.Error(), dir) || !strings.Contains(err.Error(), strconv.Itoa(os.Getpid())) {
+		t.Errorf("opened twice: %v; want an error with the folder and the process id", err)
+	}
+	if err := j.Close(context.Background()); err != nil {
+		t.Fatal(err)
+	}
+	if err := openEmbedded(t, dir).Close(context.Background()); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestFolderThatCannotBeUsed(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "file")
+	if err := os.WriteFile(file, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := journal.OpenEmbedded(context.Background(), file, journal.Options{}); err == nil || !strings.Contains(err.Error(), file) {
+		t.Errorf("a file as the folder: %v", err)
+	}
+	if _, err := journal.OpenEmbedded(context.Background(), t.TempDir(), journal.Options{Replicas: 3}); rialto.KindOf(err) != rialto.Invalid {
+		t.Errorf("three replicas: %v", err)
+	}
+}
+
+// writeUntilKilled appends records and says which are acknowledged.
+func writeUntilKilled(dir string) {
+	ctx := context.Background()
+	j, err := journal.OpenEmbedded(ctx, dir, journal.Options{})
+	if err != nil {
+		panic(err)
+	}
+	l, err := j.Log(ctx, "orders")
+	if err != nil {
+		panic(err)
+	}
+	kv, err := j.KV(ctx, "catalog")
+	if err != nil {
+		panic(err)
+	}
+	w := &journaltest.Writer{Log: l}
+	err = l.Read(ctx, 1, func(seq uint64, rec []byte) error {
+		w.Last, w.Prev = seq, journal.HashOf(rec)
+		return nil
+	})
+	if err != nil {
+		panic(err)
+	}
+	for {
+		rec := w.Next([]byte(strings.Repeat("x", int(w.Last%5000))))
+		if _, err := l.Append(ctx, w.Last, rec); err != nil {
+			panic(err)
+		}
+		w.Last, w.Prev = w.Last+1, journal.HashOf(rec)
+		if _, err := kv.Put(ctx, "key/"+strconv.FormatUint(w.Last%10, 10), []byte(strconv.FormatUint(w.Last, 10))); err != nil {
+			panic(err)
+		}
+		os.Stdout.WriteString(strconv.FormatUint(w.Last, 10) + "\n")
+	}
+}
+
+// TestKill kills a process with -9 while it writes. Everything it said to be acknowledged is there.
+func TestKill(t *testing.T) {
+	ctx, dir := context.Background(), t.TempDir()
+	for round := range 4 {
+		cmd := exec.Command(os.Args[0])
+		cmd.Env = append(os.Environ(), "JOURNAL_TEST_WRITE_TO="+dir)
+		cmd.Stderr = os.Stderr
+		out, err := cmd.StdoutPipe()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		acked := lastLine(t, out, 40+30*round, func() { _ = cmd.Process.Kill() })
+		_ = cmd.Wait()
+		j := openEmbedded(t, dir)
+		l, err := j.Log(ctx, "orders")
+		if err != nil {
+			t.Fatalf("round %d: %v", round, err)
+		}
+		kv, err := j.KV(ctx, "catalog")
+		if err != nil {
+			t.Fatalf("round %d: %v", round, err)
+		}
+		if _, last, err := l.Bounds(ctx); err != nil || last < acked || last > acked+1 {
+			t.Fatalf("round %d: the last record is %d, %v; acknowledged was %d", round, last, err, acked)
+		}
+		e, err := kv.Get(ctx, "key/"+strconv.FormatUint(acked%10, 10))
+		if err != nil || string(e.Value) != strconv.FormatUint(acked, 10) {
+			t.Fatalf("round %d: the entry of record %d is %q, %v", round, acked, e.Value, err)
+		}
+		if err := l.Scrub(ctx); err != nil {
+			t.Fatalf("round %d: %v", round, err)
+		}
+		if err := j.Close(ctx); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// lastLine reads numbers, a line each, calls enough after so many, and returns the last that is whole.
+func lastLine(t *testing.T, r interface{ Read([]byte) (int, error) }, lines int, enough func()) (last uint64) {
+	t.Helper()
+	var all []byte
+	buf, called := make([]byte, 4096), false
+	for {
+		n, err := r.Read(buf)
+		all = append(all, buf[:n]...)
+		if !called && strings.Count(string(all), "\n") >= lines {
+			enough()
+			called = true
+		}
+		if err != nil {
+			break
+		}
+	}
+	whole := strings.Split(string(all), "\n")
+	if len(whole) < 2 {
+		t.Fatal("the other process wrote nothing")
+	}
+	last, err := strconv.ParseUint(whole[len(whole)-2], 10, 64)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return last
+}

@@ -282,5 +282,11 @@ func (e *embedded) shutDown() error {
 	e.nurse.Wait()
 	e.nc.Close()
 	e.stopServer()
+	if e.opts.Relaxed {
+		// The marks that were held back may only be written if what they speak of is on the disk.
+		if err := e.folder.sync(); err != nil {
+			return errors.Join(err, e.folder.close())
+		}
+	}
 	return errors.Join(e.closeMarks(context.Background()), e.folder.close())
 }

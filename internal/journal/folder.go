@@ -1,6 +1,7 @@
 package journal
 
 import (
+	"errors"
 	"fmt"
 	"io/fs"
 	"os"
@@ -116,6 +117,24 @@ func (d *folder) quota(most int64) (int64, error) {
 		quota = min(quota, most)
 	}
 	return quota, nil
+}
+
+// sync makes everything in the streams survive a power failure, when no server runs.
+func (d *folder) sync() error {
+	blocks, err := filepath.Glob(filepath.Join(d.path, "jetstream", "*", "streams", "*", "msgs", "*.blk"))
+	if err != nil {
+		return err
+	}
+	for _, name := range blocks {
+		f, err := os.OpenFile(name, os.O_RDWR, 0)
+		if err != nil {
+			return fmt.Errorf("sync the journal: %w", err)
+		}
+		if err := errors.Join(f.Sync(), f.Close()); err != nil {
+			return fmt.Errorf("sync the journal: %w", err)
+		}
+	}
+	return nil
 }
 
 // settle writes the youngest block of every stream once more and syncs it. After a sync that failed, the operating system

@@ -136,12 +136,20 @@ func (f *fileMark) pin(_ context.Context, m mark) error {
 	if f.lag > 0 {
 		m.last, m.hash = f.wrote.last, f.wrote.hash
 	}
+	if f.held != (mark{}) {
+		f.held.first = m.first
+	}
 	return f.write(m, true)
 }
 
 func (f *fileMark) close(context.Context) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	if f.held != (mark{}) {
+		if err := f.write(f.held, false); err != nil {
+			return err
+		}
+	}
 	if f.file == nil {
 		return nil
 	}

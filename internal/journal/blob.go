@@ -44,14 +44,19 @@ func (s *store) openBlob(ctx context.Context, bucket string) (*streamBlob, error
 		return nil, err
 	}
 	b.index = index
-	cfg := jetstream.StreamConfig{Name: b.stream, Subjects: []string{b.subject + ">"}, MaxMsgSize: maxChunk + messageOverhead}
-	if _, err := s.ensureStream(ctx, cfg, true); err != nil {
-		return nil, fmt.Errorf("open %s: %w", b.label, err)
-	}
-	if err := b.sweep(ctx); err != nil {
+	if err := b.open(ctx); err != nil {
+		_ = index.closeMark(ctx)
 		return nil, fmt.Errorf("open %s: %w", b.label, err)
 	}
 	return b, nil
+}
+
+func (b *streamBlob) open(ctx context.Context) error {
+	cfg := jetstream.StreamConfig{Name: b.stream, Subjects: []string{b.subject + ">"}, MaxMsgSize: maxChunk + messageOverhead}
+	if _, err := b.store.ensureStream(ctx, cfg, true); err != nil {
+		return err
+	}
+	return b.sweep(ctx)
 }
 
 // sweep removes chunks that an interrupted Put has left.

@@ -31,6 +31,7 @@ type stored struct {
 // TestDamage flips bits, cuts and removes files of a store that is closed, or was left behind by a process that died. What
 // the journal then says is what it was told, or a DamageError; it is never less, and never something else.
 func TestDamage(t *testing.T) {
+	t.Parallel()
 	clean, dead := store(t)
 	seeds := damageSeeds
 	if n, err := strconv.Atoi(os.Getenv("JOURNAL_DAMAGE_SEEDS")); err == nil {
@@ -273,4 +274,48 @@ func inspectBlob(ctx context.Context, j journal.Journal, was stored) error {
 		err = errors.New("the blob reads wrong")
 	}
 	return err
+}
+
+// TestScrub damages the beginning of a log that is too large to be read when it is opened, after it was opened.
+func TestScrub(t *testing.T) {
+	ctx, dir := context.Background(), t.TempDir()
+	j, err := journal.OpenEmbedded(ctx, dir, journal.Options{Relaxed: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := openWriter(t, j)
+	payload := make([]byte, 3<<20)
+	for range 25 {
+		w.Append(t, payload)
+	}
+	if err := j.Close(ctx); err != nil {
+		t.Fatal(err)
+	}
+	j = openEmbedded(t, dir)
+	defer j.Close(ctx)
+	l, err := j.Log(ctx, "orders")
+	if err != nil {
+		t.Fatal(err)
+	}
+	block := filepath.Join(dir, "jetstream", "$G", "streams", "rialto-log-orders", "msgs", "1.blk")
+	f, err := os.OpenFile(block, os.O_RDWR, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	if _, err := f.WriteAt([]byte("damage"), 4<<20); err != nil { // within record 2
+		t.Fatal(err)
+	}
+	wantDamage(t, l.Scrub(ctx), "log orders", 2, 2)
+	_, err = l.Get(ctx, 2)
+	wantDamage(t, err, "log orders", 2, 2)
+	read := uint64(0)
+	err = l.Read(ctx, 1, func(seq uint64, _ []byte) error { read = seq; return nil })
+	wantDamage(t, err, "log orders", 2, 2)
+	if read != 1 {
+		t.Errorf("read up to %d, want 1", read)
+	}
+	if rec, err := l.Get(ctx, 25); err != nil || !bytes.Equal(rec[len(rec)-16:], w.Prev[:]) {
+		t.Errorf("the last record: %v", err)
+	}
 }

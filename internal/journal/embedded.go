@@ -99,18 +99,16 @@ func (e *embedded) start(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	s.SetLoggerV2(&serverLog{e.opts.Logger, e.suspect}, false, false, false)
+	said := &serverLog{logger: e.opts.Logger, suspect: e.suspect}
+	s.SetLoggerV2(said, false, false, false)
 	e.server.Store(s)
 	s.Start()
 	wait := startWait
 	if deadline, ok := ctx.Deadline(); ok {
 		wait = min(wait, time.Until(deadline))
 	}
-	if !s.ReadyForConnections(wait) {
-		return errors.New("the JetStream server did not become ready")
-	}
-	if !s.JetStreamEnabled() {
-		return errors.New("the JetStream server does not serve this folder; the log says why")
+	if !s.ReadyForConnections(wait) || !s.JetStreamEnabled() {
+		return fmt.Errorf("the JetStream server did not become ready: %w", said.reason())
 	}
 	return nil
 }

@@ -98,7 +98,7 @@ func (s *sharedMark) stored(ctx context.Context) (mark, uint64, error) {
 	}
 	m, _, ok := readMark(e.Value)
 	if !ok {
-		return mark{}, 0, errors.New("read the high-water mark: it is damaged")
+		return mark{}, 0, errMarkDamaged
 	}
 	return m, e.Rev, nil
 }

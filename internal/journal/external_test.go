@@ -70,6 +70,7 @@ func TestClusterKeepsTheContract(t *testing.T) {
 	if testing.Short() {
 		t.Skip("a cluster needs seconds to elect its leaders")
 	}
+	t.Parallel()
 	urls := startCluster(t)
 	journaltest.Run(t, func(t *testing.T) func(*testing.T) journal.Journal {
 		t.Cleanup(func() { removeStreams(t, urls) })

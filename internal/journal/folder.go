@@ -61,11 +61,9 @@ func (d *folder) take() error {
 	if !taken {
 		return rialto.Errorf(rialto.Unavailable, "The data directory %s is in use by %s.", d.path, d.holder())
 	}
+	// Who we are is for the error of the next one who comes. A disk that is full must not keep us from reading.
 	if err := d.lock.Truncate(0); err == nil {
-		_, err = d.lock.WriteAt([]byte(strconv.Itoa(os.Getpid())+"\n"), 0)
-	}
-	if err != nil {
-		return fmt.Errorf("write into the lock of the data directory %s: %w", d.path, err)
+		_, _ = d.lock.WriteAt([]byte(strconv.Itoa(os.Getpid())+"\n"), 0)
 	}
 	return nil
 }

@@ -41,6 +41,7 @@ func (s *store) openKV(ctx context.Context, label, stream, subject string) (*str
 		kv.marker = s.marker(stream)
 	}
 	if err := kv.open(ctx); err != nil {
+		_ = kv.closeMark(ctx)
 		return nil, fmt.Errorf("open %s: %w", label, err)
 	}
 	return kv, nil
@@ -55,24 +56,9 @@ func (kv *streamKV) open(ctx context.Context) error {
 		_, err := kv.store.ensureStream(ctx, cfg, true)
 		return err
 	}
-	m, err := kv.marker.load(ctx)
-	if errors.Is(err, errNoMark) {
-		if existed, err := kv.store.ensureStream(ctx, cfg, false); err != nil {
-			return err
-		} else if existed {
-			return kv.broken(0, 0, "its high-water mark is missing")
-		}
-		err = kv.marker.pin(ctx, mark{})
-	}
-	if err != nil {
-		return kv.broken(0, 0, err.Error())
-	}
-	existed, err := kv.store.ensureStream(ctx, cfg, m.last == 0)
+	m, err := kv.store.attach(ctx, cfg, kv.marker, kv.broken)
 	if err != nil {
 		return err
-	}
-	if !existed && m.last > 0 {
-		return kv.broken(1, m.last, "the whole bucket is missing")
 	}
 	kv.mu.Lock()
 	defer kv.mu.Unlock()

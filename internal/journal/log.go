@@ -33,39 +33,23 @@ func (s *store) openLog(ctx context.Context, name string) (*streamLog, error) {
 	l := &streamLog{store: s, name: name, stream: "rialto-log-" + name, subject: "rialto.log." + name}
 	l.marker = s.marker("log-" + name)
 	if err := l.open(ctx); err != nil {
+		_ = l.marker.close(ctx)
 		return nil, fmt.Errorf("open log %s: %w", name, err)
 	}
 	return l, nil
 }
 
-// open makes the mark before the stream, so that a stream without a mark is known to have lost it.
 func (l *streamLog) open(ctx context.Context) error {
-	m, err := l.marker.load(ctx)
-	fresh := errors.Is(err, errNoMark)
-	if err != nil && !fresh {
-		return l.broken(0, 0, err.Error())
-	}
 	cfg := jetstream.StreamConfig{Name: l.stream, Subjects: []string{l.subject}, MaxMsgSize: MaxRecord + messageOverhead}
-	if fresh {
-		if existed, err := l.store.ensureStream(ctx, cfg, false); err != nil {
-			return err
-		} else if existed {
-			return l.broken(0, 0, "its high-water mark is missing")
-		}
-		m = mark{first: 1}
-		if err := l.marker.pin(ctx, m); err != nil {
+	return l.store.insist(ctx, func() error {
+		m, err := l.store.attach(ctx, cfg, l.marker, l.broken)
+		if err != nil {
 			return err
 		}
-	}
-	existed, err := l.store.ensureStream(ctx, cfg, m.last == 0)
-	if err != nil {
-		return err
-	}
-	if !existed && m.last > 0 {
-		return l.broken(1, m.last, "the whole log is missing")
-	}
-	l.mark = m
-	return l.store.insist(ctx, func() error { return l.check(ctx) })
+		m.first = max(m.first, 1)
+		l.mark = m
+		return l.check(ctx)
+	})
 }
 
 // check compares the log with its mark, reads its end, and moves the mark to it.

@@ -21,12 +21,14 @@ type mark struct {
 	delta Hash   // of a bucket: what the write after last, if there was one, changes in hash
 }
 
-// errNoMark says that there never was a mark.
-var errNoMark = errors.New("there is no high-water mark")
+var (
+	errNoMark      = errors.New("there is no high-water mark") // and there never was
+	errMarkDamaged = errors.New("its high-water mark is damaged")
+)
 
 // A marker keeps a mark.
 type marker interface {
-	// load returns the mark that was kept last, or errNoMark.
+	// load returns the mark that was kept last, errNoMark or errMarkDamaged.
 	load(ctx context.Context) (mark, error)
 	// keep replaces the mark. It may be lost when the machine stops, and may be kept later only.
 	keep(ctx context.Context, m mark) error
@@ -108,7 +110,7 @@ func (f *fileMark) load(context.Context) (mark, error) {
 		}
 	}
 	if !found {
-		return mark{}, fmt.Errorf("read the high-water mark: %s is damaged", f.path)
+		return mark{}, errMarkDamaged
 	}
 	return f.wrote, nil
 }
@@ -158,13 +160,8 @@ func (f *fileMark) close(context.Context) error {
 }
 
 func (f *fileMark) write(m mark, sync bool) error {
-	created := false
-	if f.file == nil {
-		_, err := os.Lstat(f.path)
-		created = errors.Is(err, os.ErrNotExist)
-		if f.file, err = os.OpenFile(f.path, os.O_RDWR|os.O_CREATE, 0o640); err != nil {
-			return fmt.Errorf("write the high-water mark: %w", err)
-		}
+	if err := f.open(); err != nil {
+		return fmt.Errorf("write the high-water mark: %w", err)
 	}
 	f.count++
 	if _, err := f.file.WriteAt(m.append(make([]byte, 0, markSize), f.count), int64(f.count%2)*slotSize); err != nil {
@@ -177,8 +174,34 @@ func (f *fileMark) write(m mark, sync bool) error {
 	if err := f.file.Sync(); err != nil {
 		return fmt.Errorf("sync the high-water mark: %w", err)
 	}
-	if created {
-		return syncFolder(filepath.Dir(f.path))
+	return nil
+}
+
+// open opens the file. If it is not there it appears with a mark in it, or not at all.
+func (f *fileMark) open() (err error) {
+	if f.file != nil {
+		return nil
 	}
+	if f.file, err = os.OpenFile(f.path, os.O_RDWR, 0); !errors.Is(err, os.ErrNotExist) {
+		return err
+	}
+	made, err := os.OpenFile(f.path+".new", os.O_RDWR|os.O_CREATE|os.O_TRUNC, 0o640)
+	if err != nil {
+		return err
+	}
+	_, err = made.Write(mark{}.append(nil, 0))
+	if err == nil {
+		err = made.Sync()
+	}
+	if err == nil {
+		err = os.Rename(made.Name(), f.path)
+	}
+	if err == nil {
+		err = syncFolder(filepath.Dir(f.path))
+	}
+	if err != nil {
+		return errors.Join(err, made.Close(), os.Remove(made.Name()))
+	}
+	f.file = made
 	return nil
 }

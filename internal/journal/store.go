@@ -215,6 +215,38 @@ func (s *store) ensureStream(ctx context.Context, cfg jetstream.StreamConfig, cr
 	return false, s.failed(err)
 }
 
+// attach opens a stream and its mark, or makes both. The mark is made first, so that a stream without one is known to have
+// lost it, and it says whether a stream that is not there was ever written to.
+func (s *store) attach(ctx context.Context, cfg jetstream.StreamConfig, mk marker, broken func(first, last uint64, reason string) error) (mark, error) {
+	m, err := mk.load(ctx)
+	switch {
+	case err == errMarkDamaged:
+		return mark{}, broken(0, 0, err.Error())
+	case err == errNoMark:
+		if existed, err := s.ensureStream(ctx, cfg, false); err != nil {
+			return mark{}, err
+		} else if existed {
+			return mark{}, broken(0, 0, "its high-water mark is missing")
+		}
+		if err := s.room(); err != nil {
+			return mark{}, err
+		}
+		if err := mk.pin(ctx, mark{}); err != nil {
+			return mark{}, err
+		}
+	case err != nil:
+		return mark{}, err
+	}
+	existed, err := s.ensureStream(ctx, cfg, m.last == 0)
+	if err != nil {
+		return mark{}, err
+	}
+	if !existed && m.last > 0 {
+		return mark{}, broken(1, m.last, "all of it is missing")
+	}
+	return m, nil
+}
+
 // state asks the server what a stream holds. While the gate is shut, that need not be what it will hold afterwards.
 func (s *store) state(ctx context.Context, stream string) (jetstream.StreamState, error) {
 	st, err := s.js.Stream(ctx, stream)

@@ -1,0 +1,7 @@
+package journal
+
+// SetReserve changes how much of the volume stays free.
+func SetReserve(j Journal, bytes int64) { j.(*embedded).folder.reserve = bytes }
+
+// Stall tells an embedded journal that an acknowledgement has not come in time, as if its server hung.
+func Stall(j Journal) { j.(*embedded).suspect(errNoAck) }

@@ -45,14 +45,6 @@ type embedded struct {
 
 // OpenEmbedded opens the journal in a folder, which it makes if it is not there. One process can have it open at a time.
 func OpenEmbedded(ctx context.Context, dir string, opts Options) (Journal, error) {
-	e, err := openEmbedded(ctx, dir, opts)
-	if err != nil {
-		return nil, err
-	}
-	return e, nil
-}
-
-func openEmbedded(ctx context.Context, dir string, opts Options) (*embedded, error) {
 	if opts.Replicas > 1 {
 		return nil, rialto.Errorf(rialto.Invalid, "An embedded journal keeps one replica, not %d.", opts.Replicas)
 	}
@@ -62,7 +54,7 @@ func openEmbedded(ctx context.Context, dir string, opts Options) (*embedded, err
 	}
 	e := &embedded{store: newStore(opts), folder: d, ailing: make(chan error, 1), quit: make(chan struct{})}
 	e.owned = true
-	e.room, e.stalled, e.marker = d.room, e.suspect, e.markOf
+	e.room, e.suspect, e.marker = d.room, e.alarm, e.markOf
 	if err := e.start(ctx); err != nil {
 		e.stopServer()
 		return nil, errors.Join(fmt.Errorf("start the journal in %s: %w", dir, err), d.close())
@@ -99,7 +91,7 @@ func (e *embedded) start(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	said := &serverLog{logger: e.opts.Logger, suspect: e.suspect}
+	said := &serverLog{logger: e.opts.Logger, suspect: e.alarm}
 	s.SetLoggerV2(said, false, false, false)
 	e.server.Store(s)
 	s.Start()
@@ -130,8 +122,8 @@ func (e *embedded) InProcessConn() (net.Conn, error) {
 	return s.InProcessConn()
 }
 
-// suspect reports that the server may be broken. It never blocks.
-func (e *embedded) suspect(err error) {
+// alarm reports that the server may be broken. It never blocks.
+func (e *embedded) alarm(err error) {
 	select {
 	case e.ailing <- err:
 	default:
@@ -191,7 +183,7 @@ func (e *embedded) replace(why error) {
 		return
 	}
 	e.recheck(ctx)
-	e.forgetSuspicion()
+	e.forgetAlarm()
 	e.gate.open()
 	e.opts.Logger.Info("journal takes writes again")
 }
@@ -250,8 +242,8 @@ func (e *embedded) recheck(ctx context.Context) {
 	}
 }
 
-// forgetSuspicion drops what the old server was suspected of.
-func (e *embedded) forgetSuspicion() {
+// forgetAlarm drops what was reported about the old server.
+func (e *embedded) forgetAlarm() {
 	select {
 	case <-e.ailing:
 	default:

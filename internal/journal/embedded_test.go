@@ -10,6 +10,8 @@ import (
 	"strings"
 	"testing"
 
+	"go.uber.org/goleak"
+
 	"github.com/rialto-events/rialto"
 	"github.com/rialto-events/rialto/internal/journal"
 	"github.com/rialto-events/rialto/internal/journal/journaltest"
@@ -53,6 +55,29 @@ func TestOneProcessAtATime(t *testing.T) {
 	if err := openEmbedded(t, dir).Close(context.Background()); err != nil {
 		t.Fatal(err)
 	}
+}
+
+func TestCloseLeavesNothingRunning(t *testing.T) {
+	defer goleak.VerifyNone(t, goleak.IgnoreCurrent())
+	ctx := context.Background()
+	j := openEmbedded(t, t.TempDir())
+	w := openWriter(t, j)
+	w.Fill(t, 3)
+	kv, err := j.KV(ctx, "catalog")
+	if err != nil {
+		t.Fatal(err)
+	}
+	watched := make(chan error)
+	go func() { watched <- kv.Watch(ctx, "", 0, func(journal.Entry) error { return nil }) }()
+	if _, err := kv.Put(ctx, "a", nil); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		if err := j.Close(ctx); err != nil {
+			t.Fatal(err)
+		}
+	}
+	<-watched
 }
 
 func TestFolderThatCannotBeUsed(t *testing.T) {

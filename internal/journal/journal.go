@@ -143,8 +143,11 @@ type DamageError struct {
 }
 
 func (e *DamageError) Error() string {
-	if e.First == 0 && e.Last == 0 {
+	switch {
+	case e.First == 0 && e.Last == 0:
 		return fmt.Sprintf("%s is damaged: %s", e.Log, e.Reason)
+	case e.First == e.Last:
+		return fmt.Sprintf("%s is damaged in record %d: %s", e.Log, e.First, e.Reason)
 	}
 	return fmt.Sprintf("%s is damaged in records %d to %d: %s", e.Log, e.First, e.Last, e.Reason)
 }

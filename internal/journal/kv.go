@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -31,6 +32,8 @@ type streamKV struct {
 	mu    sync.Mutex // held during a write, so that at most one is not in the mark
 	mark  mark
 	doubt bool // the outcome of the last write is unknown: look before the next
+
+	damage atomic.Pointer[DamageError] // found when the server was replaced; every later call returns it
 }
 
 var _ KV = (*streamKV)(nil)
@@ -120,21 +123,29 @@ func (kv *streamKV) Get(ctx context.Context, key string) (Entry, error) {
 }
 
 // get returns the item of a key, which may be a deletion, or the zero item.
-func (kv *streamKV) get(ctx context.Context, key string) (item, error) {
+func (kv *streamKV) get(ctx context.Context, key string) (it item, err error) {
+	if d := kv.damage.Load(); d != nil {
+		return item{}, d
+	}
+	err = kv.store.insist(ctx, func() error {
+		it, err = kv.tryGet(ctx, key)
+		return err
+	})
+	return it, err
+}
+
+func (kv *streamKV) tryGet(ctx context.Context, key string) (item, error) {
 	subject := kv.subject + encodeKey(key)
 	msg, err := kv.store.get(ctx, kv.stream, getRequest{LastFor: subject})
 	if err == errNone {
-		n, err := kv.count(ctx, subject)
-		if err == nil && n > 0 {
-			// It came meanwhile, or the server cannot read it.
-			if msg, err = kv.store.get(ctx, kv.stream, getRequest{LastFor: subject}); err == nil {
-				return kv.item(msg)
-			}
-			if err == errNone {
-				err = kv.broken(0, 0, fmt.Sprintf("the entry %q cannot be read", key))
-			}
+		if n, err := kv.count(ctx, subject); err != nil || n == 0 {
+			return item{}, err
 		}
-		return item{}, err
+		// It came meanwhile, or the server cannot read it.
+		msg, err = kv.store.get(ctx, kv.stream, getRequest{LastFor: subject})
+		if err == errNone {
+			return item{}, kv.broken(0, 0, fmt.Sprintf("the entry %q cannot be read", key))
+		}
 	}
 	if err != nil {
 		return item{}, err
@@ -298,6 +309,9 @@ func (kv *streamKV) List(ctx context.Context, prefix string) ([]Entry, error) {
 
 // scan yields the live items of a prefix, each once.
 func (kv *streamKV) scan(ctx context.Context, prefix string, yield func(item) error) error {
+	if d := kv.damage.Load(); d != nil {
+		return d
+	}
 	items := make(map[string]item)
 	err := kv.store.insist(ctx, func() error {
 		clear(items)
@@ -405,8 +419,9 @@ func (kv *streamKV) recheck(ctx context.Context) {
 	}
 	kv.mu.Lock()
 	defer kv.mu.Unlock()
-	if err := kv.check(ctx); err != nil {
-		kv.store.opts.Logger.Error("bucket is damaged", "bucket", kv.label, "err", err)
+	if d, damaged := errors.AsType[*DamageError](kv.check(ctx)); damaged {
+		kv.damage.Store(d)
+		kv.store.opts.Logger.Error("bucket is damaged and refused", "bucket", kv.label, "err", d)
 	}
 }
 

@@ -37,7 +37,7 @@ type store struct {
 	limit int // bytes of the largest payload that the server takes
 
 	room     func() error           // refuses a write when the volume is nearly full
-	stalled  func(error)            // told when an acknowledgement has not come in time
+	suspect  func(error)            // told when a write went wrong in a way that only a broken server explains
 	marker   func(of string) marker // keeps the high-water mark of a log or bucket; nil if it has none
 	patience int                    // how often a finding of damage is looked at again: replicas may lag
 	owned    bool                   // nobody else writes to this journal
@@ -59,7 +59,7 @@ func newStore(opts Options) *store {
 		opts.Replicas = 1
 	}
 	return &store{
-		opts: opts, room: func() error { return nil }, stalled: func(error) {},
+		opts: opts, room: func() error { return nil }, suspect: func(error) {},
 		logs: make(map[string]*streamLog), kvs: make(map[string]*streamKV), blobs: make(map[string]*streamBlob),
 	}
 }
@@ -122,13 +122,16 @@ func (s *store) unacknowledged(ctx context.Context, err error) error {
 	switch {
 	case errors.Is(err, nats.ErrMaxPayload):
 		return ErrTooLarge
-	case errors.Is(err, nats.ErrNoResponders), errors.Is(err, nats.ErrReconnectBufExceeded):
+	case errors.Is(err, nats.ErrNoResponders):
+		s.suspect(err)
+		return unavailable(err, "The journal cannot be reached at present.")
+	case errors.Is(err, nats.ErrReconnectBufExceeded):
 		return unavailable(err, "The journal cannot be reached at present.")
 	case ctx.Err() != nil:
 		err = context.Cause(ctx)
 	}
 	if err == errNoAck {
-		s.stalled(err)
+		s.suspect(err)
 	}
 	return unknown(err)
 }

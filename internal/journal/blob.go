@@ -6,6 +6,8 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -24,10 +26,12 @@ const maxChunk = 4 << 20
 const orphanAge = time.Hour
 
 // A streamBlob keeps the data of a blob as chunks in a stream, and where they are in an index, which is a bucket of its own. The
-// entry of the index is written last, so that a blob is there whole or as it was before.
+// index is written last, so that a blob is there whole or as it was before.
 //
 //	rialto.blob.BUCKET.ID.0 … n    the chunks; ID is made anew for each Put
-//	index: name → version, ID, sequence number of the first chunk, chunks, bytes, hash of the data
+//	index: page → the manifests of all blobs whose names have that hash
+//
+// A name is not a key of the index: names come and go without end, and a bucket remembers every key that it ever had.
 type streamBlob struct {
 	store           *store
 	label           string
@@ -61,15 +65,13 @@ func (b *streamBlob) open(ctx context.Context) error {
 
 // sweep removes chunks that an interrupted Put has left.
 func (b *streamBlob) sweep(ctx context.Context) error {
-	entries, err := b.index.List(ctx, "")
+	blobs, err := b.all(ctx)
 	if err != nil {
 		return err
 	}
 	used := make(map[string]bool)
-	for _, e := range entries {
-		if m, err := readManifest(e.Value); err == nil {
-			used[m.id] = true
-		}
+	for _, m := range blobs {
+		used[m.id] = true
 	}
 	st, err := b.store.js.Stream(ctx, b.stream)
 	if err != nil {
@@ -86,16 +88,89 @@ func (b *streamBlob) sweep(ctx context.Context) error {
 			continue
 		}
 		used[id] = true // once is enough
-		if err := b.remove(ctx, id); err != nil {
-			return err
-		}
+		b.clean(ctx, id)
 	}
 	return nil
 }
 
-// remove takes the chunks of an id away.
-func (b *streamBlob) remove(ctx context.Context, id string) error {
-	return b.store.purge(ctx, b.stream, jetstream.WithPurgeSubject(b.subject+id+".>"))
+// clean removes chunks that nothing refers to any more. What it cannot remove, the next opening sweeps.
+func (b *streamBlob) clean(ctx context.Context, id string) {
+	if err := b.store.purge(ctx, b.stream, jetstream.WithPurgeSubject(b.subject+id+".>")); err != nil {
+		b.store.opts.Logger.Warn("chunks of a blob were not removed", "bucket", b.label, "err", err)
+	}
+}
+
+// all reads the whole index.
+func (b *streamBlob) all(ctx context.Context) (map[string]manifest, error) {
+	pages, err := b.index.List(ctx, "")
+	if err != nil {
+		return nil, err
+	}
+	blobs := make(map[string]manifest)
+	for _, e := range pages {
+		if err := readPage(e.Value, blobs); err != nil {
+			return nil, b.broken("page "+e.Key+" of the index", err.Error())
+		}
+	}
+	return blobs, nil
+}
+
+// page reads the page of the index that a name belongs to. A page that is not there has revision 0.
+func (b *streamBlob) page(ctx context.Context, name string) (blobs map[string]manifest, rev uint64, err error) {
+	blobs = make(map[string]manifest)
+	e, err := b.index.Get(ctx, pageOf(name))
+	if errors.Is(err, ErrNotFound) {
+		return blobs, 0, nil
+	}
+	if err != nil {
+		return nil, 0, err
+	}
+	if err := readPage(e.Value, blobs); err != nil {
+		return nil, 0, b.broken("page "+e.Key+" of the index", err.Error())
+	}
+	return blobs, e.Rev, nil
+}
+
+// manifest says where the data of a blob is.
+func (b *streamBlob) manifest(ctx context.Context, name string) (manifest, error) {
+	blobs, _, err := b.page(ctx, name)
+	if err != nil {
+		return manifest{}, err
+	}
+	m, ok := blobs[name]
+	if !ok {
+		return manifest{}, ErrNotFound
+	}
+	return m, nil
+}
+
+// edit changes the manifest of a name in the index; nil removes it. It returns the one that was there, if any.
+func (b *streamBlob) edit(ctx context.Context, name string, to *manifest) (was manifest, err error) {
+	for range maxTries {
+		blobs, rev, err := b.page(ctx, name)
+		if err != nil {
+			return manifest{}, err
+		}
+		was, had := blobs[name]
+		switch {
+		case to != nil:
+			blobs[name] = *to
+		case !had:
+			return manifest{}, nil
+		default:
+			delete(blobs, name)
+		}
+		page := appendPage(nil, blobs)
+		if rev == 0 {
+			_, err = b.index.Create(ctx, pageOf(name), page)
+		} else {
+			_, err = b.index.Update(ctx, pageOf(name), page, rev)
+		}
+		if !errors.Is(err, ErrConflict) && !errors.Is(err, ErrExists) {
+			return was, err
+		}
+	}
+	return manifest{}, ErrConflict
 }
 
 // newID makes an id that says when it was made.
@@ -129,13 +204,10 @@ func (b *streamBlob) put(ctx context.Context, name string, data []byte) error {
 	if len(data) > maxBlob {
 		return ErrTooLarge
 	}
-	was, err := b.manifest(ctx, name)
-	if err != nil && !errors.Is(err, ErrNotFound) {
-		return err
-	}
 	m, err := b.write(ctx, data)
+	var was manifest
 	if err == nil {
-		_, err = b.index.Put(ctx, name, m.append(nil))
+		was, err = b.edit(ctx, name, &m)
 	}
 	if err != nil {
 		if !errors.Is(err, ErrUnknown) {
@@ -170,13 +242,6 @@ func (b *streamBlob) write(ctx context.Context, data []byte) (manifest, error) {
 	return m, nil
 }
 
-// clean removes chunks that nothing refers to any more. What it cannot remove, the next opening sweeps.
-func (b *streamBlob) clean(ctx context.Context, id string) {
-	if err := b.remove(ctx, id); err != nil {
-		b.store.opts.Logger.Warn("chunks of a blob were not removed", "bucket", b.label, "err", err)
-	}
-}
-
 func (b *streamBlob) Get(ctx context.Context, name string) ([]byte, error) {
 	var data []byte
 	m, err := b.manifest(ctx, name)
@@ -194,29 +259,17 @@ func (b *streamBlob) Get(ctx context.Context, name string) ([]byte, error) {
 	return nil, fmt.Errorf("get %q from %s: %w", name, b.label, err)
 }
 
-func (b *streamBlob) manifest(ctx context.Context, name string) (manifest, error) {
-	e, err := b.index.Get(ctx, name)
-	if err != nil {
-		return manifest{}, err
-	}
-	m, err := readManifest(e.Value)
-	if err != nil {
-		return manifest{}, b.broken(name, err.Error())
-	}
-	return m, nil
-}
-
 // read collects the chunks of a blob.
 func (b *streamBlob) read(ctx context.Context, name string, m manifest) (data []byte, err error) {
 	err = b.store.insist(ctx, func() error {
 		data, err = b.collect(ctx, m)
 		switch {
 		case err == errNone:
-			return b.broken(name, "chunks are missing")
+			return b.broken(strconv.Quote(name), "chunks are missing")
 		case err != nil:
 			return err
 		case uint64(len(data)) != m.bytes || hashOf(data) != m.hash:
-			return b.broken(name, fmt.Sprintf("it has %d bytes instead of %d, or others", len(data), m.bytes))
+			return b.broken(strconv.Quote(name), fmt.Sprintf("it has %d bytes instead of %d, or others", len(data), m.bytes))
 		}
 		return nil
 	})
@@ -246,36 +299,33 @@ func (b *streamBlob) collect(ctx context.Context, m manifest) ([]byte, error) {
 }
 
 func (b *streamBlob) Delete(ctx context.Context, name string) error {
-	m, err := b.manifest(ctx, name)
-	if errors.Is(err, ErrNotFound) {
-		return nil
+	was, err := b.edit(ctx, name, nil)
+	if err != nil {
+		return fmt.Errorf("delete %q from %s: %w", name, b.label, err)
 	}
-	if _, damaged := errors.AsType[*DamageError](err); err != nil && !damaged {
-		return err
-	}
-	if err := b.index.Delete(ctx, name, 0); err != nil {
-		return err
-	}
-	if m.id != "" {
-		b.clean(ctx, m.id)
+	if was.id != "" {
+		b.clean(ctx, was.id)
 	}
 	return nil
 }
 
 func (b *streamBlob) List(ctx context.Context, prefix string) ([]string, error) {
-	entries, err := b.index.List(ctx, prefix)
+	blobs, err := b.all(ctx)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("list %q of %s: %w", prefix, b.label, err)
 	}
 	var names []string
-	for _, e := range entries {
-		names = append(names, e.Key)
+	for name := range blobs {
+		if strings.HasPrefix(name, prefix) {
+			names = append(names, name)
+		}
 	}
+	slices.Sort(names)
 	return names, nil
 }
 
-func (b *streamBlob) broken(name, reason string) error {
-	return &DamageError{Log: b.label + ", " + strconv.Quote(name) + ",", Reason: reason}
+func (b *streamBlob) broken(part, reason string) error {
+	return &DamageError{Log: b.label + ", " + part + ",", Reason: reason}
 }
 
 // A manifest says where the data of a blob is.
@@ -287,29 +337,47 @@ type manifest struct {
 	hash   Hash // of the data
 }
 
-const manifestVersion = 1
+// A page of the index: version, number of blobs, and for each its name, ID, sequence number of the first chunk, number of
+// chunks, bytes, and hash.
+const pageVersion = 1
 
-func (m manifest) append(dst []byte) []byte {
-	dst = append(dst, manifestVersion)
-	dst = record.AppendString(dst, m.id)
-	dst = record.AppendUint(dst, m.first)
-	dst = record.AppendUint(dst, m.chunks)
-	dst = record.AppendUint(dst, m.bytes)
-	return append(dst, m.hash[:]...)
+// pageOf is the key of the page, one of 256, that a name belongs to.
+func pageOf(name string) string {
+	h := hashOf([]byte(name))
+	return hex.EncodeToString(h[:1])
 }
 
-func readManifest(b []byte) (manifest, error) {
+func appendPage(dst []byte, blobs map[string]manifest) []byte {
+	dst = append(dst, pageVersion)
+	dst = record.AppendUint(dst, uint64(len(blobs)))
+	for _, name := range slices.Sorted(maps.Keys(blobs)) {
+		m := blobs[name]
+		dst = record.AppendString(dst, name)
+		dst = record.AppendString(dst, m.id)
+		dst = record.AppendUint(dst, m.first)
+		dst = record.AppendUint(dst, m.chunks)
+		dst = record.AppendUint(dst, m.bytes)
+		dst = append(dst, m.hash[:]...)
+	}
+	return dst
+}
+
+// readPage adds the blobs of a page to those.
+func readPage(b []byte, blobs map[string]manifest) error {
 	r := record.NewReader(b)
-	if v := r.Byte(); v != manifestVersion {
-		return manifest{}, fmt.Errorf("its index entry has version %d, and this program reads %d", v, manifestVersion)
+	if v := r.Byte(); v != pageVersion {
+		return fmt.Errorf("it has version %d, and this program reads %d", v, pageVersion)
 	}
-	m := manifest{id: r.String(), first: r.Uint(), chunks: r.Uint(), bytes: r.Uint()}
-	if err := r.Err(); err != nil {
-		return manifest{}, err
+	for range r.Count() {
+		name := r.String()
+		m := manifest{id: r.String(), first: r.Uint(), chunks: r.Uint(), bytes: r.Uint()}
+		for i := range m.hash {
+			m.hash[i] = r.Byte()
+		}
+		if r.Err() == nil && m.bytes > maxBlob {
+			return fmt.Errorf("a blob has %d bytes", m.bytes)
+		}
+		blobs[name] = m
 	}
-	if r.Len() != hashSize || m.bytes > maxBlob {
-		return manifest{}, errors.New("its index entry is cut short")
-	}
-	m.hash = Hash(r.Rest())
-	return m, nil
+	return r.Err()
 }

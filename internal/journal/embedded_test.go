@@ -10,6 +10,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
 	"go.uber.org/goleak"
 
 	"github.com/rialto-events/rialto"
@@ -195,4 +196,86 @@ func lastLine(t *testing.T, r interface{ Read([]byte) (int, error) }, lines int,
 		t.Fatal(err)
 	}
 	return last
+}
+
+// withoutIndex copies a folder as kill -9 leaves it, and takes the indexes of the server away.
+func withoutIndex(t *testing.T, dir string) (dead string) {
+	t.Helper()
+	dead = t.TempDir()
+	if err := os.CopyFS(dead, os.DirFS(dir)); err != nil {
+		t.Fatal(err)
+	}
+	indexes, err := filepath.Glob(filepath.Join(dead, "jetstream", "*", "streams", "*", "msgs", "index.db"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range indexes {
+		if err := os.Remove(name); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return dead
+}
+
+// TestTruncatedWithoutIndex lets the process die after a log was truncated, in part and altogether.
+func TestTruncatedWithoutIndex(t *testing.T) {
+	ctx, dir := context.Background(), t.TempDir()
+	j := openEmbedded(t, dir)
+	defer func() { j.Close(ctx) }()
+	w := openWriter(t, j)
+	recs := w.Fill(t, 30)
+	for _, before := range []uint64{11, 34} { // of the first 30, and of all 33
+		if err := w.Log.Truncate(ctx, before); err != nil {
+			t.Fatal(err)
+		}
+		dead := withoutIndex(t, dir)
+		if err := j.Close(ctx); err != nil {
+			t.Fatal(err)
+		}
+		j = openEmbedded(t, dead)
+		dir, w.Log = dead, openWriter(t, j).Log
+		recs = append(recs, w.Fill(t, 3)...)
+		journaltest.WantRecords(t, w.Log, before, recs[before-1:])
+	}
+}
+
+// TestDeletedStaysDeleted lets the process die and the server lose its index, so that it has to look for the last of each key.
+func TestDeletedStaysDeleted(t *testing.T) {
+	ctx, dir := context.Background(), t.TempDir()
+	j := openEmbedded(t, dir)
+	defer j.Close(ctx)
+	kv, err := j.KV(ctx, "catalog")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range 20 {
+		key := "key/" + strconv.Itoa(i)
+		for _, value := range []string{"first", "second"} {
+			if _, err := kv.Put(ctx, key, []byte(value)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if i%2 == 0 {
+			if err := kv.Delete(ctx, key, 0); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	if _, err := kv.Create(ctx, "key/0", []byte("back")); err != nil {
+		t.Fatal(err)
+	}
+	want, err := kv.List(ctx, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	dead := withoutIndex(t, dir)
+	j = openEmbedded(t, dead)
+	defer j.Close(ctx)
+	if kv, err = j.KV(ctx, "catalog"); err != nil {
+		t.Fatal(err)
+	}
+	got, err := kv.List(ctx, "")
+	if d := cmp.Diff(want, got); err != nil || d != "" {
+		t.Errorf("list: %v (-want +got):\n%s", err, d)
+	}
 }

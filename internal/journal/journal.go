@@ -82,7 +82,7 @@ type Entry struct {
 }
 
 // A KV keeps values under keys and replaces them only if they are what the caller believes they are. A key is any string of 1 to
-// 512 bytes. In a cluster a read may be stale; Create, Update and a Delete with a revision never act on a stale one. Values handed
+// 512 bytes; a bucket remembers those that are deleted, at some 200 bytes each, so keys should not be made up without end. In a cluster a read may be stale; Create, Update and a Delete with a revision never act on a stale one. Values handed
 // out must not be changed.
 type KV interface {
 	// Get returns the entry of a key, or ErrNotFound.
@@ -99,9 +99,8 @@ type KV interface {
 	// List returns the entries whose keys begin with prefix, sorted by key.
 	List(ctx context.Context, prefix string) ([]Entry, error)
 	// Watch calls f for every entry of the prefix that changed after the revision after, in the order of the revisions, and
-	// goes on as changes happen. It may leave out all but the last change of a key, and deletions that are a day old. To follow a
-	// bucket without a gap, List it and Watch after the highest revision seen. It returns nil when ctx ends, and otherwise what made it
-	// stop, such as an error of f.
+	// goes on as changes happen. It may leave out all but the last change of a key. To follow a bucket without a gap, List it and
+	// Watch after the highest revision seen. It returns nil when ctx ends, and otherwise what made it stop, such as an error of f.
 	Watch(ctx context.Context, prefix string, after uint64, f func(Entry) error) error
 }
 

@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -16,13 +17,13 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 )
 
-// tombstoneLife is how long a deletion is remembered for those who watch.
-const tombstoneLife = 24 * time.Hour
-
 // A streamKV is a bucket on a JetStream stream that keeps the last message of each subject; a subject is a key, and the
 // sequence number of a message is its revision. Every message is checked by itself ([item]). That no key is missing shows in the
 // mark of the bucket, which has the hashes of all live items, xor-ed: it is moved by every write, and compared when the
 // bucket is opened. A bucket that others write to has no mark and relies on its replicas.
+//
+// A deletion is a message, too, and stays for ever. If it expired or were removed, a server that has to rebuild its index, as after
+// kill -9, would find the message before it, which it no longer knows to be replaced, and the key would be back.
 type streamKV struct {
 	store           *store
 	label           string // such as "bucket catalog"
@@ -52,7 +53,7 @@ func (s *store) openKV(ctx context.Context, label, stream, subject string) (*str
 
 func (kv *streamKV) open(ctx context.Context) error {
 	cfg := jetstream.StreamConfig{
-		Name: kv.stream, Subjects: []string{kv.subject + ">"}, MaxMsgsPerSubject: 1, AllowMsgTTL: true,
+		Name: kv.stream, Subjects: []string{kv.subject + ">"}, MaxMsgsPerSubject: 1,
 		MaxMsgSize: MaxValue + itemOverhead + maxKey + messageOverhead,
 	}
 	if kv.marker == nil {
@@ -76,13 +77,13 @@ func (kv *streamKV) check(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	var sum Hash
-	err = kv.scan(ctx, "", func(it item) error {
-		sum.flip(it.sum())
-		return nil
-	})
+	live, err := kv.scan(ctx, "")
 	if err != nil {
 		return err
+	}
+	var sum Hash
+	for _, it := range live {
+		sum.flip(it.sum())
 	}
 	m := kv.mark
 	switch ahead := int64(st.LastSeq) - int64(m.last); {
@@ -268,9 +269,6 @@ func (kv *streamKV) tryChange(ctx context.Context, it item, expect func(now item
 func (kv *streamKV) write(ctx context.Context, now, it item, data []byte, rev uint64) (uint64, error) {
 	msg := nats.NewMsg(kv.subject + encodeKey(it.key))
 	msg.Header.Set(jetstream.ExpectedLastSubjSeqHeader, strconv.FormatUint(rev, 10))
-	if it.deleted {
-		msg.Header.Set(jetstream.MsgTTLHeader, tombstoneLife.String())
-	}
 	msg.Data = data
 	if kv.marker == nil {
 		return kv.store.publish(ctx, msg)
@@ -295,22 +293,21 @@ func (kv *streamKV) write(ctx context.Context, now, it item, data []byte, rev ui
 }
 
 func (kv *streamKV) List(ctx context.Context, prefix string) ([]Entry, error) {
-	var list []Entry
-	err := kv.scan(ctx, prefix, func(it item) error {
-		list = append(list, it.entry())
-		return nil
-	})
+	items, err := kv.scan(ctx, prefix)
 	if err != nil {
 		return nil, fmt.Errorf("list %q of %s: %w", prefix, kv.label, err)
 	}
-	slices.SortFunc(list, func(a, b Entry) int { return strings.Compare(a.Key, b.Key) })
+	var list []Entry
+	for _, it := range items {
+		list = append(list, it.entry())
+	}
 	return list, nil
 }
 
-// scan yields the live items of a prefix, each once.
-func (kv *streamKV) scan(ctx context.Context, prefix string, yield func(item) error) error {
+// scan returns the live items of a prefix, sorted by key.
+func (kv *streamKV) scan(ctx context.Context, prefix string) ([]item, error) {
 	if d := kv.damage.Load(); d != nil {
-		return d
+		return nil, d
 	}
 	items := make(map[string]item)
 	err := kv.store.insist(ctx, func() error {
@@ -322,16 +319,10 @@ func (kv *streamKV) scan(ctx context.Context, prefix string, yield func(item) er
 		})
 	})
 	if err != nil {
-		return err
+		return nil, err
 	}
-	for _, it := range items {
-		if it.live() {
-			if err := yield(it); err != nil {
-				return err
-			}
-		}
-	}
-	return nil
+	maps.DeleteFunc(items, func(_ string, it item) bool { return !it.live() })
+	return slices.SortedFunc(maps.Values(items), func(a, b item) int { return strings.Compare(a.key, b.key) }), nil
 }
 
 // collect reads all messages of a subject, which has wildcards.

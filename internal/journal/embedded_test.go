@@ -279,3 +279,42 @@ func TestDeletedStaysDeleted(t *testing.T) {
 		t.Errorf("list: %v (-want +got):\n%s", err, d)
 	}
 }
+
+// TestRelaxedDies lets the process of a relaxed journal die: everything is there, though the marks are late.
+func TestRelaxedDies(t *testing.T) {
+	ctx, dir := context.Background(), t.TempDir()
+	j, err := journal.OpenEmbedded(ctx, dir, journal.Options{Relaxed: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer j.Close(ctx)
+	kv, err := j.KV(ctx, "catalog")
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := openWriter(t, j)
+	var recs [][]byte
+	for changes := range 4 { // one change, and more than one
+		for i := range changes {
+			if _, err := kv.Put(ctx, "key/"+strconv.Itoa(i), []byte(strconv.Itoa(changes))); err != nil {
+				t.Fatal(err)
+			}
+		}
+		recs = append(recs, w.Fill(t, changes)...)
+		dead := openEmbedded(t, withoutIndex(t, dir))
+		list, err := func() ([]journal.Entry, error) {
+			kv, err := dead.KV(ctx, "catalog")
+			if err != nil {
+				return nil, err
+			}
+			return kv.List(ctx, "")
+		}()
+		if err != nil || len(list) != changes {
+			t.Fatalf("after %d changes: %v, %v", changes, list, err)
+		}
+		journaltest.WantRecords(t, openWriter(t, dead).Log, 1, recs)
+		if err := dead.Close(ctx); err != nil {
+			t.Fatal(err)
+		}
+	}
+}

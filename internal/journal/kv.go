@@ -70,8 +70,8 @@ func (kv *streamKV) open(ctx context.Context) error {
 	return kv.check(ctx)
 }
 
-// check compares all items with the mark. At most one write is not in the mark; what it changes is. Only after the machine
-// stopped may there be more, since the mark is not synced; then the items vouch for themselves alone. kv.mu is held.
+// check compares all items with the mark. One write may not be in it; what that changes is. If the mark is late, there may be more,
+// and then the items vouch for themselves alone. kv.mu is held.
 func (kv *streamKV) check(ctx context.Context) error {
 	st, err := kv.store.state(ctx, kv.stream)
 	if err != nil {
@@ -86,18 +86,18 @@ func (kv *streamKV) check(ctx context.Context) error {
 		sum.flip(it.sum())
 	}
 	m := kv.mark
-	switch ahead := int64(st.LastSeq) - int64(m.last); {
+	ahead := int64(st.LastSeq) - int64(m.last)
+	if ahead == 1 {
+		m.hash.flip(m.delta)
+	}
+	switch {
 	case ahead < 0:
 		return kv.broken(st.LastSeq+1, m.last, "the last changes are missing")
-	case ahead == 1:
-		m.hash.flip(m.delta)
-		fallthrough
-	case ahead == 0:
-		if sum != m.hash {
-			return kv.broken(1, st.LastSeq, "entries are missing, or are not the newest")
-		}
-	default:
-		kv.store.opts.Logger.Warn("high-water mark is old, as after a power failure", "bucket", kv.label, "behind", ahead)
+	case ahead > 0 && m.late:
+	case ahead > 1:
+		return kv.broken(m.last+1, st.LastSeq, "its high-water mark is too old")
+	case sum != m.hash:
+		return kv.broken(1, st.LastSeq, "entries are missing, or are not the newest")
 	}
 	kv.mark, kv.doubt = mark{last: st.LastSeq, hash: sum}, false
 	return kv.marker.keep(ctx, kv.mark)
@@ -265,7 +265,8 @@ func (kv *streamKV) tryChange(ctx context.Context, it item, expect func(now item
 	}
 }
 
-// write publishes an item. What it changes stands in the mark before it is published.
+// write publishes an item. What it changes stands in the mark before it is published, and on the disk, unless the journal is
+// relaxed: otherwise a bucket could not be told from a damaged one after a power failure.
 func (kv *streamKV) write(ctx context.Context, now, it item, data []byte, rev uint64) (uint64, error) {
 	msg := nats.NewMsg(kv.subject + encodeKey(it.key))
 	msg.Header.Set(jetstream.ExpectedLastSubjSeqHeader, strconv.FormatUint(rev, 10))
@@ -275,7 +276,11 @@ func (kv *streamKV) write(ctx context.Context, now, it item, data []byte, rev ui
 	}
 	kv.mark.delta = now.sum()
 	kv.mark.delta.flip(it.sum())
-	if err := kv.marker.keep(ctx, kv.mark); err != nil {
+	announce := kv.marker.pin
+	if kv.store.opts.Relaxed {
+		announce = kv.marker.keep
+	}
+	if err := announce(ctx, kv.mark); err != nil {
 		return 0, unavailable(err, "The journal takes no writes at present.")
 	}
 	got, err := kv.store.publish(ctx, msg)

@@ -19,6 +19,7 @@ type mark struct {
 	last  uint64 // the last acknowledged record
 	hash  Hash   // of the last record; of a bucket: that of all its entries together
 	delta Hash   // of a bucket: what the write after last, if there was one, changes in hash
+	late  bool   // more may have been acknowledged since
 }
 
 var (
@@ -38,7 +39,8 @@ type marker interface {
 	close(ctx context.Context) error
 }
 
-// The encoding of a mark: magic "RLTM", version, 3 zero bytes, count, first, last, hash, delta, and the hash of all that.
+// The encoding of a mark: magic "RLTM", version, 1 if it is late, 2 zero bytes, count, first, last, hash, delta, and the hash of
+// all that.
 const (
 	markMagic   = "RLTM"
 	markVersion = 1
@@ -49,7 +51,11 @@ const (
 func (m mark) append(dst []byte, count uint64) []byte {
 	start := len(dst)
 	dst = append(dst, markMagic...)
-	dst = append(dst, markVersion, 0, 0, 0)
+	late := byte(0)
+	if m.late {
+		late = 1
+	}
+	dst = append(dst, markVersion, late, 0, 0)
 	for _, n := range []uint64{count, m.first, m.last} {
 		dst = binary.BigEndian.AppendUint64(dst, n)
 	}
@@ -68,7 +74,7 @@ func readMark(b []byte) (m mark, count uint64, ok bool) {
 		return mark{}, 0, false
 	}
 	be := binary.BigEndian
-	m = mark{first: be.Uint64(b[16:]), last: be.Uint64(b[24:]), hash: Hash(b[32:48]), delta: Hash(b[48:64])}
+	m = mark{first: be.Uint64(b[16:]), last: be.Uint64(b[24:]), hash: Hash(b[32:48]), delta: Hash(b[48:64]), late: b[5] == 1}
 	return m, be.Uint64(b[8:]), true
 }
 
@@ -84,6 +90,7 @@ type fileMark struct {
 	file  *os.File // nil until something is written
 	count uint64   // of the slot that was written last
 	wrote mark     // what that slot has
+	is    mark     // what was kept last, written or not
 	held  mark     // what waits for its time, unless it is the zero mark
 	since time.Time
 }
@@ -118,37 +125,41 @@ func (f *fileMark) load(context.Context) (mark, error) {
 func (f *fileMark) keep(_ context.Context, m mark) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if f.lag > 0 {
-		due := f.held
-		now := f.clock.Now()
-		if f.held != (mark{}) && now.Sub(f.since) < f.lag {
-			return nil
-		}
-		f.held, f.since = m, now
-		if m = due; m == (mark{}) {
-			return nil
-		}
+	f.is = m
+	if f.lag == 0 {
+		return f.write(m, false)
 	}
-	return f.write(m, false)
+	due, now := f.held, f.clock.Now()
+	if due != (mark{}) && now.Sub(f.since) < f.lag {
+		return nil
+	}
+	f.held, f.since = m, now
+	if due == (mark{}) {
+		return nil
+	}
+	due.late = true
+	return f.write(due, false)
 }
 
 func (f *fileMark) pin(_ context.Context, m mark) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if f.lag > 0 {
-		m.last, m.hash = f.wrote.last, f.wrote.hash
+	f.is = m
+	if f.lag == 0 {
+		return f.write(m, true)
 	}
 	if f.held != (mark{}) {
 		f.held.first = m.first
 	}
-	return f.write(m, true)
+	f.wrote.first, f.wrote.late = m.first, true
+	return f.write(f.wrote, true)
 }
 
 func (f *fileMark) close(context.Context) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if f.held != (mark{}) {
-		if err := f.write(f.held, false); err != nil {
+	if f.lag > 0 && f.is != (mark{}) {
+		if err := f.write(f.is, false); err != nil {
 			return err
 		}
 	}

@@ -105,15 +105,15 @@ func TestFileMarkLag(t *testing.T) {
 	}
 	keep(0, 1)
 	keep(time.Second, 2)
-	wantStored(t, m, mark{first: 1}, nil)
+	wantStored(t, m, mark{first: 1, late: true}, nil)
 	keep(4*time.Second, 3)
-	wantStored(t, m, mark{first: 1, last: 1}, nil)
+	wantStored(t, m, mark{first: 1, last: 1, late: true}, nil)
 	keep(5*time.Second, 4)
-	wantStored(t, m, mark{first: 1, last: 3}, nil)
+	wantStored(t, m, mark{first: 1, last: 3, late: true}, nil)
 	if err := m.pin(ctx, mark{first: 4, last: 4}); err != nil {
 		t.Fatal(err)
 	}
-	wantStored(t, m, mark{first: 4, last: 3}, nil)
+	wantStored(t, m, mark{first: 4, last: 3, late: true}, nil)
 	if err := m.close(ctx); err != nil {
 		t.Fatal(err)
 	}

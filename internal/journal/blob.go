@@ -25,8 +25,8 @@ const maxChunk = 4 << 20
 // be in the middle of a Put.
 const orphanAge = time.Hour
 
-// A streamBlob keeps the data of a blob as chunks in a stream, and where they are in an index, which is a bucket of its own. The
-// index is written last, so that a blob is there whole or as it was before.
+// A streamBlob keeps the data of a blob as chunks in a stream, and where they are in an index, which is a bucket of its
+// own. The index is written last, so that a blob is there whole or as it was before.
 //
 //	rialto.blob.BUCKET.ID.0 … n    the chunks; ID is made anew for each Put
 //	index: page → the manifests of all blobs whose names have that hash

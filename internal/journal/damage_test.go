@@ -17,7 +17,8 @@ import (
 	"github.com/rialto-events/rialto/internal/journal/journaltest"
 )
 
-// damageSeeds is how many stores are damaged in the ordinary tests; JOURNAL_DAMAGE_SEEDS asks for more, JOURNAL_DAMAGE_SEED for one.
+// damageSeeds is how many stores are damaged in the ordinary tests; JOURNAL_DAMAGE_SEEDS asks for more, JOURNAL_DAMAGE_SEED
+// for one.
 const damageSeeds = 80
 
 // A stored is what was acknowledged before the damage.

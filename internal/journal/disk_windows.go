@@ -7,8 +7,8 @@ import (
 	"golang.org/x/sys/windows"
 )
 
-// lockFile locks an open file against other processes. The lock ends with the process, however that ends. It covers a byte far
-// behind the end, since Windows would keep others from reading what is locked.
+// lockFile locks an open file against other processes. The lock ends with the process, however that ends. It covers a byte
+// far behind the end, since Windows would keep others from reading what is locked.
 func lockFile(f *os.File) (taken bool, err error) {
 	at := windows.Overlapped{OffsetHigh: 1 << 20}
 	err = windows.LockFileEx(windows.Handle(f.Fd()), windows.LOCKFILE_EXCLUSIVE_LOCK|windows.LOCKFILE_FAIL_IMMEDIATELY, 0, 1, 0, &at)

@@ -239,7 +239,8 @@ func TestTruncatedWithoutIndex(t *testing.T) {
 	}
 }
 
-// TestDeletedStaysDeleted lets the process die and the server lose its index, so that it has to look for the last of each key.
+// TestDeletedStaysDeleted lets the process die and the server lose its index, so that it has to look for the last of each
+// key.
 func TestDeletedStaysDeleted(t *testing.T) {
 	ctx, dir := context.Background(), t.TempDir()
 	j := openEmbedded(t, dir)

@@ -26,8 +26,8 @@ type external struct {
 	err   error // of Close
 }
 
-// OpenExternal opens the journal on the JetStream server or cluster at url, such as "nats://a:4222,nats://b:4222". Several processes
-// may have it open; the expected sequence number of [Log.Append] decides between them.
+// OpenExternal opens the journal on the JetStream server or cluster at url, such as "nats://a:4222,nats://b:4222". Several
+// processes may have it open; the expected sequence number of [Log.Append] decides between them.
 func OpenExternal(ctx context.Context, url string, opts Options) (Journal, error) {
 	e := &external{store: newStore(opts)}
 	if r := e.opts.Replicas; r != 1 && r != 3 {
@@ -50,7 +50,8 @@ func OpenExternal(ctx context.Context, url string, opts Options) (Journal, error
 
 func (e *external) open(ctx context.Context) error {
 	if got := e.nc.MaxPayload(); got < minMaxPayload {
-		return rialto.Errorf(rialto.Invalid, "The NATS server takes messages of up to %d bytes; set its max_payload to %d or more.", got, minMaxPayload)
+		return rialto.Errorf(rialto.Invalid, "The NATS server takes messages of up to %d bytes; set its max_payload to %d or more.",
+			got, minMaxPayload)
 	}
 	marks, err := e.openKV(ctx, "the high-water marks", "rialto-marks", "rialto.marks")
 	e.marks = marks
@@ -71,8 +72,8 @@ func (e *external) Close(ctx context.Context) error {
 	return e.err
 }
 
-// A sharedMark is a mark in a bucket of the cluster, where every owner of the log moves it forward: at most every second, since it
-// costs a write.
+// A sharedMark is a mark in a bucket of the cluster, where every owner of the log moves it forward: at most every second,
+// since it costs a write.
 type sharedMark struct {
 	kv    *streamKV
 	key   string

@@ -13,8 +13,8 @@ import (
 // A Hash identifies a record and everything that stands before it in its log.
 type Hash [hashSize]byte
 
-// A Frame is one record of a log. Its encoding ends with the hash of all that stands before in it, and that includes the hash of the
-// frame before; so a flipped bit, a gap, a reuse or a foreign frame is found by reading.
+// A Frame is one record of a log. Its encoding ends with the hash of all that stands before in it, and that includes the
+// hash of the frame before; so a flipped bit, a gap, a reuse or a foreign frame is found by reading.
 //
 //	0  magic "RLTF"      8  sequence number   32  hash of the frame before, 16 bytes
 //	4  version 1        16  epoch             48  length of the payload

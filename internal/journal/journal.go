@@ -23,7 +23,7 @@ const (
 // What a caller may act on. Ask with errors.Is; each also has a [rialto.Kind].
 var (
 	ErrConflict  error = rialto.Errorf(rialto.Conflict, "somebody else wrote meanwhile")        // read again and decide again
-	ErrUnknown   error = rialto.Errorf(rialto.Unavailable, "the outcome of a write is unknown") // it is stored, or will be in a moment, or never
+	ErrUnknown   error = rialto.Errorf(rialto.Unavailable, "the outcome of a write is unknown") // it is stored, or will be, or not
 	ErrTruncated error = rialto.Errorf(rialto.NotFound, "the record was truncated away")        // below the first record of the log
 	ErrNotFound  error = rialto.Errorf(rialto.NotFound, "there is no such entry")               // no such key, blob or record
 	ErrExists    error = rialto.Errorf(rialto.Exists, "the key is there already")
@@ -59,8 +59,9 @@ type Log interface {
 	// later, as long as nobody else has written); otherwise the record was not stored, now or later, and the error has the
 	// kind [rialto.Unavailable] if trying again later makes sense.
 	Append(ctx context.Context, expected uint64, record []byte) (seq uint64, err error)
-	// Read yields the records from the sequence number from, or from the first if that was truncated away, up to the last at the time
-	// of the call. A from beyond the end yields nothing. The record is valid only during the call of yield and must not be changed. An error of yield ends Read and is returned as it is.
+	// Read yields the records from the sequence number from, or from the first if that was truncated away, up to the last
+	// at the time of the call. A from beyond the end yields nothing. The record is valid only during the call of yield and
+	// must not be changed. An error of yield ends Read and is returned as it is.
 	Read(ctx context.Context, from uint64, yield func(seq uint64, record []byte) error) error
 	// Get returns one record: ErrTruncated below the first, ErrNotFound above the last.
 	Get(ctx context.Context, seq uint64) ([]byte, error)
@@ -81,9 +82,10 @@ type Entry struct {
 	Deleted bool   // the change was a deletion; only [KV.Watch] hands these out
 }
 
-// A KV keeps values under keys and replaces them only if they are what the caller believes they are. A key is any string of 1 to
-// 512 bytes; a bucket remembers those that are deleted, at some 200 bytes each, so keys should not be made up without end. In a cluster a read may be stale; Create, Update and a Delete with a revision never act on a stale one. Values handed
-// out must not be changed.
+// A KV keeps values under keys and replaces them only if they are what the caller believes they are. A key is any string of
+// 1 to 512 bytes; a bucket remembers those that are deleted, at some 200 bytes each, so keys should not be made up without
+// end. In a cluster a read may be stale; Create, Update and a Delete with a revision never act on a stale one. Values
+// handed out must not be changed.
 type KV interface {
 	// Get returns the entry of a key, or ErrNotFound.
 	Get(ctx context.Context, key string) (Entry, error)
@@ -93,14 +95,15 @@ type KV interface {
 	Update(ctx context.Context, key string, value []byte, rev uint64) (uint64, error)
 	// Put sets a key, whatever it was.
 	Put(ctx context.Context, key string, value []byte) (rev uint64, err error)
-	// Delete removes a key if it has the revision rev, or fails with ErrConflict. With rev 0 it removes whatever is there, and
-	// a key that is not there is no error.
+	// Delete removes a key if it has the revision rev, or fails with ErrConflict. With rev 0 it removes whatever is there,
+	// and a key that is not there is no error.
 	Delete(ctx context.Context, key string, rev uint64) error
 	// List returns the entries whose keys begin with prefix, sorted by key.
 	List(ctx context.Context, prefix string) ([]Entry, error)
 	// Watch calls f for every entry of the prefix that changed after the revision after, in the order of the revisions, and
-	// goes on as changes happen. It may leave out all but the last change of a key. To follow a bucket without a gap, List it and
-	// Watch after the highest revision seen. It returns nil when ctx ends, and otherwise what made it stop, such as an error of f.
+	// goes on as changes happen. It may leave out all but the last change of a key. To follow a bucket without a gap, List
+	// it and Watch after the highest revision seen. It returns nil when ctx ends, and otherwise what made it stop, such as
+	// an error of f.
 	Watch(ctx context.Context, prefix string, after uint64, f func(Entry) error) error
 }
 
@@ -127,13 +130,13 @@ type Options struct {
 	// Relaxed syncs once a second instead of before every acknowledgement: up to a second of what was acknowledged is lost if
 	// the machine (not merely the process) stops. Embedded only.
 	Relaxed bool
-	// MaxBytes is the most that an embedded journal may occupy; 0 is nine tenths of what the volume has free when it opens, with
-	// what the journal occupies already.
+	// MaxBytes is the most that an embedded journal may occupy; 0 is nine tenths of what the volume has free when it opens,
+	// with what the journal occupies already.
 	MaxBytes int64
 }
 
-// A DamageError says that a log, bucket or blob is not what was once acknowledged: records are missing, changed or in the wrong
-// place. Nothing of the range can be trusted. It is never repaired silently.
+// A DamageError says that a log, bucket or blob is not what was once acknowledged: records are missing, changed or in the
+// wrong place. Nothing of the range can be trusted. It is never repaired silently.
 type DamageError struct {
 	Log    string // such as "log shard-0", "bucket catalog"
 	First  uint64 // the sequence numbers concerned, both included; 0 to 0 if they are not known

@@ -18,12 +18,12 @@ import (
 )
 
 // A streamKV is a bucket on a JetStream stream that keeps the last message of each subject; a subject is a key, and the
-// sequence number of a message is its revision. Every message is checked by itself ([item]). That no key is missing shows in the
-// mark of the bucket, which has the hashes of all live items, xor-ed: it is moved by every write, and compared when the
-// bucket is opened. A bucket that others write to has no mark and relies on its replicas.
+// sequence number of a message is its revision. Every message is checked by itself ([item]). That no key is missing shows
+// in the mark of the bucket, which has the hashes of all live items, xor-ed: it is moved by every write, and compared when
+// the bucket is opened. A bucket that others write to has no mark and relies on its replicas.
 //
-// A deletion is a message, too, and stays for ever. If it expired or were removed, a server that has to rebuild its index, as after
-// kill -9, would find the message before it, which it no longer knows to be replaced, and the key would be back.
+// A deletion is a message, too, and stays for ever. If it expired or were removed, a server that has to rebuild its index,
+// as after kill -9, would find the message before it, which it no longer knows to be replaced, and the key would be back.
 type streamKV struct {
 	store           *store
 	label           string // such as "bucket catalog"
@@ -70,8 +70,8 @@ func (kv *streamKV) open(ctx context.Context) error {
 	return kv.check(ctx)
 }
 
-// check compares all items with the mark. One write may not be in it; what that changes is. If the mark is late, there may be more,
-// and then the items vouch for themselves alone. kv.mu is held.
+// check compares all items with the mark. One write may not be in it; what that changes is. If the mark is late, there may
+// be more, and then the items vouch for themselves alone. kv.mu is held.
 func (kv *streamKV) check(ctx context.Context) error {
 	st, err := kv.store.state(ctx, kv.stream)
 	if err != nil {
@@ -162,7 +162,8 @@ func (kv *streamKV) item(msg *nats.Msg) (item, error) {
 		err = fmt.Errorf("it is of the key %q", it.key)
 	}
 	if err != nil {
-		return item{}, kv.broken(seq, seq, fmt.Sprintf("the entry in %s cannot be trusted: %v", msg.Header.Get(jetstream.SubjectHeader), err))
+		reason := fmt.Sprintf("the entry in %s cannot be trusted: %v", msg.Header.Get(jetstream.SubjectHeader), err)
+		return item{}, kv.broken(seq, seq, reason)
 	}
 	it.rev = seq
 	return it, nil
@@ -506,8 +507,8 @@ func readItem(b []byte) (item, error) {
 	return item{key: string(b[itemHeader:value]), value: b[value:end:end], deleted: b[5] == 1}, nil
 }
 
-// encodeKey makes a key the last part of a subject: each part between slashes is a token, in which all but letters, digits, '-'
-// and '_' is written as "=2E". A part that is empty is "=".
+// encodeKey makes a key the last part of a subject: each part between slashes is a token, in which all but letters, digits,
+// '-' and '_' is written as "=2E". A part that is empty is "=".
 func encodeKey(key string) string {
 	var b strings.Builder
 	for i, part := range strings.Split(key, "/") {

@@ -11,8 +11,8 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 )
 
-// fullCheckBytes is how much of a log is read when it is opened. Of a larger one that much is read at its end, and the rest is
-// left to [Log.Scrub] and to whoever reads it.
+// fullCheckBytes is how much of a log is read when it is opened. Of a larger one that much is read at its end, and the rest
+// is left to [Log.Scrub] and to whoever reads it.
 const fullCheckBytes = 64 << 20
 
 // A streamLog is a log on a JetStream stream. The sequence number of a record is that of its message.
@@ -85,8 +85,8 @@ func (l *streamLog) check(ctx context.Context) error {
 	if !whole {
 		return l.broken(first, last, fmt.Sprintf("it has %d records instead of %d", st.Msgs, last-first+1))
 	}
-	if last < first {
-		end.last = last // nothing is left to tell the hash
+	if end.last != last {
+		end.last, end.hash = last, Hash{} // all is truncated, and the mark too old to tell the hash of the last
 	}
 	l.mu.Lock()
 	l.mark = end
@@ -148,7 +148,8 @@ func (l *streamLog) follows(expected uint64, prev Hash) error {
 	return nil
 }
 
-// reached moves the mark forward: the record seq is known to be stored. A mark that cannot be written is behind, and no worse.
+// reached moves the mark forward: the record seq is known to be stored. A mark that cannot be written is behind, and no
+// worse.
 func (l *streamLog) reached(ctx context.Context, seq uint64, hash Hash) {
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -39,8 +39,8 @@ type marker interface {
 	close(ctx context.Context) error
 }
 
-// The encoding of a mark: magic "RLTM", version, 1 if it is late, 2 zero bytes, count, first, last, hash, delta, and the hash of
-// all that.
+// The encoding of a mark: magic "RLTM", version, 1 if it is late, 2 zero bytes, count, first, last, hash, delta, and the
+// hash of all that.
 const (
 	markMagic   = "RLTM"
 	markVersion = 1
@@ -78,9 +78,9 @@ func readMark(b []byte) (m mark, count uint64, ok bool) {
 	return m, be.Uint64(b[8:]), true
 }
 
-// A fileMark is a mark in a small file. Two slots are written in turn, so that one is whole at any time. Writing does not wait
-// for the disk: after kill -9 the file has what was written last, and after a power failure it may be older than the log, which
-// does no harm.
+// A fileMark is a mark in a small file. Two slots are written in turn, so that one is whole at any time. Writing does not
+// wait for the disk: after kill -9 the file has what was written last, and after a power failure it may be older than the
+// log, which does no harm.
 type fileMark struct {
 	path  string
 	clock rialto.Clock

@@ -14,7 +14,8 @@ import (
 	"github.com/rialto-events/rialto"
 )
 
-// ErrCrashed is what a simulated journal says to a process that is dead. It is also an [ErrClosed]: no call will succeed again.
+// ErrCrashed is what a simulated journal says to a process that is dead. It is also an [ErrClosed]: no call will succeed
+// again.
 var ErrCrashed = fmt.Errorf("the simulated process has crashed: %w", ErrClosed)
 
 // SimFaults says how often a write goes wrong, each as a probability between 0 and 1. The zero value never fails.
@@ -30,8 +31,8 @@ type SimFaults struct {
 // lateChance is how likely each call lets one late write happen first.
 const lateChance = 0.25
 
-// A Sim is a journal in memory that outlives the simulated processes which use it. Failures come from a seeded source, so that
-// a run can be repeated. It starts no goroutine and knows no time.
+// A Sim is a journal in memory that outlives the simulated processes which use it. Failures come from a seeded source, so
+// that a run can be repeated. It starts no goroutine and knows no time.
 //
 //	sim := journal.NewSim(seed, journal.SimFaults{LostAck: 0.01})
 //	a := sim.Open()        // one process

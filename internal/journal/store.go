@@ -218,9 +218,12 @@ func (s *store) ensureStream(ctx context.Context, cfg jetstream.StreamConfig, cr
 	return false, s.failed(err)
 }
 
+// A damageFunc makes the [*DamageError] of a log or bucket.
+type damageFunc func(first, last uint64, reason string) error
+
 // attach opens a stream and its mark, or makes both. The mark is made first, so that a stream without one is known to have
 // lost it, and it says whether a stream that is not there was ever written to.
-func (s *store) attach(ctx context.Context, cfg jetstream.StreamConfig, mk marker, broken func(first, last uint64, reason string) error) (mark, error) {
+func (s *store) attach(ctx context.Context, cfg jetstream.StreamConfig, mk marker, broken damageFunc) (mark, error) {
 	m, err := mk.load(ctx)
 	switch {
 	case err == errMarkDamaged:
@@ -259,8 +262,8 @@ func (s *store) state(ctx context.Context, stream string) (jetstream.StreamState
 	return st.CachedInfo().State, nil
 }
 
-// A getRequest asks for one message or for several, straight from the store: "direct get" in the API of JetStream. It needs no consumer
-// and leaves nothing behind on the server.
+// A getRequest asks for one message or for several, straight from the store: "direct get" in the API of JetStream. It needs
+// no consumer and leaves nothing behind on the server.
 type getRequest struct {
 	Seq       uint64 `json:"seq,omitempty"`
 	LastFor   string `json:"last_by_subj,omitempty"`

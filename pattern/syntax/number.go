@@ -71,3 +71,8 @@ func decimalOf(text string) decimal {
 	}
 	return d
 }
+
+// Contains reports whether the range contains v.
+func (r Range) Contains(v float64) bool {
+	return (v > r.Low || v == r.Low && !r.LowOpen) && (v < r.High || v == r.High && !r.HighOpen)
+}

@@ -1,6 +1,7 @@
 package syntax
 
 import (
+	"errors"
 	"fmt"
 	"unicode/utf8"
 )
@@ -13,14 +14,17 @@ const (
 
 // Parse reads an event pattern. Its errors are of type [*Error].
 //
-// As in AWS's engine, every occurrence of a duplicate key is checked and the last counts; whatever its operators are,
-// a field's name may hold dots, and then means the same as nested objects.
+// As in AWS's engine, every occurrence of a duplicate key is checked and the last one counts. A dot in a field's name
+// means the same as a nested object. What looks like an $or but is none, is a field of that name if it can be one.
 func Parse(text []byte) (*Pattern, error) {
 	p := &parser{s: scanner{text: string(text)}}
 	if err := p.check(); err != nil {
 		return nil, err
 	}
 	root, err := p.document()
+	if err != nil && p.sawOr {
+		root, err = p.withoutOr(err)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -28,7 +32,7 @@ func Parse(text []byte) (*Pattern, error) {
 	if err != nil {
 		return nil, p.unlocated("%s", err)
 	}
-	if complexity(alternatives) > maxComplexity {
+	if tooComplex(alternatives) {
 		return nil, p.unlocated("Rule is too complex - try using fewer wildcard characters or fewer repeating character sequences after a wildcard character")
 	}
 	return &Pattern{Text: p.s.text, Alternatives: alternatives}, nil
@@ -37,7 +41,26 @@ func Parse(text []byte) (*Pattern, error) {
 // A parser turns tokens into a group. Its methods follow AWS's compiler step by step, since what that has read when it
 // complains decides the column of the message.
 type parser struct {
-	s scanner
+	s       scanner
+	plainOr bool // $or is a name like others
+	sawOr   bool
+}
+
+const tooFewBranches = "There must have at least 2 Objects in $or relationship."
+
+// withoutOr reads the pattern again, as it was read before there was $or. If that fails too, the error of the first
+// reading stands, except that a single branch is answered as AWS has been seen to answer it, with the second error.
+func (p *parser) withoutOr(first error) (group, error) {
+	e, ok := errors.AsType[*Error](first)
+	if !ok || !e.Located() {
+		return nil, first
+	}
+	again := &parser{s: scanner{text: p.s.text}, plainOr: true}
+	root, err := again.document()
+	if err != nil && e.Reason != tooFewBranches {
+		err = first
+	}
+	return root, err
 }
 
 // check looks at the text as a whole.
@@ -91,7 +114,8 @@ func (p *parser) object(g *group, path []string, inOr bool) error {
 // field reads the value of the field whose name was read.
 func (p *parser) field(g *group, path []string, inOr bool) error {
 	name := p.s.name
-	if name == "$or" {
+	if name == "$or" && !p.plainOr {
+		p.sawOr = true
 		return p.or(g, path)
 	}
 	if inOr && reserved[name] {
@@ -123,7 +147,7 @@ func (p *parser) or(g *group, path []string) error {
 		switch p.s.next() {
 		case endArray:
 			if len(branches) < 2 {
-				return p.errorf("There must have at least 2 Objects in $or relationship.")
+				return p.errorf(tooFewBranches)
 			}
 			g.addOr(branches)
 			return nil

@@ -102,6 +102,7 @@ func (s *scanner) next() token {
 	if !s.readName() || !s.separator(':', "was expecting a colon to separate field name and value") {
 		return noToken
 	}
+	s.aheadAt = s.pos
 	s.ahead = s.begin()
 	if s.err != nil {
 		return noToken

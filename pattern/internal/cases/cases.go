@@ -21,6 +21,7 @@
 package cases
 
 import (
+	"encoding/json"
 	"fmt"
 	"io/fs"
 	"strconv"
@@ -150,12 +151,11 @@ func (c *Case) Message() string {
 
 // Envelope gives an event the members that TestEventPattern requires, as far as it lacks them.
 func Envelope(event string) string {
-	body, ok := strings.CutPrefix(strings.TrimSpace(event), "{")
-	if !ok {
+	var members map[string]json.RawMessage
+	if json.Unmarshal([]byte(event), &members) != nil {
 		return event
 	}
-	var b strings.Builder
-	b.WriteByte('{')
+	var missing []string
 	for _, m := range [...][2]string{
 		{"id", "00000000-0000-0000-0000-000000000001"},
 		{"detail-type", "a case"},
@@ -164,13 +164,12 @@ func Envelope(event string) string {
 		{"time", "2026-01-01T00:00:00Z"},
 		{"region", "eu-west-1"},
 	} {
-		if !strings.Contains(body, `"`+m[0]+`"`) {
-			fmt.Fprintf(&b, "%q:%q,", m[0], m[1])
+		if _, ok := members[m[0]]; !ok {
+			missing = append(missing, fmt.Sprintf("%q:%q", m[0], m[1]))
 		}
 	}
-	rest := b.String()
-	if strings.TrimSpace(body) == "}" {
-		rest = strings.TrimSuffix(rest, ",")
+	if len(members) > 0 {
+		missing = append(missing, "")
 	}
-	return rest + body
+	return "{" + strings.Join(missing, ",") + strings.TrimSpace(event)[1:]
 }

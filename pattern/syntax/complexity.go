@@ -22,11 +22,10 @@ import (
 // maxComplexity is the most that AWS accepts (recorded; the boundary is not documented).
 const maxComplexity = 10
 
-// Limits on the work of measuring; what exceeds them counts as too complex. Patterns within AWS's 4,096 characters stay
-// far below.
+// Limits on the work of measuring. What exceeds them counts as too complex.
 const (
-	maxSets  = 1 << 16 // sets of active states in one machine
-	maxNodes = 1 << 13 // nodes of the trie of fields
+	maxSets  = 1 << 18   // sets of active states in all machines together
+	maxNodes = maxFields // nodes of the trie of fields
 )
 
 // tooComplex reports whether AWS would refuse the alternatives of a pattern for their wildcards.
@@ -37,7 +36,7 @@ func tooComplex(alternatives []Alternative) bool {
 	if !slices.ContainsFunc(alternatives, hasWildcard) {
 		return false
 	}
-	t := &trie{}
+	t := &trie{keys: make(map[*Test]string), measured: make(map[string]bool)}
 	root := t.node()
 	for _, a := range alternatives {
 		if !t.add(root, a) {
@@ -67,7 +66,10 @@ func wildcardsOf(t Test) []Test {
 
 // A trie has a node for each way in which the fields so far can hold.
 type trie struct {
-	nodes int
+	nodes    int
+	keys     map[*Test]string // what the tests are; alternatives share them
+	sets     int              // looked at so far
+	measured map[string]bool  // machines, by their tests, that are simple enough
 }
 
 type node struct {
@@ -77,12 +79,22 @@ type node struct {
 // A machine has the tests of a field, and where each leads.
 type machine struct {
 	tests []Test
-	next  map[string]*node // by the test
+	next  []*node
+	index map[string]int // of a test, by its key
 }
 
 func (t *trie) node() *node {
 	t.nodes++
-	return &node{machines: make(map[string]*machine)}
+	return &node{}
+}
+
+func (t *trie) key(test *Test) string {
+	k, ok := t.keys[test]
+	if !ok {
+		k = fmt.Sprint(*test)
+		t.keys[test] = k
+	}
+	return k
 }
 
 // add puts an alternative into the trie. It reports false if the trie has grown too large.
@@ -106,22 +118,25 @@ func (t *trie) add(root *node, a Alternative) bool {
 func (t *trie) extend(n *node, f Field, next map[*node]bool) {
 	m := n.machines[f.Path]
 	if m == nil {
-		m = &machine{next: make(map[string]*node)}
+		m = &machine{index: make(map[string]int)}
+		if n.machines == nil {
+			n.machines = make(map[string]*machine)
+		}
 		n.machines[f.Path] = m
 	}
 	var last *node
-	for _, test := range f.Tests {
-		key := fmt.Sprint(test)
-		to, ok := m.next[key]
+	for i := range f.Tests {
+		key := t.key(&f.Tests[i])
+		at, ok := m.index[key]
 		if !ok {
-			if to = last; to == nil {
-				to = t.node()
+			if last == nil {
+				last = t.node()
 			}
-			m.tests = append(m.tests, test)
-			m.next[key] = to
+			at = len(m.tests)
+			m.tests, m.next, m.index[key] = append(m.tests, f.Tests[i]), append(m.next, last), at
 		}
-		next[to] = true
-		last = to
+		last = m.next[at]
+		next[last] = true
 	}
 }
 
@@ -132,16 +147,32 @@ func (t *trie) tooComplex(n *node, seen map[*node]bool) bool {
 	}
 	seen[n] = true
 	for _, m := range n.machines {
-		if newAutomaton(m.tests).tooComplex() {
+		if t.measure(m) > maxComplexity {
 			return true
 		}
-		for _, test := range m.tests {
-			if test.Op != Absent && t.tooComplex(m.next[fmt.Sprint(test)], seen) {
+		for i, test := range m.tests {
+			if test.Op != Absent && t.tooComplex(m.next[i], seen) {
 				return true
 			}
 		}
 	}
 	return false
+}
+
+// measure returns the complexity of a machine, or some value above the maximum.
+func (t *trie) measure(m *machine) int {
+	wild := slices.DeleteFunc(slices.Clone(m.tests), func(t Test) bool { return wildcardsOf(t) == nil })
+	if len(wild) == 0 {
+		return 0
+	}
+	id := fmt.Sprint(wild)
+	if t.measured[id] {
+		return 0
+	}
+	t.measured[id] = true
+	worst, sets := newAutomaton(wild).worst(maxComplexity, maxSets-t.sets)
+	t.sets += sets
+	return worst
 }
 
 // An automaton has the states of the wildcards of a machine. The first is the one after the opening quote.
@@ -220,18 +251,18 @@ func (m *automaton) star(at int, shared bool) int {
 	return len(*m) - 1
 }
 
-// tooComplex visits all sets of states that can be active together.
-func (m automaton) tooComplex() bool {
-	seen := map[string]bool{}
-	queue := [][]int{{0}}
-	for len(queue) > 0 {
+// worst visits all sets of states that can be active together. It returns the greatest weight, or some weight above the
+// limit if there is one or if there are too many sets, and how many sets it has visited.
+func (m automaton) worst(limit, maxSets int) (most, sets int) {
+	seen := make(map[string]bool)
+	for queue := [][]int{{0}}; len(queue) > 0; queue = queue[1:] {
 		set := queue[0]
-		queue = queue[1:]
-		if len(set) == 0 {
-			continue
+		sets++
+		if sets > maxSets {
+			return limit + 1, sets
 		}
-		if m.weight(set) > maxComplexity || len(seen) > maxSets {
-			return true
+		if most = max(most, m.weight(set)); most > limit {
+			return most, sets
 		}
 		for b := range m.next(set) {
 			to := m.after(set, b)
@@ -241,7 +272,7 @@ func (m automaton) tooComplex() bool {
 			}
 		}
 	}
-	return false
+	return most, sets
 }
 
 func (m automaton) weight(set []int) int {

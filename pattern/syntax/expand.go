@@ -2,6 +2,7 @@ package syntax
 
 import (
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 )
@@ -23,13 +24,19 @@ func (g *group) add(path []string, tests []Test) {
 
 func (g *group) addOr(branches []group) { *g = append(*g, member{branches: branches}) }
 
-var errTooMany = errors.New("Or operator is producing over 1000 rule combinations")
+var (
+	errAlternatives = errors.New("Or operator is producing over 1000 rule combinations") // as recorded on AWS
+	errFields       = fmt.Errorf("the alternatives of the pattern have more than %d fields together", maxFields)
+)
 
 // expand multiplies a group out into alternatives.
 func expand(g group) ([]Alternative, error) {
 	count, fields := size(g)
-	if count > MaxAlternatives || fields > maxFields {
-		return nil, errTooMany
+	switch {
+	case count > MaxAlternatives:
+		return nil, errAlternatives
+	case fields > maxFields:
+		return nil, errFields
 	}
 	alternatives := multiply([]Alternative{nil}, g)
 	for i, a := range alternatives {
@@ -50,7 +57,7 @@ func size(g group) (count, fields int) {
 		branches, inBranches := 0, 0
 		for _, b := range m.branches {
 			n, f := size(b)
-			branches, inBranches = branches+n, inBranches+f
+			branches, inBranches = min(branches+n, MaxAlternatives+1), min(inBranches+f, maxFields+1)
 		}
 		fields = min(fields*branches+inBranches*count, maxFields+1)
 		count = min(count*branches, MaxAlternatives+1)

@@ -457,8 +457,12 @@ func (s *scanner) peek() rune {
 	return r
 }
 
+// unexpected reports the character at pos, and reads it.
 func (s *scanner) unexpected(expected string) bool {
-	return s.failAt(s.pos, "Unexpected character ("+describe(s.peek())+"): "+expected)
+	r := s.peek()
+	s.failAt(s.pos, "Unexpected character ("+describe(r)+"): "+expected)
+	s.pos += utf8.RuneLen(r)
+	return false
 }
 
 func (s *scanner) unexpectedInNumber(expected string, at int) bool {

@@ -91,7 +91,7 @@ type outcome struct {
 }
 
 // commit writes a payload as the next frame and applies it. After an error the frame is not in the log, except for
-// [ErrFenced] and an ended context, after which nobody may use the core any more.
+// [ErrFenced], [journal.ErrClosed] and an ended context, after which nobody may use the core any more.
 func (c *core) commit(ctx context.Context, payload []byte, commands int, now time.Time) (outcome, error) {
 	rec, err := c.append(ctx, c.tip.epoch, now, payload)
 	if err != nil {
@@ -123,12 +123,17 @@ func (c *core) append(ctx context.Context, epoch uint64, now time.Time, payload 
 			if err == nil && bytes.Equal(got, rec) {
 				return rec, nil
 			}
-			if err == nil || errors.Is(err, journal.ErrTruncated) {
+			switch {
+			case err == nil || errors.Is(err, journal.ErrTruncated):
 				return nil, ErrFenced
+			case errors.Is(err, journal.ErrClosed):
+				return nil, err
 			}
 			inDoubt = true
 		case errors.Is(err, journal.ErrUnknown):
 			inDoubt = true
+		case errors.Is(err, journal.ErrClosed):
+			return nil, err // nobody will ever answer
 		case !inDoubt:
 			return nil, err
 		}

@@ -295,7 +295,7 @@ func (s *Shard) frame(ctx context.Context, first request) error {
 	case isDamage:
 		answerAll(waiting, nil, damage)
 		return damage
-	case err != nil && ctx.Err() != nil:
+	case err != nil && (ctx.Err() != nil || errors.Is(err, journal.ErrClosed)):
 		answerAll(waiting, nil, unavailable(s.Name(), err))
 		return fmt.Errorf("the last frame of %s has no outcome: %w", s.Name(), err)
 	case err != nil:

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"hash/crc32"
 	"math"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -196,7 +197,9 @@ func (c *core) store(ctx context.Context, seq uint64, b []byte) error {
 // below which the log is not.
 func (c *core) stored(seq uint64, size int) (drop []uint64, before uint64) {
 	c.lastSnapshot = int64(size)
-	c.snapshots = append(c.snapshots, seq)
+	if !slices.Contains(c.snapshots, seq) { // one that was written again replaced itself
+		c.snapshots = append(c.snapshots, seq)
+	}
 	if n := len(c.snapshots) - snapshotsKept; n > 0 {
 		drop = append(drop, c.snapshots[:n]...)
 		c.snapshots = append(c.snapshots[:0], c.snapshots[n:]...)

@@ -5,8 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-
-	"github.com/rialto-events/rialto/pattern/syntax"
 )
 
 // A Leaf is a value of an event that is no object and no array.
@@ -18,9 +16,10 @@ type Leaf struct {
 
 // An Element is a place in an array of an event.
 type Element struct {
-	Array int // numbers the arrays of an event in the order of their brackets
-	Index int
-	Outer *Element // the element that the array lies in, or nil
+	Array   int // numbers the arrays of an event in the order of their brackets
+	Index   int
+	PathLen int      // the array's own path is that much of the path of the leaf
+	Outer   *Element // the element that the array lies in, or nil
 }
 
 // Leaves returns the leaves of an event, which must be a JSON object, in the order of the text. Every occurrence of a
@@ -30,26 +29,16 @@ func Leaves(event []byte) ([]Leaf, error) {
 	return leaves(event, func([]byte) bool { return true })
 }
 
-// LeavesOf returns the leaves of an event at those paths that a pattern asks for.
-func LeavesOf(p *syntax.Pattern, event []byte) ([]Leaf, error) {
-	paths := make(map[string]bool)
-	for _, a := range p.Alternatives {
-		for _, f := range a {
-			paths[f.Path] = true
-		}
-	}
-	return leaves(event, func(path []byte) bool { return paths[string(path)] })
+// Paths calls visit with the path of each leaf of an event. The path is only valid until visit returns.
+func Paths(event []byte, visit func(path []byte)) error {
+	_, err := leaves(event, func(path []byte) bool {
+		visit(path)
+		return false
+	})
+	return err
 }
 
-// ByPath sorts leaves by their paths.
-func ByPath(leaves []Leaf) map[string][]Leaf {
-	m := make(map[string][]Leaf)
-	for _, l := range leaves {
-		m[l.Path] = append(m[l.Path], l)
-	}
-	return m
-}
-
+// leaves returns the leaves at those paths that are wanted.
 func leaves(event []byte, wanted func(path []byte) bool) ([]Leaf, error) {
 	if !json.Valid(event) {
 		return nil, errors.New("the event is not JSON")
@@ -118,7 +107,7 @@ func (r *reader) array(in *Element) error {
 	array := r.arrays
 	r.arrays++
 	for i := 0; r.dec.More(); i++ {
-		if err := r.value(&Element{Array: array, Index: i, Outer: in}); err != nil {
+		if err := r.value(&Element{Array: array, Index: i, PathLen: len(r.path), Outer: in}); err != nil {
 			return err
 		}
 	}

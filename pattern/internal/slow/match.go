@@ -1,83 +1,138 @@
 // Package slow matches events against patterns in the most obvious way: it decodes the event, lists its leaves, and tries
 // them against every field.
 //
-// It is what package pattern is tested against, and what explains to people why an event did not match. It promises to be
+// It is what package pattern is tested against, and what tells people why an event did not match. It promises to be
 // right, and not to be exponential on events that people send; it is many times slower than package pattern. Start with
 // [Match].
 package slow
 
 import (
-	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
-	"strings"
 
 	"github.com/rialto-events/rialto/pattern/syntax"
 )
 
 // Match reports whether the event matches the pattern. The event must be a JSON object.
 func Match(p *syntax.Pattern, event []byte) (bool, error) {
-	leaves, err := LeavesOf(p, event)
+	e, err := Read(p, event)
 	if err != nil {
 		return false, err
 	}
-	at := ByPath(leaves)
 	for _, a := range p.Alternatives {
-		if MatchAlternative(a, at) {
-			return true, nil
+		if found, err := e.Find(a); found != nil || err != nil {
+			return found != nil, err
 		}
 	}
 	return false, nil
 }
 
-// MatchAlternative reports whether the leaves of an event, sorted by path, match an alternative: whether there is a leaf for each field,
-// such that no two of them lie in different elements of one array.
-//
-// A field that asks for absence needs no leaf. Instead there must be none at its path in the elements where the leaves of
-// the other fields lie, which is none at all if no other field settles the elements.
-func MatchAlternative(a syntax.Alternative, leaves map[string][]Leaf) bool {
-	s := &search{elements: make(map[int]int), tried: make(map[string]bool)}
-	for _, f := range a {
-		c := candidates(f, leaves[f.Path])
-		if len(c.chosen) == 0 && !c.mayMiss {
+// An Event has the leaves of an event that a pattern asks for, by path.
+type Event struct {
+	leaves map[string][]Leaf
+	fields map[*syntax.Test]candidates // found out before; alternatives share their tests
+	steps  int
+}
+
+// Read takes an event apart. The event must be a JSON object.
+func Read(p *syntax.Pattern, event []byte) (*Event, error) {
+	e := &Event{leaves: make(map[string][]Leaf), fields: make(map[*syntax.Test]candidates)}
+	longest := 0
+	for _, a := range p.Alternatives {
+		for _, f := range a {
+			e.leaves[f.Path] = nil
+			longest = max(longest, len(f.Path))
+		}
+	}
+	all, err := leaves(event, func(path []byte) bool {
+		if len(path) > longest {
 			return false
+		}
+		_, ok := e.leaves[string(path)]
+		return ok
+	})
+	for _, l := range all {
+		e.leaves[l.Path] = append(e.leaves[l.Path], l)
+	}
+	return e, err
+}
+
+// At returns the leaves at the path of a field.
+func (e *Event) At(f syntax.Field) []Leaf { return e.leaves[f.Path] }
+
+// Holding returns the leaves that a field's tests hold for.
+func (e *Event) Holding(f syntax.Field) []Leaf { return e.candidates(f).chosen }
+
+// MayMiss reports whether a field asks for absence, among other things perhaps.
+func MayMiss(f syntax.Field) bool {
+	return slices.ContainsFunc(f.Tests, func(t syntax.Test) bool { return t.Op == syntax.Absent })
+}
+
+// candidates are the leaves that come into question for a field.
+type candidates struct {
+	all     []Leaf // at its path
+	chosen  []Leaf // those that a test holds for
+	mayMiss bool   // none will also do
+}
+
+func (e *Event) candidates(f syntax.Field) candidates {
+	if c, ok := e.fields[&f.Tests[0]]; ok {
+		return c
+	}
+	c := candidates{all: e.leaves[f.Path], mayMiss: MayMiss(f)}
+	for _, l := range c.all {
+		if slices.ContainsFunc(f.Tests, func(t syntax.Test) bool { return Holds(t, l.Value) }) {
+			c.chosen = append(c.chosen, l)
+		}
+	}
+	e.fields[&f.Tests[0]] = c
+	return c
+}
+
+// maxSteps is how many leaves are tried for all the alternatives of a pattern together: more than any event that is not
+// made for it needs, and done in a second or so.
+const maxSteps = 1 << 24
+
+// ErrTooManySteps says that an event has too many array elements to be matched in this way.
+var ErrTooManySteps = errors.New("the arrays of the event allow too many combinations to try them all")
+
+// Find looks for a leaf for each field of an alternative such that no two of them lie in different elements of one array.
+// It returns them in the order of the fields, or nil if there are none.
+//
+// A field that asks for absence needs no leaf: nil stands for it. Instead there must be none at its path in the elements
+// where the leaves of the other fields lie, which is none at all if no other field settles the elements.
+func (e *Event) Find(a syntax.Alternative) ([]*Leaf, error) {
+	s := &search{event: e, elements: make(map[int]int), tried: make(map[string]bool)}
+	for _, f := range a {
+		c := e.candidates(f)
+		if len(c.chosen) == 0 && !c.mayMiss {
+			return nil, nil
 		}
 		s.fields = append(s.fields, c)
 	}
 	s.findArrays()
-	return s.from(0)
+	found := s.from(0)
+	switch {
+	case e.steps > maxSteps:
+		return nil, ErrTooManySteps
+	case !found:
+		return nil, nil
+	}
+	return s.picked, nil
 }
 
 // A search looks for leaves that fit together, field by field.
 type search struct {
-	fields   []field
-	elements map[int]int     // the element of each array that is settled by the leaves chosen so far
-	absent   []int           // the fields that were taken to be absent
+	event    *Event
+	fields   []candidates
+	picked   []*Leaf         // so far; nil where a field was taken to be absent
+	elements map[int]int     // the element of each array in which the picked leaves lie
 	arrays   []map[int]bool  // by field: the arrays that matter from it on
 	tried    map[string]bool // states that led nowhere
 }
 
-// A field has the leaves of an event that come into question for a field of a pattern.
-type field struct {
-	chosen  []Leaf // those that a test holds for
-	all     []Leaf // all at its path
-	mayMiss bool   // it has a test for absence
-}
-
-func candidates(f syntax.Field, leaves []Leaf) field {
-	c := field{all: leaves}
-	for _, l := range leaves {
-		if Holds(f, l) {
-			c.chosen = append(c.chosen, l)
-		}
-	}
-	for _, t := range f.Tests {
-		c.mayMiss = c.mayMiss || t.Op == syntax.Absent
-	}
-	return c
-}
-
-// from reports whether the fields from the i-th on can be satisfied together with what was chosen before.
+// from reports whether the fields from the i-th on can be satisfied together with what was picked before.
 func (s *search) from(i int) bool {
 	if i == len(s.fields) {
 		return s.absencesHold()
@@ -86,31 +141,36 @@ func (s *search) from(i int) bool {
 	if s.tried[state] {
 		return false
 	}
-	f := s.fields[i]
-	for _, l := range f.chosen {
-		if !s.fits(l) {
+	for k := range s.fields[i].chosen {
+		if s.event.steps++; s.event.steps > maxSteps {
+			return false
+		}
+		l := &s.fields[i].chosen[k]
+		if !s.fits(*l) {
 			continue
 		}
-		settled := s.settle(l)
+		settled := s.settle(*l)
+		s.picked = append(s.picked, l)
 		if s.from(i + 1) {
 			return true
 		}
+		s.picked = s.picked[:i]
 		for _, array := range settled {
 			delete(s.elements, array)
 		}
 	}
-	if f.mayMiss {
-		s.absent = append(s.absent, i)
+	if s.fields[i].mayMiss {
+		s.picked = append(s.picked, nil)
 		if s.from(i + 1) {
 			return true
 		}
-		s.absent = s.absent[:len(s.absent)-1]
+		s.picked = s.picked[:i]
 	}
 	s.tried[state] = true
 	return false
 }
 
-// fits reports whether a leaf lies in no other element of an array than those settled.
+// fits reports whether a leaf lies in no other element of an array than the picked ones do.
 func (s *search) fits(l Leaf) bool {
 	for e := l.In; e != nil; e = e.Outer {
 		if index, ok := s.elements[e.Array]; ok && index != e.Index {
@@ -120,7 +180,7 @@ func (s *search) fits(l Leaf) bool {
 	return true
 }
 
-// settle notes the elements in which a chosen leaf lies and returns the arrays that were not settled before.
+// settle notes the elements in which a leaf lies and returns the arrays that were not settled before.
 func (s *search) settle(l Leaf) (arrays []int) {
 	for e := l.In; e != nil; e = e.Outer {
 		if _, ok := s.elements[e.Array]; !ok {
@@ -132,11 +192,9 @@ func (s *search) settle(l Leaf) (arrays []int) {
 }
 
 func (s *search) absencesHold() bool {
-	for _, i := range s.absent {
-		for _, l := range s.fields[i].all {
-			if s.fits(l) {
-				return false
-			}
+	for i, l := range s.picked {
+		if l == nil && slices.ContainsFunc(s.fields[i].all, s.fits) {
+			return false
 		}
 	}
 	return true
@@ -146,7 +204,7 @@ func (s *search) absencesHold() bool {
 // it, once taken to be absent, must have none.
 func (s *search) findArrays() {
 	s.arrays = make([]map[int]bool, len(s.fields)+1)
-	for i := len(s.fields); i >= 0; i-- {
+	for i := range s.arrays {
 		s.arrays[i] = make(map[int]bool)
 		for k, f := range s.fields {
 			if k < i && !f.mayMiss {
@@ -164,6 +222,12 @@ func (s *search) findArrays() {
 // state describes all that the future of the search depends on. Two ways to the same state have the same future, so only
 // one is followed; without this, independent arrays would multiply.
 func (s *search) state(i int) string {
+	var absent []int
+	for k, l := range s.picked {
+		if l == nil {
+			absent = append(absent, k)
+		}
+	}
 	var settled []string
 	for array, index := range s.elements {
 		if s.arrays[i][array] {
@@ -171,101 +235,5 @@ func (s *search) state(i int) string {
 		}
 	}
 	slices.Sort(settled)
-	return fmt.Sprint(i, s.absent, settled)
-}
-
-// Holds reports whether any of a field's tests holds for a leaf.
-func Holds(f syntax.Field, l Leaf) bool {
-	for _, t := range f.Tests {
-		if holds(t, l.Value) {
-			return true
-		}
-	}
-	return false
-}
-
-// holds reports whether a test holds for the value of a leaf.
-func holds(t syntax.Test, value any) bool {
-	switch t.Op {
-	case syntax.Exists:
-		return true
-	case syntax.Absent:
-		return false
-	case syntax.EqualNull:
-		return value == nil
-	case syntax.EqualTrue:
-		return value == true
-	case syntax.EqualFalse:
-		return value == false
-	case syntax.AnythingBut:
-		for _, not := range t.Not {
-			if holds(not, value) {
-				return false
-			}
-		}
-		return true
-	}
-	switch v := value.(type) {
-	case string:
-		return holdsForString(t, v)
-	case json.Number:
-		return holdsForNumber(t, v.String())
-	default:
-		return false
-	}
-}
-
-func holdsForString(t syntax.Test, s string) bool {
-	switch t.Op {
-	case syntax.Equal:
-		return s == t.Text
-	case syntax.Prefix:
-		return strings.HasPrefix(s, t.Text)
-	case syntax.Suffix:
-		return strings.HasSuffix(s, t.Text)
-	case syntax.EqualFold:
-		return syntax.FoldEqual(s, t.Text)
-	case syntax.PrefixFold:
-		return syntax.FoldPrefix(s, t.Text)
-	case syntax.SuffixFold:
-		return syntax.FoldSuffix(s, t.Text)
-	case syntax.Wildcard:
-		return wildcard(t.Parts, s)
-	case syntax.CIDR:
-		addr, v6, ok := syntax.ParseAddr(s)
-		return ok && t.Net.Contains(addr, v6)
-	default:
-		return false
-	}
-}
-
-// wildcard reports whether s is made of the parts with anything between them. Taking each part where it first occurs
-// leaves the most for those that follow.
-func wildcard(parts []string, s string) bool {
-	if len(parts) == 1 {
-		return s == parts[0]
-	}
-	s, ok := strings.CutPrefix(s, parts[0])
-	for _, part := range parts[1 : len(parts)-1] {
-		if !ok {
-			return false
-		}
-		_, s, ok = strings.Cut(s, part)
-	}
-	return ok && strings.HasSuffix(s, parts[len(parts)-1])
-}
-
-func holdsForNumber(t syntax.Test, text string) bool {
-	n := syntax.ParseEventNumber(text)
-	switch t.Op {
-	case syntax.EqualNumber:
-		if t.Comparable {
-			return n.Comparable && n.Value == t.Number
-		}
-		return !n.Comparable && text == t.Text && !strings.ContainsAny(text, ".eE")
-	case syntax.Numeric:
-		return n.Comparable && t.Range.Contains(n.Value)
-	default:
-		return false
-	}
+	return fmt.Sprint(i, absent, settled)
 }

@@ -1,0 +1,170 @@
+package catalog
+
+import (
+	"encoding/json"
+	"strings"
+	"time"
+
+	"github.com/rialto-events/rialto"
+	"github.com/rialto-events/rialto/target"
+)
+
+// A Tag is a tag of a resource. Tags keep the order in which they were set.
+type Tag struct {
+	Key   string `json:"key"`
+	Value string `json:"value"`
+}
+
+// A Bus is an event bus. The default bus of a scope exists without an entry; it gets one when it gets settings.
+type Bus struct {
+	Name        rialto.BusName  `json:"name"`
+	Description *string         `json:"description,omitempty"`
+	KMSKey      *string         `json:"kmsKey,omitempty"`
+	DeadLetter  *string         `json:"deadLetter,omitempty"` // ARN of a queue; "" if the configuration was given without one
+	LogConfig   json.RawMessage `json:"logConfig,omitempty"`  // as it was given
+	Policy      json.RawMessage `json:"policy,omitempty"`     // resource policy, a JSON document
+	Tags        []Tag           `json:"tags,omitempty"`
+	Created     time.Time       `json:"created"`
+	Modified    time.Time       `json:"modified"`
+}
+
+// A Rule is a rule with its targets.
+type Rule struct {
+	Name        rialto.RuleName  `json:"name"`
+	Bus         rialto.BusName   `json:"bus"`
+	Pattern     *string          `json:"pattern,omitempty"` // as it was given; "" and nil are no pattern
+	Schedule    *string          `json:"schedule,omitempty"`
+	Enabled     bool             `json:"enabled"`
+	State       string           `json:"state"` // as AWS shows it
+	Description *string          `json:"description,omitempty"`
+	RoleARN     *string          `json:"roleArn,omitempty"`
+	ManagedBy   *string          `json:"managedBy,omitempty"`
+	CreatedBy   rialto.AccountID `json:"createdBy"`
+	Targets     []Target         `json:"targets,omitempty"` // sorted by id
+	Tags        []Tag            `json:"tags,omitempty"`
+}
+
+// A Target is a target of a rule as PutTargets got it. Absent members are nil.
+type Target struct {
+	ID          string                     `json:"id"`
+	ARN         string                     `json:"arn"`
+	RoleARN     *string                    `json:"roleArn,omitempty"`
+	Input       *string                    `json:"input,omitempty"`
+	InputPath   *string                    `json:"inputPath,omitempty"`
+	Transformer *target.Transformer        `json:"transformer,omitempty"`
+	HTTP        *target.HTTP               `json:"http,omitempty"`
+	SQS         *target.SQS                `json:"sqs,omitempty"`
+	Retry       *RetryPolicy               `json:"retry,omitempty"`
+	DeadLetter  *DeadLetter                `json:"deadLetter,omitempty"`
+	Parameters  map[string]json.RawMessage `json:"parameters,omitempty"` // parameter blocks that rialto only keeps, by AWS name
+}
+
+// A RetryPolicy is one as it was given; absent members are nil.
+type RetryPolicy struct {
+	MaxAttempts *int32 `json:"maxAttempts,omitempty"`
+	MaxAge      *int32 `json:"maxAge,omitempty"` // seconds
+}
+
+// A DeadLetter is a DeadLetterConfig as it was given.
+type DeadLetter struct {
+	ARN *string `json:"arn,omitempty"`
+}
+
+// A Connection says how to authorise calls of API destinations.
+type Connection struct {
+	Name          string          `json:"name"`
+	ID            string          `json:"id"` // a UUID, new with each life of the name; the last part of the ARN
+	Description   *string         `json:"description,omitempty"`
+	State         string          `json:"state"`
+	StateReason   *string         `json:"stateReason,omitempty"`
+	Authorization string          `json:"authorization"` // API_KEY, BASIC or OAUTH_CLIENT_CREDENTIALS
+	KMSKey        *string         `json:"kmsKey,omitempty"`
+	Parameters    json.RawMessage `json:"parameters"` // as DescribeConnection shows them: without secrets
+	Secrets       []byte          `json:"secrets"`    // a sealed [ConnectionSecrets]; package vault opens it
+	SecretARN     string          `json:"secretArn"`
+	Created       time.Time       `json:"created"`
+	Modified      time.Time       `json:"modified"`
+	Authorized    time.Time       `json:"authorized,omitzero"`
+}
+
+// ConnectionSecrets is everything about a connection that is needed to authorise a call, secret or not. It is stored as sealed JSON.
+type ConnectionSecrets struct {
+	Authorization string          `json:"authorization"`
+	APIKeyName    string          `json:"apiKeyName,omitempty"`
+	APIKeyValue   string          `json:"apiKeyValue,omitempty"`
+	Username      string          `json:"username,omitempty"`
+	Password      string          `json:"password,omitempty"`
+	OAuth         *OAuth          `json:"oauth,omitempty"`
+	Headers       []HTTPParameter `json:"headers,omitempty"` // invocation parameters of the connection
+	Query         []HTTPParameter `json:"query,omitempty"`
+	Body          []HTTPParameter `json:"body,omitempty"`
+}
+
+// OAuth is how to get a token by client credentials.
+type OAuth struct {
+	ClientID     string          `json:"clientId"`
+	ClientSecret string          `json:"clientSecret"`
+	Endpoint     string          `json:"endpoint"`
+	Method       string          `json:"method"` // GET, POST or PUT
+	Headers      []HTTPParameter `json:"headers,omitempty"`
+	Query        []HTTPParameter `json:"query,omitempty"`
+	Body         []HTTPParameter `json:"body,omitempty"`
+}
+
+// An HTTPParameter is added to every call of a connection.
+type HTTPParameter struct {
+	Key    string `json:"key"`
+	Value  string `json:"value"`
+	Secret bool   `json:"secret,omitempty"` // its value is never shown
+}
+
+// A Destination is an API destination.
+type Destination struct {
+	Name          string    `json:"name"`
+	ID            string    `json:"id"` // a UUID, new with each life of the name; the last part of the ARN
+	Description   *string   `json:"description,omitempty"`
+	ConnectionARN string    `json:"connectionArn"`
+	Endpoint      string    `json:"endpoint"`
+	Method        string    `json:"method"`
+	RateLimit     *int32    `json:"rateLimit,omitempty"` // invocations per second as given; nil is AWS's 300
+	State         string    `json:"state"`               // ACTIVE or INACTIVE
+	Created       time.Time `json:"created"`
+	Modified      time.Time `json:"modified"`
+}
+
+// A Queue is an SQS queue. Its messages are on a shard.
+type Queue struct {
+	Name       rialto.QueueName  `json:"name"`
+	ID         uint64            `json:"id"` // new with each life of the name
+	Shard      int               `json:"shard"`
+	Attributes map[string]string `json:"attributes,omitempty"` // those that were set, by AWS name
+	Tags       map[string]string `json:"tags,omitempty"`
+	Created    time.Time         `json:"created"`
+	Modified   time.Time         `json:"modified"`
+}
+
+// Keys of tables. None of the parts but a bus's name can hold a slash, and none can hold a bar.
+
+// ScopeKey is what the keys of a scope begin with.
+func ScopeKey(s rialto.Scope) string { return string(s.Account) + "/" + string(s.Region) + "/" }
+
+// BusKey is the key of a bus.
+func BusKey(s rialto.Scope, name rialto.BusName) string { return ScopeKey(s) + string(name) }
+
+// RulesKey is what the keys of a bus's rules begin with.
+func RulesKey(s rialto.Scope, bus rialto.BusName) string { return ScopeKey(s) + string(bus) + "|" }
+
+// RuleKey is the key of a rule.
+func RuleKey(s rialto.Scope, bus rialto.BusName, rule rialto.RuleName) string {
+	return RulesKey(s, bus) + string(rule)
+}
+
+// NameKey is the key of a connection, a destination or a queue.
+func NameKey(s rialto.Scope, name string) string { return ScopeKey(s) + name }
+
+// SplitKey takes the scope off a key.
+func SplitKey(key string) (s rialto.Scope, rest string) {
+	account, key, _ := strings.Cut(key, "/")
+	region, rest, _ := strings.Cut(key, "/")
+	return rialto.Scope{Account: rialto.AccountID(account), Region: rialto.Region(region)}, rest
+}

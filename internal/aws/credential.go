@@ -1,0 +1,98 @@
+package aws
+
+import (
+	"net/http"
+	"regexp"
+	"strings"
+
+	"github.com/rialto-events/rialto"
+)
+
+// An Authenticator decides who sends a request. [AcceptAny] believes everyone; [SigV4] verifies signatures.
+type Authenticator interface {
+	// Authenticate returns who sent r, or a [rialto.Error]. The body has been read from r already. The credential is what r
+	// names, or zero.
+	Authenticate(r *http.Request, body []byte, c Credential) (Identity, error)
+}
+
+// An Identity is who sends a request.
+type Identity struct {
+	Account   rialto.AccountID
+	Principal string // ARN
+}
+
+// AcceptAny is the Authenticator that checks nothing. An access key of twelve digits is the account, any other is the default one.
+type AcceptAny struct{}
+
+var _ Authenticator = AcceptAny{}
+
+func (AcceptAny) Authenticate(_ *http.Request, _ []byte, c Credential) (Identity, error) {
+	account := rialto.DefaultAccount
+	if accountNumber.MatchString(c.AccessKey) {
+		account = rialto.AccountID(c.AccessKey)
+	}
+	return Identity{Account: account, Principal: rootARN(account)}, nil
+}
+
+var (
+	accountNumber = regexp.MustCompile(`\A[0-9]{12}\z`)
+	regionName    = regexp.MustCompile(`\A[a-z0-9-]{1,40}\z`) // becomes part of ARNs and of keys, so nothing else is let in
+)
+
+// A Credential is who a request says it is from and what for: the access key and the scope that a signature covers.
+type Credential struct {
+	AccessKey string
+	Date      string // such as "20260102"
+	Region    string // such as "eu-west-1"
+	Service   string // such as "events"
+}
+
+const algorithm = "AWS4-HMAC-SHA256"
+
+// credentialOf reads the credential of a request from its Authorization header or, if it is presigned, from its query.
+func credentialOf(r *http.Request) Credential {
+	if field := authorization(r)["Credential"]; field != "" {
+		return parseCredential(field)
+	}
+	if strings.Contains(r.URL.RawQuery, "X-Amz-Credential=") {
+		return parseCredential(r.URL.Query().Get("X-Amz-Credential"))
+	}
+	return Credential{}
+}
+
+// authorization splits "AWS4-HMAC-SHA256 Credential=…, SignedHeaders=…, Signature=…" into its fields. Other schemes have none.
+func authorization(r *http.Request) map[string]string {
+	scheme, rest, _ := strings.Cut(r.Header.Get("Authorization"), " ")
+	if !strings.HasPrefix(scheme, "AWS4-") {
+		return nil
+	}
+	fields := map[string]string{}
+	for field := range strings.SplitSeq(rest, ",") {
+		if name, value, ok := strings.Cut(strings.TrimSpace(field), "="); ok {
+			fields[name] = value
+		}
+	}
+	return fields
+}
+
+// parseCredential splits key/date/region/service/aws4_request. A key may hold slashes; the scope has four parts, or three with
+// SigV4A, which signs for many regions and names none.
+func parseCredential(s string) Credential {
+	p := strings.Split(s, "/")
+	n := len(p)
+	switch {
+	case n >= 5:
+		return Credential{AccessKey: strings.Join(p[:n-4], "/"), Date: p[n-4], Region: p[n-3], Service: p[n-2]}
+	case n == 4:
+		return Credential{AccessKey: p[0], Date: p[1], Service: p[2]}
+	}
+	return Credential{AccessKey: p[0]}
+}
+
+// region is the region that the caller speaks to.
+func (c Credential) region() rialto.Region {
+	if regionName.MatchString(c.Region) {
+		return rialto.Region(c.Region)
+	}
+	return rialto.DefaultRegion
+}

@@ -1,0 +1,262 @@
+package aws
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"mime"
+	"net/http"
+	"net/url"
+	"runtime/debug"
+	"strings"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/rialto-events/rialto"
+)
+
+// maxBody is the most a request may hold. The largest that Amazon accepts is 1 MiB of content, which JSON may write with six bytes
+// for one; an entry that is merely too large for its service should still be told so by that service.
+const maxBody = 8 << 20
+
+// Options tunes a [Handler]. The zero value is ready to use.
+type Options struct {
+	Logger        *slog.Logger  // nil discards
+	Authenticator Authenticator // nil is AcceptAny
+	Clock         rialto.Clock  // nil is the real one
+	PublicURL     string        // at which callers reach the server, if not at the Host that they name
+}
+
+// A Handler serves AWS APIs on one port.
+type Handler struct {
+	services []*Service
+	log      *slog.Logger
+	auth     Authenticator
+	clock    rialto.Clock
+	public   string
+}
+
+// NewHandler makes a Handler for the services.
+func NewHandler(opt Options, services ...*Service) *Handler {
+	h := &Handler{services: services, log: opt.Logger, auth: opt.Authenticator, clock: opt.Clock, public: strings.TrimSuffix(opt.PublicURL, "/")}
+	if h.log == nil {
+		h.log = slog.New(slog.DiscardHandler)
+	}
+	if h.auth == nil {
+		h.auth = AcceptAny{}
+	}
+	if h.clock == nil {
+		h.clock = rialto.SystemClock
+	}
+	return h
+}
+
+// A route is where a request goes.
+type route struct {
+	service   *Service
+	operation string
+	protocol  protocol
+}
+
+// ServeHTTP answers one request and writes one line about it: at level debug if it went well, info if it was refused, error if
+// the fault is ours.
+func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	start := h.clock.Now()
+	req := &Request{ID: uuid.NewString(), Trace: r.Header.Get("X-Amzn-Trace-Id"), BaseURL: h.baseURL(r)}
+	w.Header()["X-Amzn-Requestid"] = []string{req.ID}
+
+	to := route{service: unknownService, protocol: jsonProtocol{}}
+	out, err := h.serve(r, req, &to)
+
+	var f failure
+	size, status := 0, http.StatusOK
+	if err != nil {
+		f = failureOf(to.service.model, err)
+		status = f.status
+		size = to.protocol.failure(w, to.service.model, req, f)
+	} else {
+		size = to.protocol.output(w, to.service.model, req, out)
+	}
+	h.record(r.Context(), req, to, status, size, h.clock.Now().Sub(start), f, err)
+}
+
+// serve does everything up to the answer. It fills in req and to as it learns of them, for the answer and for the log.
+func (h *Handler) serve(r *http.Request, req *Request, to *route) (out Encodable, err error) {
+	defer func() {
+		if v := recover(); v != nil {
+			out, err = nil, fmt.Errorf("panic: %v\n%s", v, debug.Stack())
+		}
+	}()
+	in := &incoming{Request: r, credential: credentialOf(r)}
+	if in.body, err = readBody(r); err != nil {
+		return nil, err
+	}
+	if err := h.route(in, to); err != nil {
+		return nil, err
+	}
+	req.Service, req.Operation = to.service.model.Name, to.operation
+	req.Query = to.protocol.name() == "query"
+	who, err := h.auth.Authenticate(r, in.body, in.credential)
+	if err != nil {
+		return nil, err
+	}
+	req.Principal = who.Principal
+	req.Scope = rialto.Scope{Account: who.Account, Region: in.credential.region()}
+
+	op, err := to.service.find(to.operation)
+	if err != nil {
+		return nil, err
+	}
+	d, err := to.protocol.decoder(to.service.model, in)
+	if err != nil {
+		return nil, err
+	}
+	return op.call(WithCaller(r.Context(), req), d)
+}
+
+func readBody(r *http.Request) ([]byte, error) {
+	if r.ContentLength > maxBody {
+		return nil, errTooLarge
+	}
+	// The length is a claim of the client: believed for the size of the first buffer, never beyond the limit.
+	body := make([]byte, 0, max(r.ContentLength, 0)+1)
+	rest := io.LimitReader(r.Body, maxBody+1)
+	for {
+		n, err := rest.Read(body[len(body):cap(body)])
+		body = body[:len(body)+n]
+		switch {
+		case len(body) > maxBody:
+			return nil, errTooLarge
+		case errors.Is(err, io.EOF):
+			return body, nil
+		case err != nil:
+			return nil, &rialto.Error{Kind: rialto.Invalid, Code: "SerializationException", Message: "The request body could not be read.", Cause: err}
+		}
+		if len(body) == cap(body) {
+			body = append(body, 0)[:len(body)]
+		}
+	}
+}
+
+var errTooLarge = rialto.WithCode(rialto.Invalid, "RequestEntityTooLargeException", "The request is larger than %d bytes.", maxBody)
+
+// unknownService stands for the service of a request that names none that is served.
+var unknownService = &Service{model: &Model{JSONVersion: "1.0"}}
+
+// route finds the service, the operation and the protocol of a request. Older SDKs and newer ones, for any service, come to the
+// same port; what tells them apart is, in this order, the target header, a form's action, and the service in the credential scope.
+func (h *Handler) route(in *incoming, to *route) error {
+	if target := in.Header.Get("X-Amz-Target"); target != "" {
+		prefix, operation, _ := strings.Cut(target, ".")
+		for _, s := range h.services {
+			if s.model.TargetPrefix == prefix && prefix != "" {
+				*to = route{s, operation, jsonProtocol{}}
+				return nil
+			}
+		}
+		return rialto.WithCode(rialto.Invalid, unknownOperation, "rialto does not serve the target %s.", target)
+	}
+	values, err := in.form()
+	if err != nil {
+		return err
+	}
+	if action := values.Get("Action"); action != "" {
+		in.values = values
+		to.protocol = queryProtocol{}
+		if s := h.queryService(in.credential.Service, values.Get("Version"), action); s != nil {
+			*to = route{s, action, queryProtocol{}}
+			return nil
+		}
+		return rialto.WithCode(rialto.Invalid, unknownOperation, "The action %s is not valid for this endpoint.", action)
+	}
+	// Protocols that put the operation into method and path will be told apart here, by the service in the credential scope.
+	if in.credential.Service != "" {
+		return rialto.WithCode(rialto.Invalid, unknownOperation, "The request to %s names no operation: neither the header X-Amz-Target nor the parameter Action is there.", in.credential.Service)
+	}
+	return rialto.WithCode(rialto.Invalid, unknownOperation, "This is not a request of an AWS API: neither the header X-Amz-Target nor the parameter Action nor a signature is there.")
+}
+
+// form is the parameters of a query request: those of the URL and, of a POST, those of the body.
+func (in *incoming) form() (url.Values, error) {
+	values, err := url.ParseQuery(in.URL.RawQuery)
+	if err != nil {
+		return nil, errMalformedForm(err)
+	}
+	if kind, _, _ := mime.ParseMediaType(in.Header.Get("Content-Type")); kind == "application/x-www-form-urlencoded" {
+		body, err := url.ParseQuery(string(in.body))
+		if err != nil {
+			return nil, errMalformedForm(err)
+		}
+		for name, v := range body {
+			values[name] = v
+		}
+	}
+	return values, nil
+}
+
+func errMalformedForm(err error) error {
+	return &rialto.Error{Kind: rialto.Invalid, Code: "MalformedQueryString", Message: "The parameters of the request could not be parsed: " + err.Error(), Cause: err}
+}
+
+// queryService finds who serves an action: the service that the request was signed for, else the one whose version it names,
+// else the only one that has it.
+func (h *Handler) queryService(signed, version, action string) *Service {
+	var found *Service
+	for _, s := range h.services {
+		m := s.model
+		switch {
+		case m.Version == "":
+		case m.Name == signed:
+			return s
+		case m.Version == version:
+			found = s
+		case version == "" && found == nil && s.has(action):
+			found = s
+		}
+	}
+	return found
+}
+
+func (h *Handler) baseURL(r *http.Request) string {
+	if h.public != "" {
+		return h.public
+	}
+	if r.TLS != nil {
+		return "https://" + r.Host
+	}
+	return "http://" + r.Host
+}
+
+func (h *Handler) record(ctx context.Context, req *Request, to route, status, size int, took time.Duration, f failure, err error) {
+	level := slog.LevelDebug
+	switch {
+	case status >= http.StatusInternalServerError:
+		level = slog.LevelError
+	case err != nil:
+		level = slog.LevelInfo
+	}
+	if !h.log.Enabled(ctx, level) {
+		return
+	}
+	attrs := []slog.Attr{
+		slog.String("request", req.ID),
+		slog.String("service", req.Service),
+		slog.String("operation", req.Operation),
+		slog.String("protocol", to.protocol.name()),
+		slog.String("account", string(req.Scope.Account)),
+		slog.String("region", string(req.Scope.Region)),
+		slog.Int("status", status),
+		slog.Int("bytes", size),
+		slog.Duration("took", took),
+	}
+	if err != nil {
+		attrs = append(attrs, slog.String("code", f.code))
+	}
+	if level == slog.LevelError {
+		attrs = append(attrs, slog.Any("err", err))
+	}
+	h.log.LogAttrs(ctx, level, "request answered", attrs...)
+}

@@ -1,0 +1,18 @@
+// Package queue keeps standard SQS queues: what AWS documents of them, durably, on the shards.
+//
+// What a queue is called and how it is set up is a [Definition], which the catalog keeps. The messages are the state of a
+// [Machine], one on every shard; all messages of a queue are on one of them:
+//
+//	Send ───► command ──► Apply ─┬─► visible ──Receive──► in flight ──Delete──► gone
+//	                             │      ▲                     │
+//	                             └─► delayed                  ├── timeout: visible again
+//	                                                          └── too many receives: dead-letter queue
+//
+// What Send answered is received at least once, or expires: it survives the process. A receive is a command too, so that a
+// message stays hidden, and its receive count counts, across a restart. Everything that only time does (a delay or a visibility
+// timeout that ends, a message that gets too old) is a function of the time of the next command and is never written down.
+// Bodies stay in the log; the machine remembers where.
+//
+// Start with [Service], which is what everybody uses, and with machine.go for how a queue works. FIFO queues are not served: a
+// group of messages would be a list between a queue and its visible messages.
+package queue

@@ -1,0 +1,623 @@
+package queue
+
+import (
+	"cmp"
+	"maps"
+	"math"
+	"slices"
+
+	"github.com/rialto-events/rialto/internal/record"
+	"github.com/rialto-events/rialto/internal/shard"
+)
+
+// Kinds 0x20 to 0x3f belong to queues.
+const (
+	kindFirst shard.Kind = 0x20
+	kindLast  shard.Kind = 0x3f
+
+	kindOpen    shard.Kind = 0x20 // a new queue
+	kindDrop    shard.Kind = 0x21 // the queue with all its messages
+	kindSend    shard.Kind = 0x22 // messages
+	kindReceive shard.Kind = 0x23 // hide up to n visible messages from others
+	kindDelete  shard.Kind = 0x24 // messages, by handle
+	kindHide    shard.Kind = 0x25 // change when messages become visible, by handle
+	kindPurge   shard.Kind = 0x26 // all messages of a queue
+	kindTouch   shard.Kind = 0x27 // nothing but what time does
+	kindAccept  shard.Kind = 0x28 // messages that come from a queue on another shard
+	kindMoved   shard.Kind = 0x29 // messages that arrived at a queue on another shard
+	kindStay    shard.Kind = 0x2a // messages that cannot move
+)
+
+const (
+	maxInFlight   = 120_000    // messages received and not deleted, per queue (SQS developer guide, "Message quotas")
+	maxReceive    = 10         // messages in one receive (SQS API, ReceiveMessage)
+	maxVisibility = 43_200     // seconds that a message may be hidden from its receive on (SQS API, ChangeMessageVisibility)
+	movesAtOnce   = 100        // messages that one receive moves to the dead-letter queue before it leaves the rest to the next
+	purgeInterval = 60_000_000 // microseconds between two purges of a queue (SQS API, PurgeQueue)
+)
+
+// An ID names one life of a queue: a queue that is deleted and made again has another.
+type ID uint64
+
+// A wake says that up to n messages of a queue can be received, or, if it comes by timer, that time has made some visible.
+type wake struct {
+	queue ID
+	n     int
+}
+
+const everybody = math.MaxInt
+
+// A queue is the messages of one queue. Each stands in one structure of either axis:
+//
+//	byDue   visible (list) · waiting (heap: delayed, in flight) · moving (list)
+//	byAge   ages (list)    · late (heap: what came from other queues and is older than the newest in the list)
+type queue struct {
+	id        ID
+	serial    uint32 // of its opening, within the machine
+	retention int64  // microseconds, as the last command said
+	purged    int64  // when, in microseconds; 0 is never
+	visible   list
+	waiting   heap
+	moving    list
+	ages      list
+	late      heap
+	inFlight  int      // in waiting
+	sources   []string // ARNs of the queues that messages came from
+	redrive   redrive  // of the last receive; moving messages go there
+	armed     int64    // a timer will fire at that time; not part of the state that survives
+}
+
+// A redrive says what becomes of messages that were received too often.
+type redrive struct {
+	max    uint32 // receives; 0 is no limit
+	to     ID     // the dead-letter queue
+	local  bool   // it is on this shard
+	source string // ARN of this queue
+}
+
+// A Machine holds the messages of all queues of one shard.
+type Machine struct {
+	queues     map[ID]*queue
+	messages   slab
+	nextKey    uint64
+	nextSerial uint32
+}
+
+var _ shard.Machine = (*Machine)(nil)
+
+// NewMachine makes a Machine without queues.
+func NewMachine() *Machine { return &Machine{queues: make(map[ID]*queue)} }
+
+// Name is that of the machine in snapshots.
+func (m *Machine) Name() string { return "queue" }
+
+// Kinds is the range of the machine's commands.
+func (m *Machine) Kinds() (first, last shard.Kind) { return kindFirst, kindLast }
+
+// Apply carries out a command. The result is what command.go says for its kind, or an error.
+func (m *Machine) Apply(tx *shard.Tx, kind shard.Kind, body []byte) any {
+	a := &apply{Machine: m, tx: tx, now: tx.Now().UnixMicro(), body: body, r: record.NewReader(body)}
+	id := ID(a.r.Uint())
+	if kind == kindOpen {
+		return a.open(id)
+	}
+	q, ok := m.queues[id]
+	if !ok {
+		return errGone
+	}
+	result := a.command(kind, q)
+	if err := a.r.Err(); err != nil {
+		result = err
+	}
+	a.arm(q)
+	return result
+}
+
+// An apply is the application of one command.
+type apply struct {
+	*Machine
+	tx   *shard.Tx
+	now  int64 // microseconds
+	body []byte
+	r    *record.Reader
+}
+
+func (a *apply) command(kind shard.Kind, q *queue) any {
+	switch kind {
+	case kindDrop:
+		a.clear(q)
+		delete(a.queues, q.id)
+		a.tx.Emit(wake{q.id, everybody})
+		return nil
+	case kindSend:
+		return a.send(q)
+	case kindReceive:
+		return a.receive(q)
+	case kindDelete:
+		return a.delete(q)
+	case kindHide:
+		return a.hide(q)
+	case kindPurge:
+		return a.purge(q)
+	case kindTouch:
+		q.retention = seconds(a.r.Uint())
+		a.wake(q, a.advance(q))
+		return q.counts()
+	case kindAccept:
+		return a.accept(q)
+	case kindMoved:
+		return a.moved(q, true)
+	case kindStay:
+		return a.moved(q, false)
+	}
+	return errUnknown
+}
+
+func (a *apply) open(id ID) any {
+	retention := seconds(a.r.Uint())
+	if err := a.r.Err(); err != nil {
+		return err
+	}
+	if _, ok := a.queues[id]; !ok {
+		a.queues[id] = newQueue(id, a.nextSerial, retention)
+		a.nextSerial++
+	}
+	return nil
+}
+
+func newQueue(id ID, serial uint32, retention int64) *queue {
+	return &queue{
+		id: id, serial: serial, retention: retention,
+		visible: newList(byDue), moving: newList(byDue), waiting: heap{by: byDue},
+		ages: newList(byAge), late: heap{by: byAge},
+	}
+}
+
+// advance does what time has done since the last command: it drops what is too old and shows what is due. It returns how many
+// messages became visible.
+func (a *apply) advance(q *queue) (shown int) {
+	for {
+		slot := q.oldest(&a.messages)
+		if slot == none || a.messages.get(slot).at[byAge]+q.retention > a.now {
+			break
+		}
+		a.remove(q, slot)
+	}
+	for len(q.waiting.slots) > 0 {
+		slot := q.waiting.slots[0]
+		if a.messages.get(slot).at[byDue] > a.now {
+			break
+		}
+		q.unlink(&a.messages, slot)
+		q.show(&a.messages, slot)
+		shown++
+	}
+	return shown
+}
+
+// oldest is the message that was sent first, or none.
+func (q *queue) oldest(s *slab) uint32 {
+	oldest := q.ages.head
+	if len(q.late.slots) > 0 {
+		if late := q.late.slots[0]; oldest == none || s.get(late).at[byAge] < s.get(oldest).at[byAge] {
+			oldest = late
+		}
+	}
+	return oldest
+}
+
+func (a *apply) wake(q *queue, n int) {
+	if n > 0 {
+		a.tx.Emit(wake{q.id, n})
+	}
+}
+
+// arm makes sure that a timer fires no later than the next waiting message becomes visible.
+func (a *apply) arm(q *queue) {
+	if len(q.waiting.slots) == 0 {
+		return
+	}
+	next := a.messages.get(q.waiting.slots[0]).at[byDue]
+	if q.armed > a.now && q.armed <= next {
+		return
+	}
+	q.armed = next
+	a.tx.EmitAt(microTime(next), wake{q.id, 1})
+}
+
+// add puts a message into the queue, except for its place on the axis byDue.
+func (a *apply) add(q *queue, ref shard.Ref, sent int64) (uint32, *message) {
+	slot, m := a.messages.add()
+	m.ref, m.key, m.queue = ref, a.nextKey, q.serial
+	a.nextKey++
+	m.at[byAge] = sent
+	q.age(&a.messages, slot)
+	return slot, m
+}
+
+// age gives a message its place on the axis byAge.
+func (q *queue) age(s *slab, slot uint32) {
+	m := s.get(slot)
+	if q.ages.tail == none || m.at[byAge] >= s.get(q.ages.tail).at[byAge] {
+		q.ages.push(s, slot)
+		return
+	}
+	m.late = true
+	q.late.push(s, slot)
+}
+
+// show makes a message visible that has no place on the axis byDue.
+func (q *queue) show(s *slab, slot uint32) {
+	s.get(slot).state = visible
+	q.visible.push(s, slot)
+}
+
+// wait lets a message that has no place on the axis byDue wait until a time.
+func (q *queue) wait(s *slab, slot uint32, as state, due int64) {
+	m := s.get(slot)
+	m.state, m.at[byDue] = as, due
+	if as == inFlight {
+		q.inFlight++
+	}
+	q.waiting.push(s, slot)
+}
+
+// unlink takes a message's place on the axis byDue away.
+func (q *queue) unlink(s *slab, slot uint32) {
+	switch s.get(slot).state {
+	case visible:
+		q.visible.remove(s, slot)
+	case inFlight:
+		q.inFlight--
+		q.waiting.remove(s, slot)
+	case delayed:
+		q.waiting.remove(s, slot)
+	case moving:
+		q.moving.remove(s, slot)
+	}
+}
+
+// take takes a message out of the queue; its slot and its payload stay.
+func (q *queue) take(s *slab, slot uint32) {
+	q.unlink(s, slot)
+	if m := s.get(slot); m.late {
+		q.late.remove(s, slot)
+		m.late = false
+	} else {
+		q.ages.remove(s, slot)
+	}
+	if q.len() == 0 {
+		q.sources = nil
+	}
+}
+
+func (a *apply) remove(q *queue, slot uint32) {
+	q.take(&a.messages, slot)
+	a.tx.Release(a.messages.get(slot).ref)
+	a.messages.free(slot)
+}
+
+// clear removes all messages.
+func (a *apply) clear(q *queue) {
+	drop := func(slot uint32) {
+		a.tx.Release(a.messages.get(slot).ref)
+		a.messages.free(slot)
+	}
+	q.ages.each(&a.messages, drop)
+	for _, slot := range q.late.slots {
+		drop(slot)
+	}
+	empty := newQueue(q.id, q.serial, q.retention)
+	empty.purged, empty.redrive = q.purged, q.redrive
+	*q = *empty
+}
+
+// find returns the message of a handle, if it is still there.
+func (a *apply) find(q *queue, slot uint32, key uint64) (*message, bool) {
+	m, ok := a.messages.find(slot, key)
+	return m, ok && m.queue == q.serial
+}
+
+func (a *apply) send(q *queue) any {
+	q.retention = seconds(a.r.Uint())
+	shown := a.advance(q)
+	for range a.r.Count() {
+		delay := seconds(a.r.Uint())
+		ref, ok := a.payload()
+		if !ok {
+			break
+		}
+		slot, _ := a.add(q, ref, a.now)
+		if delay > 0 {
+			q.wait(&a.messages, slot, delayed, a.now+delay)
+			continue
+		}
+		q.show(&a.messages, slot)
+		shown++
+	}
+	a.wake(q, shown)
+	return nil
+}
+
+// payload takes a payload off the command and retains it.
+func (a *apply) payload() (shard.Ref, bool) {
+	b := a.r.Bytes()
+	if a.r.Err() != nil {
+		return shard.Ref{}, false
+	}
+	end := len(a.body) - a.r.Len()
+	ref := a.tx.Ref(end-len(b), end)
+	a.tx.Retain(ref)
+	return ref, true
+}
+
+func (a *apply) receive(q *queue) any {
+	q.retention = seconds(a.r.Uint())
+	n, timeout := int(min(a.r.Uint(), maxReceive)), seconds(a.r.Uint())
+	q.redrive = readRedrive(a.r)
+	if a.r.Err() != nil {
+		return nil
+	}
+	shown := a.advance(q)
+	if q.inFlight >= maxInFlight {
+		return errInFlight
+	}
+	n = min(n, maxInFlight-q.inFlight)
+	var got []received
+	var again []uint32 // received with a timeout of 0: visible again after this
+	moves := 0
+	for len(got) < n && q.visible.n > 0 && moves < movesAtOnce {
+		slot := q.visible.head
+		m := a.messages.get(slot)
+		if a.exhausted(q, m) {
+			a.moveAway(q, slot)
+			moves++
+			continue
+		}
+		m.last = since(m.at[byAge], a.now)
+		if m.receives == 0 {
+			m.first = m.last
+		}
+		m.receives++
+		q.visible.remove(&a.messages, slot)
+		if timeout > 0 {
+			q.wait(&a.messages, slot, inFlight, a.now+timeout)
+		} else {
+			again = append(again, slot)
+		}
+		got = append(got, q.received(slot, m))
+	}
+	for _, slot := range again {
+		q.show(&a.messages, slot)
+	}
+	shown += len(again)
+	if len(got) == 0 {
+		shown++ // what stands behind the messages that were moved
+	}
+	a.wake(q, min(shown, q.visible.n))
+	return got
+}
+
+// exhausted reports whether a message was received so often that it goes to the dead-letter queue instead.
+func (a *apply) exhausted(q *queue, m *message) bool {
+	if q.redrive.max == 0 || m.receives < q.redrive.max {
+		return false
+	}
+	_, here := a.queues[q.redrive.to]
+	return here || !q.redrive.local // a dead-letter queue that was deleted just now takes nothing
+}
+
+// moveAway brings a visible message to the dead-letter queue, or on its way there.
+func (a *apply) moveAway(q *queue, slot uint32) {
+	m := a.messages.get(slot)
+	if !q.redrive.local {
+		q.visible.remove(&a.messages, slot)
+		m.state = moving
+		q.moving.push(&a.messages, slot)
+		a.tx.Emit(q.move(slot, m))
+		return
+	}
+	to := a.queues[q.redrive.to]
+	q.take(&a.messages, slot)
+	m.key, m.queue = a.nextKey, to.serial // no handle of the old queue fits
+	a.nextKey++
+	m.source = to.sourceIndex(q.redrive.source)
+	to.age(&a.messages, slot)
+	to.show(&a.messages, slot)
+	a.wake(to, 1)
+}
+
+// sourceIndex is what a message's field source holds for a queue's ARN.
+func (q *queue) sourceIndex(arn string) uint16 {
+	i := slices.Index(q.sources, arn)
+	if i < 0 && len(q.sources) < math.MaxUint16-1 {
+		i = len(q.sources)
+		q.sources = append(q.sources, arn)
+	}
+	return uint16(i + 1) // without a source if there are too many
+}
+
+func (q *queue) sourceOf(m *message) string {
+	if m.source == 0 {
+		return ""
+	}
+	return q.sources[m.source-1]
+}
+
+func (a *apply) delete(q *queue) any {
+	for range a.r.Count() {
+		slot, key := uint32(a.r.Uint()), a.r.Uint()
+		if a.r.Err() != nil {
+			break
+		}
+		if _, ok := a.find(q, slot, key); ok {
+			a.remove(q, slot)
+		}
+	}
+	return nil
+}
+
+func (a *apply) hide(q *queue) any {
+	shown := a.advance(q)
+	var results []error
+	for range a.r.Count() {
+		slot, key, timeout := uint32(a.r.Uint()), a.r.Uint(), seconds(a.r.Uint())
+		if a.r.Err() != nil {
+			break
+		}
+		m, ok := a.find(q, slot, key)
+		switch {
+		case !ok || m.state == moving:
+			results = append(results, errNotThere)
+			continue
+		case (a.now-m.at[byAge]-int64(m.last)*1000)/1e6*1e6+timeout > seconds(maxVisibility):
+			results = append(results, errTooLong)
+			continue
+		}
+		results = append(results, nil)
+		wasVisible := m.state == visible
+		q.unlink(&a.messages, slot)
+		if timeout > 0 {
+			q.wait(&a.messages, slot, inFlight, a.now+timeout)
+			continue
+		}
+		q.show(&a.messages, slot)
+		if !wasVisible {
+			shown++
+		}
+	}
+	a.wake(q, shown)
+	return results
+}
+
+func (a *apply) purge(q *queue) any {
+	if q.purged != 0 && a.now < q.purged+purgeInterval {
+		return errPurging
+	}
+	a.clear(q)
+	q.purged = a.now
+	return nil
+}
+
+// accept takes messages that come from another shard, as they were there.
+func (a *apply) accept(q *queue) any {
+	q.retention = seconds(a.r.Uint())
+	source := a.r.String()
+	shown := a.advance(q)
+	for range a.r.Count() {
+		sent, first, last, receives := a.r.Int(), a.r.Uint(), a.r.Uint(), a.r.Uint()
+		ref, ok := a.payload()
+		if !ok {
+			break
+		}
+		slot, m := a.add(q, ref, sent)
+		m.first, m.last, m.receives = uint32(first), uint32(last), uint32(receives)
+		m.source = q.sourceIndex(source)
+		q.show(&a.messages, slot)
+		shown++
+	}
+	a.wake(q, shown)
+	return nil
+}
+
+// moved ends the way of messages to another shard: they are there, or cannot get there.
+func (a *apply) moved(q *queue, there bool) any {
+	for range a.r.Count() {
+		slot, key := uint32(a.r.Uint()), a.r.Uint()
+		m, ok := a.find(q, slot, key)
+		if !ok || m.state != moving {
+			continue // deleted or too old meanwhile, or this is said twice
+		}
+		if there {
+			a.remove(q, slot)
+			continue
+		}
+		q.moving.remove(&a.messages, slot)
+		q.show(&a.messages, slot)
+		a.wake(q, 1)
+	}
+	return nil
+}
+
+// received is what a receive tells of a message.
+func (q *queue) received(slot uint32, m *message) received {
+	return received{
+		slot: slot, key: m.key, ref: m.ref, receives: m.receives,
+		sent: microTime(m.at[byAge]), first: microTime(m.at[byAge]).Add(millis(m.first)), source: q.sourceOf(m),
+	}
+}
+
+func (q *queue) move(slot uint32, m *message) move {
+	return move{
+		from: q.id, to: q.redrive.to, source: q.redrive.source, slot: slot, key: m.key, ref: m.ref,
+		sent: m.at[byAge], first: m.first, last: m.last, receives: m.receives,
+	}
+}
+
+func (q *queue) len() int { return q.ages.n + len(q.late.slots) }
+
+func (q *queue) counts() Counts {
+	return Counts{Visible: q.visible.n, InFlight: q.inFlight, Delayed: len(q.waiting.slots) - q.inFlight}
+}
+
+// idle reports whether time has done nothing since the last command: nothing is due or too old.
+func (m *Machine) idle(q *queue, retention, now int64) bool {
+	if len(q.waiting.slots) > 0 && m.messages.get(q.waiting.slots[0]).at[byDue] <= now {
+		return false
+	}
+	slot := q.oldest(&m.messages)
+	return slot == none || m.messages.get(slot).at[byAge]+retention > now
+}
+
+// worthReceiving reports whether a receive could do anything. Somebody who waits for messages needs the timer that a command
+// sets, too, if the last one has fired for a message that was deleted meanwhile.
+func (m *Machine) worthReceiving(q *queue, now int64, waits bool) bool {
+	if q.visible.n > 0 {
+		return true
+	}
+	if len(q.waiting.slots) == 0 {
+		return false
+	}
+	return m.messages.get(q.waiting.slots[0]).at[byDue] <= now || waits && q.armed <= now
+}
+
+// Resume sends moving messages on their way again and sets the timers.
+func (m *Machine) Resume(tx *shard.Tx) {
+	a := &apply{Machine: m, tx: tx, now: tx.Now().UnixMicro()}
+	for _, q := range m.sorted() {
+		q.moving.each(&m.messages, func(slot uint32) {
+			tx.Emit(q.move(slot, m.messages.get(slot)))
+		})
+		q.armed = 0
+		a.arm(q)
+	}
+}
+
+func (m *Machine) sorted() []*queue {
+	return slices.SortedFunc(maps.Values(m.queues), func(a, b *queue) int { return cmp.Compare(a.id, b.id) })
+}
+
+// Live yields the payloads of messages.
+func (m *Machine) Live(before uint64, yield func(key []byte, ref shard.Ref) bool) {
+	var key []byte
+	m.messages.each(func(slot uint32, msg *message) bool {
+		if msg.ref.Seq >= before {
+			return true
+		}
+		key = appendHandle(key[:0], slot, msg.key)
+		return yield(key, msg.ref)
+	})
+}
+
+// Carried takes the new place of a message's payload.
+func (m *Machine) Carried(tx *shard.Tx, key []byte, ref shard.Ref) {
+	r := record.NewReader(key)
+	slot, k := uint32(r.Uint()), r.Uint()
+	msg, ok := m.messages.find(slot, k)
+	if !ok || r.Err() != nil {
+		return
+	}
+	tx.Retain(ref)
+	tx.Release(msg.ref)
+	msg.ref = ref
+}

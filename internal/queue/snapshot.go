@@ -1,0 +1,164 @@
+package queue
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/rialto-events/rialto/internal/record"
+	"github.com/rialto-events/rialto/internal/shard"
+)
+
+const snapshotVersion = 1
+
+var errSnapshot = errors.New("it contradicts itself")
+
+// Snapshot appends the state: the queues by ID, of each the messages in the order of the age axis and then its other orders as
+// slots.
+func (m *Machine) Snapshot(dst []byte) []byte {
+	dst = append(dst, snapshotVersion)
+	dst = record.AppendUint(dst, m.nextKey)
+	dst = record.AppendUint(dst, uint64(m.nextSerial))
+	dst = record.AppendUint(dst, uint64(len(m.queues)))
+	for _, q := range m.sorted() {
+		dst = m.appendQueue(dst, q)
+	}
+	return dst
+}
+
+func (m *Machine) appendQueue(b []byte, q *queue) []byte {
+	b = record.AppendUint(b, uint64(q.id))
+	b = record.AppendUint(b, uint64(q.serial))
+	b = record.AppendInt(b, q.retention)
+	b = record.AppendInt(b, q.purged)
+	b = appendRedrive(b, q.redrive)
+	b = record.AppendUint(b, uint64(len(q.sources)))
+	for _, arn := range q.sources {
+		b = record.AppendString(b, arn)
+	}
+	b = record.AppendUint(b, uint64(q.ages.n))
+	q.ages.each(&m.messages, func(slot uint32) { b = m.appendMessage(b, slot) })
+	b = record.AppendUint(b, uint64(len(q.late.slots)))
+	for _, slot := range q.late.slots {
+		b = m.appendMessage(b, slot)
+	}
+	for _, l := range []list{q.visible, q.moving} {
+		b = record.AppendUint(b, uint64(l.n))
+		l.each(&m.messages, func(slot uint32) { b = record.AppendUint(b, uint64(slot)) })
+	}
+	b = record.AppendUint(b, uint64(len(q.waiting.slots)))
+	for _, slot := range q.waiting.slots {
+		b = record.AppendUint(b, uint64(slot))
+	}
+	return b
+}
+
+func (m *Machine) appendMessage(b []byte, slot uint32) []byte {
+	msg := m.messages.get(slot)
+	b = record.AppendUint(b, uint64(slot))
+	b = shard.AppendRef(b, msg.ref)
+	b = record.AppendUint(b, msg.key)
+	b = record.AppendInt(b, msg.at[byAge])
+	b = record.AppendInt(b, msg.at[byDue])
+	b = record.AppendUint(b, uint64(msg.receives))
+	b = record.AppendUint(b, uint64(msg.first))
+	b = record.AppendUint(b, uint64(msg.last))
+	b = record.AppendUint(b, uint64(msg.source))
+	return append(b, byte(msg.state))
+}
+
+// Restore reads a snapshot.
+func (m *Machine) Restore(snapshot []byte) error {
+	*m = *NewMachine()
+	if snapshot == nil {
+		return nil
+	}
+	r := record.NewReader(snapshot)
+	if v := r.Byte(); v != snapshotVersion {
+		return fmt.Errorf("its version is %d, and this program reads %d", v, snapshotVersion)
+	}
+	m.nextKey, m.nextSerial = r.Uint(), uint32(r.Uint())
+	for range r.Count() {
+		if err := m.readQueue(r); err != nil {
+			return err
+		}
+	}
+	return r.Err()
+}
+
+func (m *Machine) readQueue(r *record.Reader) error {
+	q := newQueue(ID(r.Uint()), uint32(r.Uint()), 0)
+	q.retention, q.purged = r.Int(), r.Int()
+	q.redrive = readRedrive(r)
+	for range r.Count() {
+		q.sources = append(q.sources, r.String())
+	}
+	for range r.Count() {
+		slot, err := m.readMessage(r, q)
+		if err != nil {
+			return err
+		}
+		q.ages.push(&m.messages, slot)
+	}
+	for range r.Count() {
+		slot, err := m.readMessage(r, q)
+		if err != nil {
+			return err
+		}
+		m.messages.get(slot).late = true
+		q.late.slots = append(q.late.slots, slot)
+		q.late.place(&m.messages, len(q.late.slots)-1, slot)
+	}
+	for _, l := range []*list{&q.visible, &q.moving} {
+		for range r.Count() {
+			slot, ok := m.placeless(r, q)
+			if !ok {
+				return errSnapshot
+			}
+			l.push(&m.messages, slot)
+		}
+	}
+	for range r.Count() {
+		slot, ok := m.placeless(r, q)
+		if !ok {
+			return errSnapshot
+		}
+		q.waiting.slots = append(q.waiting.slots, slot)
+		q.waiting.place(&m.messages, len(q.waiting.slots)-1, slot)
+		if m.messages.get(slot).state == inFlight {
+			q.inFlight++
+		}
+	}
+	if q.visible.n+q.moving.n+len(q.waiting.slots) != q.len() || m.queues[q.id] != nil {
+		return errSnapshot
+	}
+	m.queues[q.id] = q
+	return r.Err()
+}
+
+func (m *Machine) readMessage(r *record.Reader, q *queue) (uint32, error) {
+	slot, ref := uint32(r.Uint()), shard.ReadRef(r)
+	key, sent, due := r.Uint(), r.Int(), r.Int()
+	receives, first, last := uint32(r.Uint()), uint32(r.Uint()), uint32(r.Uint())
+	source, st := uint16(r.Uint()), state(r.Byte())
+	if err := r.Err(); err != nil {
+		return 0, err
+	}
+	msg, ok := m.messages.claim(slot)
+	if !ok || int(source) > len(q.sources) || st > moving {
+		return 0, errSnapshot
+	}
+	*msg = message{
+		ref: ref, key: key, at: [2]int64{byDue: due, byAge: sent}, receives: receives, first: first, last: last,
+		queue: q.serial, source: source, state: st,
+	}
+	return slot, nil
+}
+
+// placeless reads the slot of a message that was read before, for a place on the axis byDue.
+func (m *Machine) placeless(r *record.Reader, q *queue) (uint32, bool) {
+	slot := uint32(r.Uint())
+	if r.Err() != nil || !m.messages.inUse(slot) {
+		return 0, false
+	}
+	return slot, m.messages.get(slot).queue == q.serial
+}

@@ -1,0 +1,173 @@
+package route_test
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"testing"
+
+	"github.com/rialto-events/rialto"
+	"github.com/rialto-events/rialto/internal/catalog"
+	"github.com/rialto-events/rialto/internal/journal"
+	"github.com/rialto-events/rialto/internal/route"
+)
+
+var scope = rialto.Scope{Account: rialto.DefaultAccount, Region: rialto.DefaultRegion}
+
+func open(t *testing.T) *catalog.Catalog {
+	t.Helper()
+	kv, err := journal.NewSim(1, journal.SimFaults{}).Open().KV(t.Context(), "catalog")
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, err := catalog.Open(t.Context(), kv, catalog.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	go func() { done <- c.Run(ctx) }()
+	t.Cleanup(func() {
+		cancel()
+		<-done
+	})
+	return c
+}
+
+// put makes or replaces a rule; without a pattern it removes it.
+func put(t *testing.T, c *catalog.Catalog, bus rialto.BusName, name rialto.RuleName, enabled bool, pattern string, targets ...string) {
+	t.Helper()
+	_, err := c.Rules.Edit(t.Context(), catalog.RuleKey(scope, bus, name), func(*catalog.Rule) (*catalog.Rule, error) {
+		if pattern == "" {
+			return nil, nil
+		}
+		r := &catalog.Rule{Name: name, Bus: bus, Pattern: &pattern, Enabled: enabled}
+		for _, id := range targets {
+			r.Targets = append(r.Targets, catalog.Target{ID: id, ARN: "arn:aws:sqs:us-east-1:000000000000:" + id})
+		}
+		return r, nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func match(t *testing.T, r *route.Router, bus rialto.BusName, event string) []string {
+	t.Helper()
+	targets, err := r.Match(route.Bus{Scope: scope, Name: bus}, []byte(event))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var ids []string
+	for _, s := range targets {
+		ids = append(ids, string(s.RuleName)+"/"+s.ID)
+	}
+	slices.Sort(ids)
+	return ids
+}
+
+func TestMatchFollowsTheCatalog(t *testing.T) {
+	c := open(t)
+	put(t, c, "default", "early", true, `{"source":["shop"]}`, "a")
+	r := route.New(c, route.Options{})
+	want := func(bus rialto.BusName, event string, ids ...string) {
+		t.Helper()
+		if got := match(t, r, bus, event); !slices.Equal(got, ids) {
+			t.Errorf("%s on %s goes to %q, want %q", event, bus, got, ids)
+		}
+	}
+	const paid = `{"source":"shop","detail-type":"paid"}`
+	want("default", paid, "early/a")
+	put(t, c, "default", "two", true, `{"detail-type":["paid"]}`, "b", "c")
+	want("default", paid, "early/a", "two/b", "two/c")
+	want("orders", paid)
+	put(t, c, "orders", "two", true, `{"detail-type":["paid"]}`, "d")
+	want("orders", paid, "two/d")
+	put(t, c, "default", "two", true, `{"detail-type":["paid"]}`, "c")
+	want("default", paid, "early/a", "two/c")
+	put(t, c, "default", "two", true, `{"detail-type":["sent"]}`, "c")
+	want("default", paid, "early/a")
+	want("default", `{"detail-type":"sent"}`, "two/c")
+	put(t, c, "default", "early", false, `{"source":["shop"]}`, "a")
+	want("default", paid)
+	put(t, c, "default", "early", true, `{"source":["shop"]}`, "a")
+	put(t, c, "default", "two", true, "")
+	want("default", paid, "early/a")
+	want("default", `{"detail-type":"sent"}`)
+}
+
+// TestARuleIsNeverBetweenTwoPatterns changes a rule to and fro between patterns that both match.
+func TestARuleIsNeverBetweenTwoPatterns(t *testing.T) {
+	c := open(t)
+	r := route.New(c, route.Options{})
+	patterns := []string{`{"source":["shop"]}`, `{"detail-type":["paid"]}`}
+	put(t, c, "default", "rule", true, patterns[0], "a")
+	stop, done := make(chan struct{}), make(chan error)
+	for range 2 {
+		go func() {
+			for {
+				select {
+				case <-stop:
+					done <- nil
+					return
+				default:
+				}
+				targets, err := r.Match(route.Bus{Scope: scope, Name: "default"}, []byte(`{"source":"shop","detail-type":"paid"}`))
+				if err != nil || len(targets) != 1 {
+					done <- fmt.Errorf("%d targets, %v", len(targets), err)
+					return
+				}
+			}
+		}()
+	}
+	for i := range 300 {
+		put(t, c, "default", "rule", true, patterns[i%2], "a")
+	}
+	close(stop)
+	for range 2 {
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+func TestPoliciesOfBuses(t *testing.T) {
+	c := open(t)
+	bus := route.Bus{Scope: scope, Name: "gate"}
+	statement := func(effect, principal, action, more string) string {
+		return fmt.Sprintf(`{"Effect":%q,"Principal":%s,"Action":%q,"Resource":%q%s}`, effect, principal, action, bus.ARN(), more)
+	}
+	allow := statement("Allow", `{"AWS":"arn:aws:iam::111122223333:root"}`, "events:PutEvents", "")
+	for _, tc := range []struct {
+		name    string
+		policy  string
+		account rialto.AccountID
+		allowed bool
+	}{
+		{"no policy", ``, "111122223333", false},
+		{"its own account needs none", ``, scope.Account, true},
+		{"account by ARN", allow, "111122223333", true},
+		{"another account", allow, "444455556666", false},
+		{"account by number, in a list", statement("Allow", `{"AWS":["1","111122223333"]}`, "events:*", ""), "111122223333", true},
+		{"everybody", statement("Allow", `"*"`, "events:PutEvents", ""), "111122223333", true},
+		{"another action", statement("Allow", `"*"`, "events:PutRule", ""), "111122223333", false},
+		{"a denial beats it", allow + "," + statement("Deny", `"*"`, "events:PutEvents", ""), "111122223333", false},
+		{"an organisation is not known", statement("Allow", `"*"`, "events:PutEvents", `,"Condition":{"StringEquals":{"aws:PrincipalOrgID":"o-1"}}`), "111122223333", false},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			b := &catalog.Bus{Name: bus.Name}
+			if tc.policy != "" {
+				b.Policy = []byte(`{"Version":"2012-10-17","Statement":[` + tc.policy + `]}`)
+			}
+			if _, err := c.Buses.Edit(t.Context(), catalog.BusKey(scope, bus.Name), func(*catalog.Bus) (*catalog.Bus, error) { return b, nil }); err != nil {
+				t.Fatal(err)
+			}
+			if got := route.New(c, route.Options{Policies: true}).Allows(bus, tc.account, "events:PutEvents"); got != tc.allowed {
+				t.Errorf("account %s allowed: %v, want %v, by %s", tc.account, got, tc.allowed, b.Policy)
+			}
+			if !route.New(c, route.Options{}).Allows(bus, tc.account, "events:PutEvents") {
+				t.Error("where policies are not enforced, nobody is denied")
+			}
+		})
+	}
+}

@@ -1,0 +1,35 @@
+// Package bus delivers events to event buses: a bus may be the target of a rule on another one.
+//
+// The event is accepted on the other bus as it is, with its id and its time, and goes on from there; what AWS says about
+// crossing regions and about the number of hops is up to the [Forwarder]. Start with [New].
+package bus
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/rialto-events/rialto"
+	"github.com/rialto-events/rialto/target"
+)
+
+// A Forwarder accepts an event on another bus. Its errors are of type [*target.Error].
+type Forwarder interface {
+	Forward(ctx context.Context, m *target.Message, to rialto.ARN) error
+}
+
+// A Sender delivers to event buses of this server.
+type Sender struct{ to Forwarder }
+
+var _ target.Sender = (*Sender)(nil)
+
+// New makes a Sender.
+func New(to Forwarder) *Sender { return &Sender{to} }
+
+// Send forwards the event.
+func (s *Sender) Send(ctx context.Context, m *target.Message) error {
+	to, err := rialto.ParseARN(m.Definition.ARN)
+	if err != nil {
+		return &target.Error{Code: target.CodeInvalidParameter, Message: fmt.Sprintf("%s is not the ARN of an event bus.", m.Definition.ARN), Permanent: true}
+	}
+	return s.to.Forward(ctx, m, to)
+}

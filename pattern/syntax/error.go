@@ -105,3 +105,11 @@ func locate(text string, offset int) (line, column int) {
 	}
 	return line, utf16Len(text[start:offset]) + 1
 }
+
+// Location names the place of a byte offset in text as AWS does in messages about JSON, which are Jackson's:
+//
+//	[Source: (String)"hello"; line: 1, column: 1]
+func Location(text string, offset int) string {
+	line, column := locate(text, offset)
+	return place(text, line, column)
+}

@@ -1,0 +1,104 @@
+package queue
+
+import (
+	"maps"
+	"slices"
+	"strings"
+	"sync"
+
+	"github.com/rialto-events/rialto"
+	"github.com/rialto-events/rialto/internal/catalog"
+)
+
+// An Address says which queue is meant: a name in a scope.
+type Address struct {
+	Scope rialto.Scope
+	Name  rialto.QueueName
+}
+
+// AddressOf is the address in the ARN of a queue.
+func AddressOf(arn rialto.ARN) (Address, bool) {
+	a := Address{arn.Scope(), rialto.QueueName(arn.Resource)}
+	return a, arn.Service == "sqs" && validName(a.Name)
+}
+
+// ARN is that of the queue.
+func (a Address) ARN() rialto.ARN { return a.Scope.QueueARN(a.Name) }
+
+func (a Address) key() string { return catalog.NameKey(a.Scope, string(a.Name)) }
+
+const maxName = 80 // characters of a queue's name (SQS API, CreateQueue)
+
+func validName(name rialto.QueueName) bool {
+	return len(name) >= 1 && len(name) <= maxName && strings.Trim(string(name), idCharacters) == ""
+}
+
+// idCharacters are those of names of queues and of ids in batches.
+const idCharacters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
+
+// FIFO reports whether the name is that of a FIFO queue.
+func FIFO(name rialto.QueueName) bool { return strings.HasSuffix(string(name), ".fifo") }
+
+// A Definition is how a queue is set up. It does not change: when a queue is set up in another way, it gets another.
+type Definition struct {
+	Address
+	settings
+	id    ID
+	shard int
+	entry *catalog.Queue
+}
+
+// An index finds definitions. It follows the catalog.
+type index struct {
+	mu    sync.RWMutex
+	byKey map[string]*Definition
+	byID  map[ID]*Definition
+}
+
+func newIndex() *index {
+	return &index{byKey: make(map[string]*Definition), byID: make(map[ID]*Definition)}
+}
+
+// follow takes a change of the catalog in.
+func (x *index) follow(key string, was, is *catalog.Queue) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	if was != nil {
+		delete(x.byKey, key)
+		delete(x.byID, ID(was.ID))
+	}
+	if is == nil {
+		return
+	}
+	scope, _ := catalog.SplitKey(key)
+	d := &Definition{Address: Address{scope, is.Name}, settings: settingsOf(is.Attributes), id: ID(is.ID), shard: is.Shard, entry: is}
+	x.byKey[key], x.byID[d.id] = d, d
+}
+
+func (x *index) find(at Address) (*Definition, bool) {
+	x.mu.RLock()
+	defer x.mu.RUnlock()
+	d, ok := x.byKey[at.key()]
+	return d, ok
+}
+
+func (x *index) findID(id ID) (*Definition, bool) {
+	x.mu.RLock()
+	defer x.mu.RUnlock()
+	d, ok := x.byID[id]
+	return d, ok
+}
+
+// scope returns the queues of a scope, sorted by name.
+func (x *index) scope(s rialto.Scope) []*Definition {
+	x.mu.RLock()
+	defer x.mu.RUnlock()
+	var list []*Definition
+	prefix := catalog.ScopeKey(s)
+	for _, key := range slices.Sorted(maps.Keys(x.byKey)) {
+		if strings.HasPrefix(key, prefix) {
+			list = append(list, x.byKey[key])
+		}
+	}
+	return list
+}

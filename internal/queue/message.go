@@ -1,0 +1,206 @@
+package queue
+
+import (
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"github.com/google/uuid"
+
+	"github.com/rialto-events/rialto"
+	"github.com/rialto-events/rialto/internal/record"
+)
+
+// Limits of messages (SQS developer guide, "Message quotas" and "Message attributes").
+const (
+	maxAttributes    = 10  // user attributes of a message
+	maxAttributeName = 256 // bytes
+	maxAttributeType = 256 // bytes
+	maxGroup         = 128 // characters of a message group id
+)
+
+// A Draft is a message that somebody wants to send.
+type Draft struct {
+	Body       string
+	Attributes map[string]Attribute
+	Group      string // MessageGroupId, or empty
+	Trace      string // X-Ray trace header, or empty
+	Sender     string // who sends, as SenderId shows it
+	Delay      *int   // seconds until it can be received; nil is the queue's delay
+}
+
+// An Attribute is a user attribute of a message.
+type Attribute struct {
+	Type  string // String, Number or Binary, perhaps with a dot and a name of the user's own
+	Value string // for Binary, any bytes
+}
+
+// Binary reports whether the value is bytes and not text.
+func (a Attribute) Binary() bool { return a.kind() == "Binary" }
+
+// kind is the type without the user's own part.
+func (a Attribute) kind() string {
+	kind, _, _ := strings.Cut(a.Type, ".")
+	return kind
+}
+
+// A Message is a message that was received.
+type Message struct {
+	Draft
+	ID            string // a UUID, the same for as long as the message lives
+	Handle        string // receipt handle of this receive
+	Receives      int
+	Sent          time.Time
+	FirstReceived time.Time
+	Source        string // ARN of the queue where it was received too often, or empty
+}
+
+// Size is what AWS counts of a message: its body, and the names, types and values of its user attributes.
+func (d *Draft) Size() int {
+	n := len(d.Body)
+	for name, a := range d.Attributes {
+		n += len(name) + len(a.Type) + len(a.Value)
+	}
+	return n
+}
+
+// check refuses what a standard queue does not take, in AWS's words.
+func (d *Draft) check(maxSize int) error {
+	if d.Body == "" {
+		return rialto.WithCode(rialto.Invalid, "MissingRequiredParameterException", "The request must contain the parameter MessageBody.")
+	}
+	if !validText(d.Body) {
+		return errCharacters
+	}
+	if d.Delay != nil && (*d.Delay < 0 || *d.Delay > maxDelay) {
+		return errParameter(*d.Delay, "DelaySeconds", "DelaySeconds must be >= 0 and <= 900.")
+	}
+	if d.Group != "" && !validGroup(d.Group) {
+		return errParameter(d.Group, "MessageGroupId", "MessageGroupId can only include alphanumeric and punctuation characters. 1 to 128 in length.")
+	}
+	if err := d.checkAttributes(); err != nil {
+		return err
+	}
+	if d.Size() > maxSize {
+		return rialto.Errorf(rialto.Invalid, "One or more parameters are invalid. Reason: Message must be shorter than %d bytes.", maxSize)
+	}
+	return nil
+}
+
+func (d *Draft) checkAttributes() error {
+	if len(d.Attributes) > maxAttributes {
+		return rialto.Errorf(rialto.Invalid, "Number of message attributes [%d] exceeds the allowed maximum [%d].", len(d.Attributes), maxAttributes)
+	}
+	for _, name := range slices.Sorted(maps.Keys(d.Attributes)) {
+		if err := checkAttributeName(name); err != nil {
+			return err
+		}
+		if err := d.Attributes[name].check(name); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func checkAttributeName(name string) error {
+	lower := strings.ToLower(name)
+	switch {
+	case name == "" || strings.Trim(name, idCharacters+".") != "":
+		return rialto.Errorf(rialto.Invalid, "Message (user) attribute name '%s' is invalid: it can contain letters, digits, underscores, hyphens and periods.", name)
+	case len(name) > maxAttributeName:
+		return rialto.Errorf(rialto.Invalid, "Message (user) attribute names must be shorter than %d Bytes.", maxAttributeName)
+	case strings.HasPrefix(lower, "aws.") || strings.HasPrefix(lower, "amazon."):
+		return rialto.Errorf(rialto.Invalid, "Message (user) attribute name '%s' is invalid: names that begin with 'AWS.' or 'Amazon.' are reserved.", name)
+	case strings.HasPrefix(name, ".") || strings.HasSuffix(name, ".") || strings.Contains(name, ".."):
+		return rialto.Errorf(rialto.Invalid, "Message (user) attribute name '%s' is invalid: it cannot begin or end with a period or have two in a row.", name)
+	}
+	return nil
+}
+
+func (a Attribute) check(name string) error {
+	kind := a.kind()
+	switch {
+	case kind != "String" && kind != "Number" && kind != "Binary":
+		return rialto.Errorf(rialto.Invalid, "The message attribute '%s' has an invalid message attribute type, the set of supported type prefixes is Binary, Number, and String.", name)
+	case len(a.Type) > maxAttributeType:
+		return rialto.Errorf(rialto.Invalid, "Message (user) attribute types must be shorter than %d Bytes.", maxAttributeType)
+	case a.Value == "":
+		return rialto.Errorf(rialto.Invalid, "Message (user) attribute '%s' must contain a non-empty value of type '%s'.", name, kind)
+	case kind == "Binary":
+		return nil
+	case !validText(a.Value):
+		return errCharacters
+	}
+	if _, err := strconv.ParseFloat(a.Value, 64); kind == "Number" && err != nil {
+		return rialto.Errorf(rialto.Invalid, "Can't cast the value of message (user) attribute '%s' to a number.", name)
+	}
+	return nil
+}
+
+var errCharacters = rialto.WithCode(rialto.Invalid, "InvalidMessageContents",
+	"Invalid characters found. Valid unicode characters are #x9 | #xA | #xD | #x20 to #xD7FF | #xE000 to #xFFFD | #x10000 to #x10FFFF")
+
+// validText reports whether a text has only characters that XML 1.0 can hold.
+func validText(s string) bool {
+	for i, r := range s {
+		switch {
+		case r == utf8.RuneError:
+			if _, size := utf8.DecodeRuneInString(s[i:]); size == 1 {
+				return false // not UTF-8
+			}
+		case r < 0x20 && r != '\t' && r != '\n' && r != '\r', r == 0xFFFE, r == 0xFFFF:
+			return false
+		}
+	}
+	return true
+}
+
+// validGroup reports whether all characters are printable ASCII other than the space.
+func validGroup(s string) bool {
+	return len(s) <= maxGroup && strings.IndexFunc(s, func(r rune) bool { return r <= ' ' || r > '~' }) < 0
+}
+
+const payloadVersion = 1
+
+// encode makes the payload of a message: what the log keeps of it. docs/formats.md has the layout.
+func (d *Draft) encode(id uuid.UUID) []byte {
+	b := make([]byte, 0, 64+d.Size()+8*len(d.Attributes))
+	b = append(b, payloadVersion)
+	b = append(b, id[:]...)
+	b = record.AppendString(b, d.Body)
+	b = record.AppendString(b, d.Sender)
+	b = record.AppendString(b, d.Group)
+	b = record.AppendString(b, d.Trace)
+	b = record.AppendUint(b, uint64(len(d.Attributes)))
+	for _, name := range slices.Sorted(maps.Keys(d.Attributes)) {
+		b = record.AppendString(b, name)
+		b = record.AppendString(b, d.Attributes[name].Type)
+		b = record.AppendString(b, d.Attributes[name].Value)
+	}
+	return b
+}
+
+// decode reads what encode made.
+func decode(payload []byte) (Message, error) {
+	r := record.NewReader(payload)
+	if v := r.Byte(); v != payloadVersion {
+		return Message{}, rialto.Errorf(rialto.Internal, "The message has version %d, and this program reads %d.", v, payloadVersion)
+	}
+	var id uuid.UUID
+	for i := range id {
+		id[i] = r.Byte()
+	}
+	m := Message{ID: id.String()}
+	m.Body, m.Sender, m.Group, m.Trace = r.String(), r.String(), r.String(), r.String()
+	if n := r.Count(); n > 0 {
+		m.Attributes = make(map[string]Attribute, n)
+		for range n {
+			name := r.String()
+			m.Attributes[name] = Attribute{Type: r.String(), Value: r.String()}
+		}
+	}
+	return m, r.Err()
+}

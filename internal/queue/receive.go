@@ -1,0 +1,145 @@
+package queue
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/rialto-events/rialto/internal/shard"
+)
+
+// ReceiveOptions says what a receive wants. The zero value is what AWS does by default.
+type ReceiveOptions struct {
+	Max        int  // messages, up to 10; 0 is 1
+	Visibility *int // seconds for which the messages are hidden from others; nil is the queue's
+	Wait       *int // seconds to wait if there is nothing; nil is the queue's
+}
+
+func (o *ReceiveOptions) check() error {
+	switch {
+	case o.Max < 0 || o.Max > maxReceive:
+		return errParameter(o.Max, "MaxNumberOfMessages", "Must be between 1 and 10, if provided.")
+	case o.Visibility != nil && (*o.Visibility < 0 || *o.Visibility > maxVisibility):
+		return errParameter(*o.Visibility, "VisibilityTimeout", "Must be >= 0 and <= 43200, if provided.")
+	case o.Wait != nil && (*o.Wait < 0 || *o.Wait > maxWait):
+		return errParameter(*o.Wait, "WaitTimeSeconds", "Must be >= 0 and <= 20, if provided.")
+	}
+	return nil
+}
+
+// Receive takes messages out of sight of others and returns them. If there are none, it waits as the options say; it then returns
+// none when the time is over or the service ends, and the error of ctx if that ends first. Waiting costs no command and no work
+// until something happens in the queue.
+func (s *Service) Receive(ctx context.Context, at Address, opts ReceiveOptions) ([]Message, error) {
+	if err := opts.check(); err != nil {
+		return nil, err
+	}
+	d, err := s.find(at)
+	if err != nil {
+		return nil, err
+	}
+	wait := d.wait
+	if opts.Wait != nil {
+		wait = *opts.Wait
+	}
+	if wait == 0 {
+		return s.look(ctx, d, opts, false)
+	}
+	over := s.clock.NewTimer(time.Duration(wait) * time.Second)
+	defer over.Stop()
+	w := s.lines.join(d.id)
+	defer s.lines.leave(w)
+	for {
+		messages, err := s.look(ctx, d, opts, true)
+		if len(messages) > 0 || err != nil {
+			return messages, err
+		}
+		select {
+		case <-w.woken:
+			s.lines.rejoin(w)
+		case <-over.C():
+			return nil, nil
+		case <-s.closing:
+			return nil, nil
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
+		now, err := s.find(at) // it may have been set up in another way, or be gone
+		if err != nil || now.id != d.id {
+			return nil, errMissing
+		}
+		d = now
+	}
+}
+
+// look receives what there is.
+func (s *Service) look(ctx context.Context, d *Definition, opts ReceiveOptions, waits bool) ([]Message, error) {
+	timeout := d.visibility
+	if opts.Visibility != nil {
+		timeout = *opts.Visibility
+	}
+	h, now := s.host(d), s.clock.Now().UnixMicro()
+	body := receiveCommand(d.id, d.retention, max(opts.Max, 1), timeout, s.redriveOf(d))
+	results, err := h.shard.Propose(ctx, func(b *shard.Batch) {
+		if q, ok := h.machine.queues[d.id]; !ok || h.machine.worthReceiving(q, now, waits) {
+			b.Add(kindReceive, body)
+		}
+	})
+	if err != nil || len(results) == 0 {
+		return nil, err
+	}
+	if err, failed := results[0].(error); failed {
+		return nil, shown(err)
+	}
+	var messages []Message
+	for _, got := range results[0].([]received) {
+		payload, err := h.read(ctx, place{got.slot, got.key}, got.ref)
+		if err != nil {
+			return nil, err
+		}
+		if payload == nil {
+			continue // somebody else was quicker, with an older handle
+		}
+		m, err := decode(payload)
+		if err != nil {
+			return nil, err
+		}
+		m.Handle = formatHandle(d.id, place{got.slot, got.key}, got.receives)
+		m.Receives, m.Sent, m.FirstReceived, m.Source = int(got.receives), got.sent, got.first, got.source
+		messages = append(messages, m)
+	}
+	return messages, nil
+}
+
+// redriveOf is the redrive policy of a queue as the machine takes it. A dead-letter queue that was deleted takes nothing, and
+// the messages stay where they are.
+func (s *Service) redriveOf(d *Definition) redrive {
+	if d.redrive == nil {
+		return redrive{}
+	}
+	to, ok := s.index.find(d.redrive.to)
+	if !ok {
+		return redrive{}
+	}
+	return redrive{max: uint32(d.redrive.max), to: to.id, local: to.shard == d.shard, source: d.ARN().String()}
+}
+
+// read returns the payload of a message, or nil if the message is gone.
+func (h *host) read(ctx context.Context, p place, ref shard.Ref) ([]byte, error) {
+	for {
+		payload, err := h.shard.Read(ctx, ref)
+		if !errors.Is(err, shard.ErrMoved) {
+			return payload, err
+		}
+		there := false
+		err = h.shard.View(ctx, func() {
+			var m *message
+			if m, there = h.machine.messages.find(p.slot, p.key); there {
+				ref = m.ref
+			}
+		})
+		if err != nil || !there {
+			return nil, err
+		}
+	}
+}

@@ -1,0 +1,163 @@
+package queue
+
+import (
+	"context"
+
+	"github.com/google/uuid"
+
+	"github.com/rialto-events/rialto"
+	"github.com/rialto-events/rialto/internal/shard"
+)
+
+// Sent is what became of one of several messages.
+type Sent struct {
+	ID  string // of the message
+	Err error  // why it was refused
+}
+
+// Send puts messages into a queue, of no more than [MaxMessageSize] together. Each is taken or refused by itself; the error says
+// that none was taken, or that this is not known.
+func (s *Service) Send(ctx context.Context, at Address, drafts []Draft) ([]Sent, error) {
+	d, err := s.find(at)
+	if err != nil {
+		return nil, err
+	}
+	sent := make([]Sent, len(drafts))
+	payloads, delays := make([][]byte, 0, len(drafts)), make([]int, 0, len(drafts))
+	for i := range drafts {
+		if err := drafts[i].check(d.maxSize); err != nil {
+			sent[i].Err = err
+			continue
+		}
+		id, err := uuid.NewRandom()
+		if err != nil {
+			return nil, err
+		}
+		sent[i].ID = id.String()
+		payloads = append(payloads, drafts[i].encode(id))
+		delay := d.delay
+		if drafts[i].Delay != nil {
+			delay = *drafts[i].Delay
+		}
+		delays = append(delays, delay)
+	}
+	if len(payloads) == 0 {
+		return sent, nil
+	}
+	_, err = s.host(d).do(ctx, kindSend, sendCommand(d.id, d.retention, payloads, delays))
+	if err != nil {
+		return nil, err
+	}
+	return sent, nil
+}
+
+// Deliver puts one message into the queue of an ARN. [IsMissing] tells that the queue is not there.
+func (s *Service) Deliver(ctx context.Context, arn rialto.ARN, d Draft) error {
+	at, ok := AddressOf(arn)
+	switch {
+	case FIFO(rialto.QueueName(arn.Resource)):
+		return errFIFO
+	case !ok:
+		return errMissing
+	}
+	sent, err := s.Send(ctx, at, []Draft{d})
+	if err != nil {
+		return err
+	}
+	return sent[0].Err
+}
+
+// DeleteMessages removes messages by receipt handle. One that is gone already is no error. There is an error, or nil, for each.
+func (s *Service) DeleteMessages(ctx context.Context, at Address, handles []string) ([]error, error) {
+	d, err := s.find(at)
+	if err != nil {
+		return nil, err
+	}
+	errs, places := make([]error, len(handles)), make([]place, 0, len(handles))
+	for i, h := range handles {
+		p, err := parseHandle(d.id, h)
+		if errs[i] = err; err == nil {
+			places = append(places, p)
+		}
+	}
+	h := s.host(d)
+	results, err := h.shard.Propose(ctx, func(b *shard.Batch) {
+		if there := h.machine.those(d.id, places); len(there) > 0 {
+			b.Add(kindDelete, handlesCommand(d.id, there))
+		}
+	})
+	if err != nil {
+		return nil, err
+	}
+	if len(results) > 0 {
+		if err, failed := results[0].(error); failed {
+			return nil, shown(err)
+		}
+	}
+	return errs, nil
+}
+
+// those picks the places at which there is a message of the queue, so that deleting one again costs nothing.
+func (m *Machine) those(id ID, places []place) []place {
+	q, ok := m.queues[id]
+	if !ok {
+		return nil
+	}
+	var there []place
+	for _, p := range places {
+		if msg, ok := m.messages.find(p.slot, p.key); ok && msg.queue == q.serial {
+			there = append(there, p)
+		}
+	}
+	return there
+}
+
+// A Change says how long, from now on, a message is to be hidden.
+type Change struct {
+	Handle  string
+	Seconds int
+}
+
+// ChangeVisibility hides messages for another time, or shows them at once. There is an error, or nil, for each.
+func (s *Service) ChangeVisibility(ctx context.Context, at Address, changes []Change) ([]error, error) {
+	d, err := s.find(at)
+	if err != nil {
+		return nil, err
+	}
+	errs := make([]error, len(changes))
+	var places []place
+	var timeouts, index []int
+	for i, c := range changes {
+		p, err := parseHandle(d.id, c.Handle)
+		switch {
+		case err != nil:
+			errs[i] = err
+			continue
+		case c.Seconds < 0 || c.Seconds > maxVisibility:
+			errs[i] = errParameter(c.Seconds, "VisibilityTimeout", "VisibilityTimeout must be an integer between 0 and 43200.")
+			continue
+		}
+		places, timeouts, index = append(places, p), append(timeouts, c.Seconds), append(index, i)
+	}
+	if len(places) == 0 {
+		return errs, nil
+	}
+	result, err := s.host(d).do(ctx, kindHide, hideCommand(d.id, places, timeouts))
+	if err != nil {
+		return nil, err
+	}
+	for j, err := range result.([]error) {
+		errs[index[j]] = hideError(err, changes[index[j]])
+	}
+	return errs, nil
+}
+
+func hideError(err error, c Change) error {
+	switch err {
+	case errNotThere:
+		return errParameter(c.Handle, "ReceiptHandle", "Message does not exist or is not available for visibility timeout change.")
+	case errTooLong:
+		return errParameter(c.Seconds, "VisibilityTimeout", "Total VisibilityTimeout for the message is beyond the limit [43200 seconds]")
+	}
+	return err
+}

@@ -72,19 +72,19 @@ type DeadLetter struct {
 
 // A Connection says how to authorise calls of API destinations.
 type Connection struct {
-	Name          string          `json:"name"`
-	ID            string          `json:"id"` // a UUID, new with each life of the name; the last part of the ARN
-	Description   *string         `json:"description,omitempty"`
-	State         string          `json:"state"`
-	StateReason   *string         `json:"stateReason,omitempty"`
-	Authorization string          `json:"authorization"` // API_KEY, BASIC or OAUTH_CLIENT_CREDENTIALS
-	KMSKey        *string         `json:"kmsKey,omitempty"`
-	Parameters    json.RawMessage `json:"parameters"` // as DescribeConnection shows them: without secrets
-	Secrets       []byte          `json:"secrets"`    // a sealed [ConnectionSecrets]; package vault opens it
-	SecretARN     string          `json:"secretArn"`
-	Created       time.Time       `json:"created"`
-	Modified      time.Time       `json:"modified"`
-	Authorized    time.Time       `json:"authorized,omitzero"`
+	Name          string             `json:"name"`
+	ID            string             `json:"id"` // a UUID, new with each life of the name; the last part of the ARN
+	Description   *string            `json:"description,omitempty"`
+	State         string             `json:"state"`
+	StateReason   *string            `json:"stateReason,omitempty"`
+	Authorization string             `json:"authorization"` // API_KEY, BASIC or OAUTH_CLIENT_CREDENTIALS
+	KMSKey        *string            `json:"kmsKey,omitempty"`
+	Parameters    *ConnectionSecrets `json:"parameters,omitempty"` // [ConnectionSecrets.Public], for show; nil if deauthorised
+	Secrets       []byte             `json:"secrets,omitempty"`    // sealed, as JSON; package vault opens them; nil if deauthorised
+	SecretARN     string             `json:"secretArn,omitempty"`  // empty if deauthorised
+	Created       time.Time          `json:"created"`
+	Modified      time.Time          `json:"modified"`
+	Authorized    time.Time          `json:"authorized,omitzero"`
 }
 
 // ConnectionSecrets is everything about a connection that is needed to authorise a call, secret or not. It is stored as sealed JSON.
@@ -100,10 +100,34 @@ type ConnectionSecrets struct {
 	Body          []HTTPParameter `json:"body,omitempty"`
 }
 
+// Public is what may be seen of the secrets.
+func (s *ConnectionSecrets) Public() *ConnectionSecrets {
+	p := *s
+	p.APIKeyValue, p.Password = "", ""
+	p.Headers, p.Query, p.Body = public(s.Headers), public(s.Query), public(s.Body)
+	if s.OAuth != nil {
+		o := *s.OAuth
+		o.ClientSecret = ""
+		o.Headers, o.Query, o.Body = public(o.Headers), public(o.Query), public(o.Body)
+		p.OAuth = &o
+	}
+	return &p
+}
+
+func public(parameters []HTTPParameter) (list []HTTPParameter) {
+	for _, p := range parameters {
+		if p.Secret {
+			p.Value = ""
+		}
+		list = append(list, p)
+	}
+	return list
+}
+
 // OAuth is how to get a token by client credentials.
 type OAuth struct {
 	ClientID     string          `json:"clientId"`
-	ClientSecret string          `json:"clientSecret"`
+	ClientSecret string          `json:"clientSecret,omitempty"`
 	Endpoint     string          `json:"endpoint"`
 	Method       string          `json:"method"` // GET, POST or PUT
 	Headers      []HTTPParameter `json:"headers,omitempty"`
@@ -127,9 +151,36 @@ type Destination struct {
 	Endpoint      string    `json:"endpoint"`
 	Method        string    `json:"method"`
 	RateLimit     *int32    `json:"rateLimit,omitempty"` // invocations per second as given; nil is AWS's 300
-	State         string    `json:"state"`               // ACTIVE or INACTIVE
 	Created       time.Time `json:"created"`
 	Modified      time.Time `json:"modified"`
+}
+
+// Authorized is what every state of a [Connection] but this one is not: ready for calls.
+const Authorized = "AUTHORIZED"
+
+// ConnectionOf returns the connection by which a destination of a scope is called, or nil if it is gone or not authorised. A
+// destination has one exactly if AWS shows it as ACTIVE. A connection that was deleted and made anew is another one.
+func (c *Catalog) ConnectionOf(s rialto.Scope, d *Destination) *Connection {
+	arn, err := rialto.ParseARN(d.ConnectionARN)
+	if err != nil {
+		return nil
+	}
+	path, _ := strings.CutPrefix(arn.Resource, "connection/")
+	name, id, _ := strings.Cut(path, "/")
+	if conn := c.Connections.Get(NameKey(s, name)); conn != nil && conn.ID == id && conn.State == Authorized {
+		return conn
+	}
+	return nil
+}
+
+// ARN is the ARN of a connection. The secrets of the connection are sealed for it.
+func (c *Connection) ARN(s rialto.Scope) string {
+	return s.ARN("events", "connection/"+c.Name+"/"+c.ID).String()
+}
+
+// ARN is the ARN of an API destination.
+func (d *Destination) ARN(s rialto.Scope) string {
+	return s.ARN("events", "api-destination/"+d.Name+"/"+d.ID).String()
 }
 
 // A Queue is an SQS queue. Its messages are on a shard.

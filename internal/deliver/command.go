@@ -1,0 +1,171 @@
+package deliver
+
+import (
+	"errors"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"github.com/rialto-events/rialto"
+	"github.com/rialto-events/rialto/internal/record"
+	"github.com/rialto-events/rialto/internal/shard"
+	"github.com/rialto-events/rialto/target"
+)
+
+// What a command may answer instead of a result.
+var (
+	errUndefined = errors.New("a target's definition is not there")
+	errEmpty     = errors.New("the command says nothing")
+	errUnknown   = errors.New("the command is unknown")
+)
+
+// Commands, as docs/formats.md lays them out. Those that tell of several deliveries go on to the end of the body.
+
+// acceptCommand makes the body of a command that takes an event and the keys of its targets.
+func acceptCommand(e *Accepted) []byte {
+	b := make([]byte, 0, len(e.Event)+len(e.Targets)*17+len(e.Trace)+192)
+	b = record.AppendUint(b, uint64(len(e.Targets)))
+	for _, t := range e.Targets {
+		b = record.AppendBytes(b, t.Key[:])
+	}
+	return appendEvent(b, e)
+}
+
+// appendEvent appends what stays in the log of an event until its last delivery has ended: a payload in the sense of package
+// shard.
+func appendEvent(b []byte, e *Accepted) []byte {
+	b = record.AppendString(b, e.EventID)
+	b = record.AppendString(b, e.Bus.String())
+	b = record.AppendTime(b, e.Accepted)
+	b = record.AppendString(b, e.Trace)
+	b = append(b, e.Hops.SameRegion, e.Hops.CrossRegion)
+	return append(b, e.Event...)
+}
+
+// readEvent reads what appendEvent wrote; it has no targets.
+func readEvent(payload []byte) (*Accepted, error) {
+	r := record.NewReader(payload)
+	e := &Accepted{EventID: r.String()}
+	bus := r.String()
+	e.Accepted, e.Trace = r.Time(), r.String()
+	e.Hops = target.Hops{SameRegion: r.Byte(), CrossRegion: r.Byte()}
+	if err := r.Err(); err != nil {
+		return nil, err
+	}
+	e.Event = r.Rest()
+	var err error
+	e.Bus, err = rialto.ParseARN(bus)
+	return e, err
+}
+
+// A handle names a delivery: its slot, and the key of its event, which no other event ever has. A handle of a delivery that has
+// ended fits no other one.
+type handle struct {
+	slot uint32
+	key  uint64
+}
+
+func appendHandle(b []byte, h handle) []byte {
+	return record.AppendUint(record.AppendUint(b, uint64(h.slot)), h.key)
+}
+
+func readHandle(r *record.Reader) handle { return handle{uint32(r.Uint()), r.Uint()} }
+
+// A postponed delivery is to be attempted again.
+type postponed struct {
+	handle
+	letter bool      // what failed is an attempt to bring its dead letter
+	made   int       // attempts so far, of this sort
+	until  time.Time // when it is attempted again
+	code   string    // why it failed
+}
+
+func appendPostponed(b []byte, p postponed) []byte {
+	b = appendHandle(b, p.handle)
+	b = append(b, flag(p.letter))
+	b = record.AppendUint(b, uint64(p.made))
+	b = record.AppendTime(b, p.until)
+	return record.AppendString(b, p.code)
+}
+
+func readPostponed(r *record.Reader) postponed {
+	return postponed{handle: readHandle(r), letter: r.Byte() == 1, made: int(min(r.Uint(), maxMade)), until: r.Time(), code: r.String()}
+}
+
+// A letter is why a delivery has failed for good. It stays in the log until the dead-letter queue has it.
+type letter struct {
+	code      string
+	message   string
+	exhausted string
+	retries   int
+}
+
+func appendDead(b []byte, h handle, l letter) []byte {
+	return record.AppendBytes(appendHandle(b, h), appendLetter(nil, l))
+}
+
+func appendLetter(b []byte, l letter) []byte {
+	b = record.AppendString(b, l.code)
+	b = record.AppendString(b, l.message)
+	b = record.AppendString(b, l.exhausted)
+	return record.AppendUint(b, uint64(l.retries))
+}
+
+func readLetter(payload []byte) (letter, error) {
+	r := record.NewReader(payload)
+	l := letter{code: r.String(), message: r.String(), exhausted: r.String(), retries: int(min(r.Uint(), maxMade))}
+	return l, r.Err()
+}
+
+// forgetCommand makes the body of a command that forgets definitions which nobody uses.
+func forgetCommand(keys []target.Key) []byte {
+	var b []byte
+	for _, k := range keys {
+		b = record.AppendBytes(b, k[:])
+	}
+	return b
+}
+
+func readKey(r *record.Reader) (target.Key, bool) {
+	b := r.Bytes()
+	if len(b) != len(target.Key{}) {
+		return target.Key{}, false
+	}
+	return target.Key(b), true
+}
+
+// Payloads that are carried forward are named by what they are, a slot, and the key of their event.
+const (
+	carriesEvent  = 0 // the slot is that of the event
+	carriesLetter = 1 // the slot is that of the delivery
+)
+
+func appendCarryKey(b []byte, sort byte, slot uint32, key uint64) []byte {
+	return appendHandle(append(b, sort), handle{slot, key})
+}
+
+// cut shortens a text to so many bytes, between two characters.
+func cut(s string, limit int) string {
+	if len(s) > limit {
+		for limit > 0 && !utf8.RuneStart(s[limit]) {
+			limit--
+		}
+		s = s[:limit]
+	}
+	return strings.ToValidUTF8(s, "\uFFFD")
+}
+
+func flag(b bool) byte {
+	if b {
+		return 1
+	}
+	return 0
+}
+
+func microTime(us int64) time.Time { return time.UnixMicro(us).UTC() }
+
+// payloadRef is the place of the last n bytes that were read of a command's body.
+func payloadRef(tx *shard.Tx, body []byte, r *record.Reader, n int) shard.Ref {
+	end := len(body) - r.Len()
+	return tx.Ref(end-n, end)
+}

@@ -1,0 +1,401 @@
+package deliver
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/rialto-events/rialto"
+	"github.com/rialto-events/rialto/internal/shard"
+	"github.com/rialto-events/rialto/internal/transform"
+	"github.com/rialto-events/rialto/target"
+)
+
+const (
+	defaultWindow  = 64               // attempts at once per destination
+	defaultTimeout = 60 * time.Second // of an attempt whose kind of destination ends it no earlier
+	stopTimeout    = 5 * time.Second  // that an orderly end waits for the attempts in progress, and again for their outcomes
+	acceptSize     = 1 << 20          // bytes of events in one proposal, unless one event has more
+	acceptTries    = 3                // of events whose definitions were forgotten in the same frame
+	forgetEvery    = time.Hour
+)
+
+// Options tunes a Deliverer. The zero value is ready to use.
+type Options struct {
+	Logger *slog.Logger   // nil discards
+	Clock  rialto.Clock   // nil is the system's
+	Window int            // attempts that may be in progress at once per destination; 0 is 64
+	Policy Policy         // of retries
+	Rand   func() float64 // from 0 up to 1, for the jitter of retries; nil is random
+}
+
+// An Accepted is an event with the targets that it goes to.
+type Accepted struct {
+	EventID  string
+	Event    []byte     // compact JSON, as targets receive it
+	Bus      rialto.ARN // the bus on which the rules matched
+	Accepted time.Time
+	Trace    string // normalised X-Ray trace header, or empty
+	Hops     target.Hops
+	Targets  []*target.Sealed // at least one
+}
+
+// A Deliverer accepts events and brings them to their targets.
+type Deliverer struct {
+	resolve func(*target.Definition) target.Sender
+	opts    Options
+	hosts   []*host
+
+	mu           sync.Mutex
+	destinations map[place]*destination
+	hire         func(*destination) // starts a worker; nil unless Run runs
+}
+
+// A host is one shard with what the Deliverer knows of it.
+type host struct {
+	deliverer *Deliverer
+	machine   *Machine
+	shard     *shard.Shard
+	bindings  map[target.Key]*binding // used by the shard's owner alone
+	outcomes  *collector
+	accepting atomic.Int64 // events on their way into the log
+}
+
+// New makes a Deliverer. The function resolve gives the sender for a definition; it must be quick, may be called from several
+// goroutines, and never returns nil. A sender may also have a method Pace, see package target.
+func New(resolve func(*target.Definition) target.Sender, opts Options) *Deliverer {
+	if opts.Logger == nil {
+		opts.Logger = slog.New(slog.DiscardHandler)
+	}
+	if opts.Clock == nil {
+		opts.Clock = rialto.SystemClock
+	}
+	if opts.Window <= 0 {
+		opts.Window = defaultWindow
+	}
+	if opts.Rand == nil {
+		opts.Rand = rand.Float64
+	}
+	return &Deliverer{resolve: resolve, opts: opts, destinations: make(map[place]*destination)}
+}
+
+// Host makes the machine for one more shard. It is called once for each, in order, before the shards are opened.
+func (d *Deliverer) Host() shard.Hosted {
+	h := &host{
+		deliverer: d, machine: newMachine(), bindings: make(map[target.Key]*binding), outcomes: newCollector(d.opts.Clock),
+	}
+	d.hosts = append(d.hosts, h)
+	return shard.Hosted{Machine: h.machine, Handler: h.handle}
+}
+
+// Attach tells which shards the machines are on. It is called once, after the shards were opened, before anything else is.
+func (d *Deliverer) Attach(shards []*shard.Shard) {
+	if len(shards) != len(d.hosts) {
+		panic(fmt.Sprintf("deliver: %d shards for %d machines", len(shards), len(d.hosts)))
+	}
+	for i, h := range d.hosts {
+		h.shard = shards[i]
+	}
+}
+
+// Accept takes events, each with its targets. When it returns nil they are in the log. When it returns an error, some of them
+// may be.
+func (d *Deliverer) Accept(ctx context.Context, events []Accepted) error {
+	h := d.idlest()
+	h.accepting.Add(1)
+	defer h.accepting.Add(-1)
+	for len(events) > 0 {
+		n, size := 1, len(events[0].Event)
+		for ; n < len(events) && size+len(events[n].Event) <= acceptSize; n++ {
+			size += len(events[n].Event)
+		}
+		if err := h.accept(ctx, events[:n]); err != nil {
+			return err
+		}
+		events = events[n:]
+	}
+	return nil
+}
+
+// idlest is the shard with the least to do. Of equal ones it is the first, so that a lone caller's events, and the outcomes of
+// those before, share frames.
+func (d *Deliverer) idlest() *host {
+	least, work := d.hosts[0], int64(-1)
+	for _, h := range d.hosts {
+		if n := h.accepting.Load() + int64(h.shard.Queued()); work < 0 || n < work {
+			least, work = h, n
+		}
+	}
+	return least
+}
+
+// A proposed event is one with the body of its command.
+type proposed struct {
+	*Accepted
+	body []byte
+	at   int // index of its command among those of the proposal
+}
+
+func (h *host) accept(ctx context.Context, events []Accepted) error {
+	list := make([]proposed, len(events))
+	for i := range events {
+		if len(events[i].Targets) == 0 || len(events[i].Event) == 0 {
+			return fmt.Errorf("accept event %s: it has no content or no target", events[i].EventID)
+		}
+		list[i] = proposed{Accepted: &events[i], body: acceptCommand(&events[i])}
+	}
+	for range acceptTries {
+		results, err := h.propose(ctx, list)
+		if err != nil {
+			return err
+		}
+		// A definition may have been forgotten in the very frame that was to use it. Then it is not there the next time, and
+		// comes along.
+		var refused []proposed
+		for _, p := range list {
+			switch err, _ := results[p.at].(error); {
+			case errors.Is(err, errUndefined):
+				refused = append(refused, p)
+			case err != nil:
+				return fmt.Errorf("accept event %s: %w", p.EventID, err)
+			}
+		}
+		if list = refused; len(list) == 0 {
+			return nil
+		}
+	}
+	return fmt.Errorf("accept event %s: %w", list[0].EventID, errUndefined)
+}
+
+// propose gets events into the log, with the definitions that are not there yet and the outcomes that wait.
+func (h *host) propose(ctx context.Context, list []proposed) ([]any, error) {
+	along := ride{from: h.outcomes}
+	at := make([]int, len(list))
+	results, err := h.shard.Propose(ctx, func(b *shard.Batch) {
+		n := 0
+		for i, p := range list {
+			for _, t := range p.Targets {
+				if _, ok := h.machine.byKey[t.Key]; !ok && b.First("deliver:"+string(t.Key[:])) {
+					b.Add(kindDefine, t.JSON)
+					n++
+				}
+			}
+			b.Add(kindAccept, p.body)
+			at[i] = n
+			n++
+		}
+		along.board(b)
+	})
+	along.end(err)
+	if err != nil {
+		return nil, err
+	}
+	for i := range list {
+		list[i].at = at[i]
+	}
+	return results, nil
+}
+
+// handle takes the machine's effects. The shard's owner calls it.
+func (h *host) handle(effects []any) {
+	for _, e := range effects {
+		switch e := e.(type) {
+		case ready:
+			h.queue(e)
+		case alarm:
+			h.queue(h.machine.due(e))
+		case forgotten:
+			h.unbind(target.Key(e))
+		}
+	}
+}
+
+func (h *host) queue(attempts ready) {
+	for _, a := range attempts {
+		b, ok := h.bindings[a.def.Key]
+		if !ok {
+			b = h.bind(a.def.Sealed)
+		}
+		j := job{binding: b, key: a.key, slot: a.slot, made: a.made, ref: a.ref, letter: a.letter}
+		if j.letter != nil {
+			b.toDLQ.push(j)
+			continue
+		}
+		b.to.push(j)
+	}
+}
+
+// bind prepares a definition for use.
+func (h *host) bind(s *target.Sealed) *binding {
+	def := s.Definition
+	b := &binding{host: h, def: def, to: h.deliverer.destination(def.Rule.Scope(), def.ARN)}
+	b.shape = sync.OnceValues(func() (*transform.Transform, error) { return transform.Compile(def) })
+	if def.DeadLetter != "" {
+		b.dlq = &target.Definition{Rule: def.Rule, RuleName: def.RuleName, ID: def.ID, ARN: def.DeadLetter, Retry: deadLetterRetry}
+		b.toDLQ = h.deliverer.destination(def.Rule.Scope(), def.DeadLetter)
+	}
+	h.bindings[s.Key] = b
+	return b
+}
+
+func (h *host) unbind(key target.Key) {
+	b, ok := h.bindings[key]
+	if !ok {
+		return
+	}
+	delete(h.bindings, key)
+	h.deliverer.leave(b.to)
+	if b.toDLQ != nil {
+		h.deliverer.leave(b.toDLQ)
+	}
+}
+
+// destination returns the destination of an ARN, for a binding that uses it until it leaves.
+func (d *Deliverer) destination(scope rialto.Scope, arn string) *destination {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	at := place{scope, arn}
+	dest, ok := d.destinations[at]
+	if !ok {
+		dest = &destination{place: at, window: d.opts.Window, pace: d.pace, now: d.opts.Clock.Now}
+		if hire := d.hire; hire != nil {
+			dest.open(func() { hire(dest) })
+		}
+		d.destinations[at] = dest
+	}
+	dest.users++
+	return dest
+}
+
+func (d *Deliverer) leave(dest *destination) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if dest.users--; dest.users == 0 {
+		delete(d.destinations, dest.place)
+	}
+}
+
+// pace is the rate that a destination asks for, in attempts per second; 0 is none.
+func (d *Deliverer) pace(def *target.Definition) (per float64) {
+	defer func() {
+		if p := recover(); p != nil {
+			d.opts.Logger.Error("sender panicked", "target", def.ARN, "err", p)
+		}
+	}()
+	if p, ok := d.resolve(def).(interface {
+		Pace(*target.Definition) float64
+	}); ok {
+		return p.Pace(def)
+	}
+	return 0
+}
+
+// Run makes the attempts until ctx ends. Then it begins no more, waits for those in progress, but not for long, and commits how
+// they ended, for which the shards must still run. An attempt that had to be broken off is made again after the next start. Run
+// returns an error if a shard is lost.
+func (d *Deliverer) Run(ctx context.Context) error {
+	stopping := context.WithoutCancel(ctx)
+	attempts, breakOff := context.WithCancel(stopping)
+	defer breakOff()
+	commits, giveUp := context.WithCancel(stopping)
+	defer giveUp()
+
+	var workers, rest sync.WaitGroup
+	finish := make(chan struct{})
+	lost := make(chan error, len(d.hosts))
+	for _, h := range d.hosts {
+		rest.Go(func() {
+			if err := h.collect(commits, finish); err != nil {
+				lost <- err
+			}
+		})
+	}
+	idle := make(chan struct{}) // closed when nobody is to wait for a rate any more
+	d.open(func(dest *destination) { workers.Go(func() { d.work(attempts, idle, dest) }) })
+	err := d.forget(ctx, lost)
+
+	d.close()
+	close(idle)
+	if err != nil {
+		breakOff() // nobody could be told how they end
+	}
+	if !d.within(stopTimeout, workers.Wait) {
+		breakOff()
+		if !d.within(stopTimeout, workers.Wait) {
+			err = errors.Join(err, errors.New("an attempt goes on although it was told to end"))
+		}
+	}
+	close(finish)
+	if !d.within(stopTimeout, rest.Wait) {
+		giveUp()
+		rest.Wait()
+	}
+	return err
+}
+
+// within waits for something to end, for a while.
+func (d *Deliverer) within(patience time.Duration, wait func()) bool {
+	done := make(chan struct{})
+	go func() { wait(); close(done) }()
+	timer := d.opts.Clock.NewTimer(patience)
+	defer timer.Stop()
+	select {
+	case <-done:
+		return true
+	case <-timer.C():
+		return false
+	}
+}
+
+func (d *Deliverer) open(hire func(*destination)) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.hire = hire
+	for _, dest := range d.destinations {
+		dest.open(func() { hire(dest) })
+	}
+}
+
+func (d *Deliverer) close() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.hire = nil
+	for _, dest := range d.destinations {
+		dest.close()
+	}
+}
+
+// forget lets the machines forget unused definitions now and then, until ctx ends or a shard is lost.
+func (d *Deliverer) forget(ctx context.Context, lost <-chan error) error {
+	timer := d.opts.Clock.NewTimer(forgetEvery)
+	defer timer.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case err := <-lost:
+			return err
+		case <-timer.C():
+		}
+		for _, h := range d.hosts {
+			if err := h.forget(ctx); err != nil && ctx.Err() == nil {
+				d.opts.Logger.Warn("unused targets not forgotten", "log", h.shard.Name(), "err", err)
+			}
+		}
+		timer.Reset(forgetEvery)
+	}
+}
+
+func (h *host) forget(ctx context.Context) error {
+	_, err := h.shard.Propose(ctx, func(b *shard.Batch) {
+		if keys := h.machine.stale(h.deliverer.opts.Clock.Now().UnixMicro()); len(keys) > 0 {
+			b.Add(kindForget, forgetCommand(keys))
+		}
+	})
+	return err
+}

@@ -1,0 +1,21 @@
+// Package deliver brings events to their targets, and does not forget one that was accepted.
+//
+// An event and the targets it goes to are one command in the log of a shard. Each of its deliveries is then attempted until
+// the target has taken it, or until it has failed for good and is in the dead-letter queue:
+//
+//	Accept ─► log ─► Machine ─► ready ─► destination ─► worker: read, shape, send ─► Policy.Next
+//	                  ▲  ▲                 window,                                        │ verdict
+//	                  │  └── timer: again ── rate                                         ▼
+//	                  └───────── log ◄──── with the next accepted events ◄──── outcome: settled · again · dead · dropped
+//
+// The [Machine] is the state that survives: which deliveries wait, for what and until when. It is small, because the events stay
+// in the log. A [Deliverer] does the work: every destination has a queue of its own, and a window of attempts that may be in
+// progress at once, so one that is slow or dead costs its own window and its own backlog, and nobody else.
+//
+// What is promised: an event that Accept has answered for reaches each of its targets at least once, or its dead-letter queue
+// does, or it waits; across restarts and kills. It may arrive twice, if the process dies between the attempt and the frame that
+// tells of it. Outcomes travel in the frames of events that are accepted a moment later, so that a delivery that goes well
+// costs no write of its own.
+//
+// Start with [Deliverer.Accept], then machine.go for the states of a delivery and policy.go for what becomes of a failed one.
+package deliver

@@ -1,0 +1,452 @@
+package deliver
+
+import (
+	"maps"
+	"math"
+	"slices"
+
+	"github.com/rialto-events/rialto/internal/record"
+	"github.com/rialto-events/rialto/internal/shard"
+	"github.com/rialto-events/rialto/target"
+)
+
+// Kinds 0x10 to 0x1f belong to deliveries.
+const (
+	kindFirst shard.Kind = 0x10
+	kindLast  shard.Kind = 0x1f
+
+	kindDefine  shard.Kind = 0x10 // a target's definition
+	kindAccept  shard.Kind = 0x11 // an event, and the keys of its targets
+	kindSettled shard.Kind = 0x12 // deliveries that have arrived, at the target or at the dead-letter queue
+	kindAgain   shard.Kind = 0x13 // deliveries that are attempted again at a time
+	kindDead    shard.Kind = 0x14 // deliveries that have failed for good and go to the dead-letter queue
+	kindDropped shard.Kind = 0x15 // deliveries that have failed for good and go nowhere
+	kindForget  shard.Kind = 0x16 // definitions that nobody uses
+)
+
+const (
+	maxMade     = math.MaxUint16
+	maxCodes    = math.MaxUint8                // different error codes that a machine tells apart
+	tick        = 100_000                      // microseconds; timers ring at multiples of it
+	latest      = math.MaxInt64 / 2            // microseconds; nothing is due later, whatever the log holds
+	forgetAfter = int64(24 * 3600 * 1_000_000) // microseconds that a definition stays after its last use
+)
+
+// A delivery is an event on its way to one target: 24 bytes. Its states:
+//
+//	accept ──► ready ──────────────► ended          settled, or dropped where there is no dead-letter queue
+//	            ▲ │ again               ▲
+//	            │ ▼                     │
+//	          waiting (due)             │
+//	              │ dead                │
+//	              ▼                     │
+//	           letter: ready ⇄ waiting ─┘           settled, or dropped if the dead-letter queue does not take it
+//
+// Whether it is ready or waits is a question of the time alone. That an attempt is being made is not in the state: after a
+// restart the delivery is ready, and the attempt is made again without having been counted.
+type delivery struct {
+	event  uint32
+	target uint32
+	due    int64  // when it is to be attempted, in microseconds; 0 is at once
+	made   uint16 // attempts that failed; of its letter, if it has one
+	dead   bool   // it has failed for good, and its letter stands in the machine's letters
+	code   uint8  // why the last attempt failed: index of the machine's codes, plus 1
+	queued bool   // it was handed out to be attempted, and nothing was heard since; not part of the state that survives
+}
+
+// An event is the payload that its deliveries share.
+type event struct {
+	ref  shard.Ref
+	key  uint64 // unique within the machine, growing
+	left uint32 // deliveries that have not ended
+}
+
+// A definition is a target's, with what is known of its use.
+type definition struct {
+	*target.Sealed
+	slot       uint32
+	used       int64 // when a delivery was last accepted or ended, in microseconds
+	deliveries int   // that have not ended
+	letters    int   // of these, that are on their way to the dead-letter queue
+}
+
+// An attempt is what the machine asks for: bring this delivery to its target, or its letter to the dead-letter queue.
+type attempt struct {
+	handle
+	made   uint16 // how many failed before
+	def    *definition
+	ref    shard.Ref  // the event's payload
+	letter *shard.Ref // the letter, if it is the letter that has to be brought
+}
+
+// Effects.
+type (
+	ready     []attempt  // attempts to be made
+	alarm     int64      // deliveries are due: the argument of Machine.due
+	forgotten target.Key // a definition is not there any more
+)
+
+// A Machine holds the deliveries of one shard.
+type Machine struct {
+	events     slab[event]
+	deliveries slab[delivery]
+	letters    map[uint32]shard.Ref // by slot of the delivery
+	targets    slab[*definition]
+	byKey      map[target.Key]*definition
+	codes      []string
+	nextKey    uint64
+
+	alarms map[int64][]uint32 // what is due, by the time of its alarm; made anew by Resume
+	found  []*definition      // reused
+}
+
+var _ shard.Machine = (*Machine)(nil)
+
+func newMachine() *Machine {
+	return &Machine{letters: make(map[uint32]shard.Ref), byKey: make(map[target.Key]*definition), alarms: make(map[int64][]uint32)}
+}
+
+// Name is that of the machine in snapshots.
+func (m *Machine) Name() string { return "deliver" }
+
+// Kinds is the range of the machine's commands.
+func (m *Machine) Kinds() (first, last shard.Kind) { return kindFirst, kindLast }
+
+// Apply carries out a command. The result is nil, an error, or how many deliveries the command has ended.
+func (m *Machine) Apply(tx *shard.Tx, kind shard.Kind, body []byte) any {
+	a := &apply{Machine: m, tx: tx, now: tx.Now().UnixMicro(), body: body, r: record.NewReader(body)}
+	result := a.command(kind)
+	if err := a.r.Err(); err != nil {
+		return err
+	}
+	return result
+}
+
+// An apply is the application of one command.
+type apply struct {
+	*Machine
+	tx   *shard.Tx
+	now  int64 // microseconds
+	body []byte
+	r    *record.Reader
+}
+
+func (a *apply) command(kind shard.Kind) any {
+	switch kind {
+	case kindDefine:
+		return a.define()
+	case kindAccept:
+		return a.accept()
+	case kindSettled, kindDropped:
+		return a.end()
+	case kindAgain:
+		return a.again()
+	case kindDead:
+		return a.dead()
+	case kindForget:
+		return a.forget()
+	}
+	return errUnknown
+}
+
+func (a *apply) define() any {
+	sealed, err := target.Unseal(slices.Clone(a.r.Rest()))
+	if err != nil {
+		return err
+	}
+	if _, ok := a.byKey[sealed.Key]; ok {
+		return nil
+	}
+	slot, at := a.targets.add()
+	def := &definition{Sealed: sealed, slot: slot, used: a.now}
+	*at, a.byKey[sealed.Key] = def, def
+	return nil
+}
+
+// accept takes an event with all of its deliveries, or nothing of it.
+func (a *apply) accept() any {
+	a.found = a.found[:0]
+	for range a.r.Count() {
+		key, ok := readKey(a.r)
+		if a.r.Err() != nil {
+			return nil
+		}
+		def := a.byKey[key]
+		if !ok || def == nil {
+			return errUndefined
+		}
+		a.found = append(a.found, def)
+	}
+	if len(a.found) == 0 || a.r.Len() == 0 {
+		return errEmpty
+	}
+	ref := a.tx.Ref(len(a.body)-a.r.Len(), len(a.body))
+	a.tx.Retain(ref)
+	place, e := a.events.add()
+	*e = event{ref: ref, key: a.nextKey, left: uint32(len(a.found))}
+	a.nextKey++
+	attempts := make(ready, 0, len(a.found))
+	for _, def := range a.found {
+		slot, d := a.deliveries.add()
+		*d = delivery{event: place, target: def.slot}
+		def.deliveries++
+		def.used = a.now
+		attempts = append(attempts, a.take(slot, d))
+	}
+	a.tx.Emit(attempts)
+	return nil
+}
+
+// take hands a delivery out to be attempted.
+func (m *Machine) take(slot uint32, d *delivery) attempt {
+	d.queued = true
+	e := m.events.get(d.event)
+	at := attempt{handle: handle{slot, e.key}, made: d.made, def: *m.targets.get(d.target), ref: e.ref}
+	if d.dead {
+		ref := m.letters[slot]
+		at.letter = &ref
+	}
+	return at
+}
+
+// find returns the delivery of a handle, if it has not ended.
+func (m *Machine) find(h handle) (*delivery, bool) {
+	if !m.deliveries.inUse(h.slot) {
+		return nil, false
+	}
+	d := m.deliveries.get(h.slot)
+	return d, m.events.get(d.event).key == h.key
+}
+
+// end forgets deliveries that have ended and returns how many.
+func (a *apply) end() any {
+	n := 0
+	for a.r.Len() > 0 {
+		h := readHandle(a.r)
+		if a.r.Err() != nil {
+			break
+		}
+		if d, ok := a.find(h); ok {
+			a.remove(h.slot, d)
+			n++
+		}
+	}
+	return n
+}
+
+func (a *apply) remove(slot uint32, d *delivery) {
+	def := *a.targets.get(d.target)
+	def.deliveries--
+	def.used = a.now
+	if d.dead {
+		def.letters--
+		a.tx.Release(a.letters[slot])
+		delete(a.letters, slot)
+	}
+	e := a.events.get(d.event)
+	if e.left--; e.left == 0 {
+		a.tx.Release(e.ref)
+		a.events.free(d.event)
+	}
+	a.deliveries.free(slot)
+}
+
+// again lets deliveries wait for their next attempt. What is said twice, or after the delivery has gone on, changes nothing.
+func (a *apply) again() any {
+	for a.r.Len() > 0 {
+		p := readPostponed(a.r)
+		if a.r.Err() != nil {
+			break
+		}
+		d, ok := a.find(p.handle)
+		if !ok || p.letter != d.dead || p.made <= int(d.made) {
+			continue
+		}
+		d.made, d.code, d.queued = uint16(p.made), a.codeIndex(p.code), false
+		d.due = 0
+		if !p.until.IsZero() {
+			d.due = min(max(p.until.UnixMicro(), 0), latest)
+		}
+		a.wait(a.tx, p.slot, d)
+	}
+	return nil
+}
+
+// wait sets the alarm for a delivery that is due some time.
+func (m *Machine) wait(tx *shard.Tx, slot uint32, d *delivery) {
+	at := alarmAt(d.due)
+	slots, set := m.alarms[at]
+	m.alarms[at] = append(slots, slot)
+	if !set {
+		tx.EmitAt(microTime(at), alarm(at))
+	}
+}
+
+// alarmAt is when the alarm rings for something that is due at a time.
+func alarmAt(due int64) int64 { return (due + tick - 1) / tick * tick }
+
+// due takes the deliveries off that an alarm rings for. The handler of effects calls it.
+func (m *Machine) due(at alarm) ready {
+	slots := m.alarms[int64(at)]
+	delete(m.alarms, int64(at))
+	attempts := make(ready, 0, len(slots))
+	for _, slot := range slots {
+		if !m.deliveries.inUse(slot) {
+			continue // it ended meanwhile
+		}
+		if d := m.deliveries.get(slot); !d.queued && alarmAt(d.due) == int64(at) {
+			attempts = append(attempts, m.take(slot, d))
+		}
+	}
+	return attempts
+}
+
+// dead sends deliveries that have failed for good to the dead-letter queue.
+func (a *apply) dead() any {
+	var attempts ready
+	for a.r.Len() > 0 {
+		h, payload := readHandle(a.r), a.r.Bytes()
+		if a.r.Err() != nil {
+			break
+		}
+		d, ok := a.find(h)
+		if !ok || d.dead {
+			continue // said twice
+		}
+		def := *a.targets.get(d.target)
+		if def.DeadLetter == "" {
+			a.remove(h.slot, d)
+			continue
+		}
+		ref := payloadRef(a.tx, a.body, a.r, len(payload))
+		a.tx.Retain(ref)
+		a.letters[h.slot] = ref
+		def.letters++
+		d.dead, d.made, d.due = true, 0, 0
+		if l, err := readLetter(payload); err == nil {
+			d.code = a.codeIndex(l.code)
+		}
+		attempts = append(attempts, a.take(h.slot, d))
+	}
+	if len(attempts) > 0 {
+		a.tx.Emit(attempts)
+	}
+	return nil
+}
+
+// forget drops definitions that nobody uses and nobody has used for long. Others stay: they were used since the command was
+// proposed.
+func (a *apply) forget() any {
+	for a.r.Len() > 0 {
+		key, ok := readKey(a.r)
+		if a.r.Err() != nil {
+			break
+		}
+		if def := a.byKey[key]; ok && def != nil && def.stale(a.now) {
+			delete(a.byKey, key)
+			a.targets.free(def.slot)
+			a.tx.Emit(forgotten(key))
+		}
+	}
+	return nil
+}
+
+func (def *definition) stale(now int64) bool {
+	return def.deliveries == 0 && now-def.used >= forgetAfter
+}
+
+// stale is which definitions may be forgotten.
+func (m *Machine) stale(now int64) []target.Key {
+	var keys []target.Key
+	for _, def := range m.targets.all() {
+		if (*def).stale(now) {
+			keys = append(keys, (*def).Key)
+		}
+	}
+	return keys
+}
+
+// codeIndex is what a delivery's field code holds for an error code. Should there ever be too many, the rest has none.
+func (m *Machine) codeIndex(code string) uint8 {
+	i := slices.Index(m.codes, code)
+	if i < 0 {
+		if len(m.codes) == maxCodes || len(code) > maxCode {
+			return 0
+		}
+		i = len(m.codes)
+		m.codes = append(m.codes, code)
+	}
+	return uint8(i + 1)
+}
+
+// Resume hands out everything that is ready and sets the alarms for the rest.
+func (m *Machine) Resume(tx *shard.Tx) {
+	now := tx.Now().UnixMicro()
+	clear(m.alarms)
+	var attempts ready
+	for slot, d := range m.deliveries.all() {
+		if d.due <= now {
+			attempts = append(attempts, m.take(slot, d))
+			continue
+		}
+		d.queued = false
+		at := alarmAt(d.due)
+		m.alarms[at] = append(m.alarms[at], slot)
+	}
+	if len(attempts) > 0 {
+		tx.Emit(attempts)
+	}
+	for _, at := range slices.Sorted(maps.Keys(m.alarms)) {
+		tx.EmitAt(microTime(at), alarm(at))
+	}
+}
+
+// Live yields the payloads of events, once each however many deliveries they have, and letters.
+func (m *Machine) Live(before uint64, yield func(key []byte, ref shard.Ref) bool) {
+	var key []byte
+	for slot, e := range m.events.all() {
+		if e.ref.Seq >= before {
+			continue
+		}
+		key = appendCarryKey(key[:0], carriesEvent, slot, e.key)
+		if !yield(key, e.ref) {
+			return
+		}
+	}
+	for _, slot := range slices.Sorted(maps.Keys(m.letters)) {
+		ref := m.letters[slot]
+		if ref.Seq >= before {
+			continue
+		}
+		key = appendCarryKey(key[:0], carriesLetter, slot, m.events.get(m.deliveries.get(slot).event).key)
+		if !yield(key, ref) {
+			return
+		}
+	}
+}
+
+// Carried takes the new place of a payload.
+func (m *Machine) Carried(tx *shard.Tx, key []byte, ref shard.Ref) {
+	r := record.NewReader(key)
+	sort, h := r.Byte(), readHandle(r)
+	if r.Err() != nil {
+		return
+	}
+	switch sort {
+	case carriesEvent:
+		if !m.events.inUse(h.slot) {
+			return
+		}
+		if e := m.events.get(h.slot); e.key == h.key {
+			tx.Retain(ref)
+			tx.Release(e.ref)
+			e.ref = ref
+		}
+	case carriesLetter:
+		if d, ok := m.find(h); ok && d.dead {
+			tx.Retain(ref)
+			tx.Release(m.letters[h.slot])
+			m.letters[h.slot] = ref
+		}
+	}
+}

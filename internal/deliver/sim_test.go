@@ -1,0 +1,282 @@
+package deliver
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"strconv"
+	"testing"
+	"time"
+
+	"github.com/rialto-events/rialto"
+	"github.com/rialto-events/rialto/internal/shard"
+	"github.com/rialto-events/rialto/internal/shard/shardtest"
+	"github.com/rialto-events/rialto/target"
+)
+
+var simScope = rialto.Scope{Account: "000000000000", Region: "eu-west-1"}
+
+// simTargets are a few targets; every other one has a dead-letter queue.
+var simTargets = func() []*target.Sealed {
+	var list []*target.Sealed
+	for i := range 6 {
+		list = append(list, testTarget(fmt.Sprintf("t%d", i), i%2 == 0))
+	}
+	return list
+}()
+
+func testTarget(id string, deadLetters bool) *target.Sealed {
+	def := &target.Definition{
+		Rule: simScope.RuleARN("orders", "paid"), RuleName: "paid", ID: id, ARN: simScope.QueueARN(rialto.QueueName(id)).String(),
+		Retry: target.DefaultRetry,
+	}
+	if deadLetters {
+		def.DeadLetter = simScope.QueueARN(rialto.QueueName(id + "-dead")).String()
+	}
+	s, err := target.Seal(def)
+	if err != nil {
+		panic(err)
+	}
+	return s
+}
+
+// A simWorld accepts events and plays the destinations: they take a delivery, refuse it now or for good, and sometimes carry out
+// an attempt that they were asked for before.
+type simWorld struct {
+	machine *Machine
+	accepts int
+	fates   map[string]map[string]fate // by event and target
+	asked   []attempt                  // what the present process is to attempt
+	done    []attempt                  // what it has attempted; some of it is said again
+}
+
+// A fate is what the world knows of a delivery.
+type fate struct {
+	sure  bool // it was accepted
+	ends  int  // how often the machine has said that it ended
+	doubt bool // it was said to have ended, and nobody knows whether that was committed
+}
+
+func newSimWorld() shardtest.World { return &simWorld{fates: make(map[string]map[string]fate)} }
+
+func (w *simWorld) Start() []shard.Hosted {
+	w.machine, w.asked, w.done = newMachine(), nil, nil
+	m := w.machine
+	return []shard.Hosted{{Machine: m, Handler: func(effects []any) {
+		for _, e := range effects {
+			switch e := e.(type) {
+			case ready:
+				w.asked = append(w.asked, e...)
+			case alarm:
+				w.asked = append(w.asked, m.due(e)...)
+			}
+		}
+	}}}
+}
+
+func (w *simWorld) Step(r *rand.Rand, s *shard.Stepper, now time.Time) error {
+	if err := w.nothingForgotten(now); err != nil {
+		return err
+	}
+	switch n := r.IntN(20); {
+	case n < 7:
+		return w.accept(r, s, now)
+	case n < 8:
+		_, err := s.Commit(now, func(b *shard.Batch) {
+			if keys := w.machine.stale(now.Add(48 * time.Hour).UnixMicro()); len(keys) > 0 { // some of them not yet, by the frame's time
+				b.Add(kindForget, forgetCommand(keys))
+			}
+		})
+		return err
+	case n < 9 && len(w.done) > 0:
+		return w.attempt(r, s, now, w.done[r.IntN(len(w.done))]) // somebody says it again, or otherwise
+	case len(w.asked) > 0:
+		i := r.IntN(len(w.asked))
+		a := w.asked[i]
+		w.asked = slices.Delete(w.asked, i, i+1)
+		w.done = append(w.done, a)
+		err := w.attempt(r, s, now, a)
+		if err != nil {
+			w.asked = append(w.asked, a) // whoever reports an outcome goes on until it is heard
+		}
+		return err
+	}
+	return nil
+}
+
+func (w *simWorld) accept(r *rand.Rand, s *shard.Stepper, now time.Time) error {
+	var events []*Accepted
+	var proposals []func(*shard.Batch)
+	for range 1 + r.IntN(3) {
+		w.accepts++
+		e := &Accepted{
+			EventID: "event-" + strconv.Itoa(w.accepts), Event: []byte(`{"detail":` + strconv.Itoa(w.accepts) + `}`),
+			Bus: simScope.BusARN("orders"), Accepted: now.Truncate(time.Microsecond),
+		}
+		for _, i := range r.Perm(len(simTargets))[:1+r.IntN(3)] {
+			e.Targets = append(e.Targets, simTargets[i])
+		}
+		w.fates[e.EventID] = make(map[string]fate)
+		for _, t := range e.Targets {
+			w.fates[e.EventID][t.ID] = fate{}
+		}
+		events = append(events, e)
+		proposals = append(proposals, func(b *shard.Batch) {
+			for _, t := range e.Targets {
+				if _, ok := w.machine.byKey[t.Key]; !ok && b.First(string(t.Key[:])) {
+					b.Add(kindDefine, t.JSON)
+				}
+			}
+			b.Add(kindAccept, acceptCommand(e))
+		})
+	}
+	answers, err := s.Commit(now, proposals...)
+	if err != nil {
+		return err
+	}
+	for i, e := range events {
+		if last := answers[i][len(answers[i])-1]; last != nil {
+			return fmt.Errorf("accept of %s answered %v", e.EventID, last)
+		}
+		for id := range w.fates[e.EventID] {
+			w.fates[e.EventID][id] = fate{sure: true}
+		}
+	}
+	return nil
+}
+
+// attempt reads the event, as a worker does, and commits an outcome.
+func (w *simWorld) attempt(r *rand.Rand, s *shard.Stepper, now time.Time, a attempt) error {
+	d, ok := w.machine.find(a.handle)
+	if !ok {
+		_, err := s.Commit(now, func(b *shard.Batch) { b.Add(kindSettled, appendHandle(nil, a.handle)) })
+		return err // it ended before; saying so again must not end another one, which Check would find
+	}
+	ref := w.machine.events.get(d.event).ref
+	payload, err := s.Read(ref)
+	if err != nil {
+		return fmt.Errorf("read the event of an attempt: %w", err)
+	}
+	e, err := readEvent(payload)
+	if err != nil {
+		return err
+	}
+	if a.letter != nil {
+		if _, err := s.Read(w.machine.letters[a.slot]); err != nil {
+			return fmt.Errorf("read the letter of an attempt: %w", err)
+		}
+	}
+	switch n := r.IntN(10); {
+	case n < 5:
+		return w.end(s, now, kindSettled, e.EventID, a)
+	case n < 8:
+		until := now.Add(time.Duration(r.IntN(5000)) * time.Millisecond)
+		p := postponed{handle: a.handle, letter: a.letter != nil, made: int(a.made) + 1, until: until, code: target.CodeThrottling}
+		_, err = s.Commit(now, func(b *shard.Batch) { b.Add(kindAgain, appendPostponed(nil, p)) })
+		return err
+	case a.letter == nil && a.def.DeadLetter != "":
+		l := letter{code: target.CodeNoResource, message: "No such queue."}
+		_, err = s.Commit(now, func(b *shard.Batch) { b.Add(kindDead, appendDead(nil, a.handle, l)) })
+		return err
+	}
+	return w.end(s, now, kindDropped, e.EventID, a)
+}
+
+func (w *simWorld) end(s *shard.Stepper, now time.Time, kind shard.Kind, id string, a attempt) error {
+	f, known := w.fates[id][a.def.ID]
+	if !known {
+		return fmt.Errorf("event %s is to be brought to %s, which nobody wanted", id, a.def.ID)
+	}
+	answers, err := s.Commit(now, func(b *shard.Batch) { b.Add(kind, appendHandle(nil, a.handle)) })
+	if err != nil {
+		f.doubt = true
+	} else {
+		f.ends += answers[0][0].(int)
+	}
+	w.fates[id][a.def.ID] = f
+	return err
+}
+
+// nothingForgotten checks that each delivery was handed out, or will be by an alarm.
+func (w *simWorld) nothingForgotten(now time.Time) error {
+	asked := make(map[handle]bool)
+	for _, a := range w.asked {
+		asked[a.handle] = true
+	}
+	for slot, d := range w.machine.deliveries.all() {
+		h := handle{slot, w.machine.events.get(d.event).key}
+		if waits := slices.Contains(w.machine.alarms[alarmAt(d.due)], slot); d.queued != asked[h] || !d.queued && !waits {
+			return fmt.Errorf("delivery %v at %v: handed out %v, really %v, by an alarm %v", h, now, d.queued, asked[h], waits)
+		}
+	}
+	return nil
+}
+
+// Check compares the machine with what the world knows, and then brings everything to its end.
+func (w *simWorld) Check(s *shard.Stepper, now time.Time) error {
+	there := make(map[string]map[string]bool)
+	for _, d := range w.machine.deliveries.all() {
+		payload, err := s.Read(w.machine.events.get(d.event).ref)
+		if err != nil {
+			return fmt.Errorf("read an event that waits: %w", err)
+		}
+		e, err := readEvent(payload)
+		if err != nil {
+			return err
+		}
+		if there[e.EventID] == nil {
+			there[e.EventID] = make(map[string]bool)
+		}
+		id := (*w.machine.targets.get(d.target)).ID
+		if there[e.EventID][id] {
+			return fmt.Errorf("%s waits for %s twice", e.EventID, id)
+		}
+		there[e.EventID][id] = true
+	}
+	for id, targets := range w.fates {
+		for t, f := range targets {
+			here := there[id][t]
+			switch {
+			case f.ends > 1:
+				return fmt.Errorf("%s to %s ended %d times", id, t, f.ends)
+			case f.ends == 1 && here:
+				return fmt.Errorf("%s to %s ended, and waits again", id, t)
+			case f.sure && f.ends == 0 && !f.doubt && !here:
+				return fmt.Errorf("%s to %s was accepted and is lost", id, t)
+			}
+		}
+	}
+	return w.drain(s, now)
+}
+
+// drain lets every destination take what it gets, and time pass: then nothing may be left.
+func (w *simWorld) drain(s *shard.Stepper, now time.Time) error {
+	for {
+		for _, a := range w.asked {
+			if _, err := s.Commit(now, func(b *shard.Batch) { b.Add(kindSettled, appendHandle(nil, a.handle)) }); err != nil {
+				return err
+			}
+		}
+		w.asked = nil
+		at, ok := s.NextTimer()
+		if !ok {
+			break
+		}
+		now = at
+		s.Ring(now)
+	}
+	if n := w.machine.deliveries.n; n > 0 {
+		return fmt.Errorf("%d deliveries are left, and nobody will hear of them", n)
+	}
+	if w.machine.events.n > 0 || len(w.machine.letters) > 0 || len(w.machine.alarms) > 0 {
+		return fmt.Errorf("%d events, %d letters and %d alarms are left without a delivery", w.machine.events.n, len(w.machine.letters), len(w.machine.alarms))
+	}
+	for _, def := range w.machine.targets.all() {
+		if (*def).deliveries != 0 || (*def).letters != 0 {
+			return fmt.Errorf("target %s counts deliveries that are not there", (*def).ID)
+		}
+	}
+	return nil
+}
+
+func TestSimulation(t *testing.T) { shardtest.Simulate(t, 10_000, newSimWorld) }

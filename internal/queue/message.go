@@ -143,19 +143,17 @@ func (a Attribute) check(name string) error {
 var errCharacters = rialto.WithCode(rialto.Invalid, "InvalidMessageContents",
 	"Invalid characters found. Valid unicode characters are #x9 | #xA | #xD | #x20 to #xD7FF | #xE000 to #xFFFD | #x10000 to #x10FFFF")
 
-// validText reports whether a text has only characters that XML 1.0 can hold.
+// validText reports whether a text is UTF-8 and has only characters that XML 1.0 can hold.
 func validText(s string) bool {
-	for i, r := range s {
-		switch {
-		case r == utf8.RuneError:
-			if _, size := utf8.DecodeRuneInString(s[i:]); size == 1 {
-				return false // not UTF-8
-			}
-		case r < 0x20 && r != '\t' && r != '\n' && r != '\r', r == 0xFFFE, r == 0xFFFF:
-			return false
-		}
+	return utf8.ValidString(s) && strings.IndexFunc(s, func(r rune) bool { return textRune(r) != r }) < 0
+}
+
+// textRune is a character as a text may have it: others are replaced.
+func textRune(r rune) rune {
+	if r < 0x20 && r != '\t' && r != '\n' && r != '\r' || r == 0xFFFE || r == 0xFFFF {
+		return utf8.RuneError
 	}
-	return true
+	return r
 }
 
 // validGroup reports whether all characters are printable ASCII other than the space.

@@ -2,11 +2,13 @@ package queue
 
 import (
 	"context"
+	"strings"
 
 	"github.com/google/uuid"
 
 	"github.com/rialto-events/rialto"
 	"github.com/rialto-events/rialto/internal/shard"
+	"github.com/rialto-events/rialto/target"
 )
 
 // Sent is what became of one of several messages.
@@ -51,14 +53,29 @@ func (s *Service) Send(ctx context.Context, at Address, drafts []Draft) ([]Sent,
 	return sent, nil
 }
 
-// Deliver puts one message into the queue of an ARN. [IsMissing] tells that the queue is not there.
-func (s *Service) Deliver(ctx context.Context, arn rialto.ARN, d Draft) error {
+// Deliver puts what a delivery brings into the queue of an ARN: an event, or a dead letter with its attributes. These may quote what
+// a destination has answered; characters that a queue refuses are replaced rather than the dead letter lost. The kind of the error is
+// NotFound if the queue is not there.
+func (s *Service) Deliver(ctx context.Context, arn rialto.ARN, m *target.Message) error {
 	at, ok := AddressOf(arn)
 	switch {
 	case FIFO(rialto.QueueName(arn.Resource)):
 		return errFIFO
 	case !ok:
 		return errMissing
+	}
+	d := Draft{Body: string(m.Payload), Trace: m.Trace, Sender: string(arn.Account)}
+	if m.Definition != nil && m.Definition.SQS != nil {
+		d.Group = m.Definition.SQS.MessageGroupID
+	}
+	for name, value := range m.Attributes {
+		if value == "" {
+			continue // an attribute cannot be empty
+		}
+		if d.Attributes == nil {
+			d.Attributes = make(map[string]Attribute, len(m.Attributes))
+		}
+		d.Attributes[name] = Attribute{Type: "String", Value: strings.Map(textRune, value)}
 	}
 	sent, err := s.Send(ctx, at, []Draft{d})
 	if err != nil {

@@ -3,6 +3,7 @@ package sqsapi_test
 import (
 	"context"
 	"fmt"
+	"net/http"
 	"net/http/httptest"
 	"sync"
 	"testing"
@@ -25,9 +26,10 @@ const shards = 2
 // A server is SQS alone, over a journal.
 type server struct {
 	*sqs.Client
-	url    string
-	queues *queue.Service
-	stop   func()
+	handler http.Handler
+	url     string
+	queues  *queue.Service
+	stop    func()
 }
 
 // start runs a server over a journal in memory until the test ends.
@@ -69,7 +71,8 @@ func startOn(t testing.TB, j journal.Journal, clock rialto.Clock) *server {
 	}
 	run(&group, ctx, cat.Run)
 	run(&group, ctx, queues.Run)
-	front := httptest.NewServer(aws.NewHandler(aws.Options{Clock: clock}, sqsapi.New(queues).Service()))
+	handler := aws.NewHandler(aws.Options{Clock: clock}, sqsapi.New(queues).Service())
+	front := httptest.NewServer(handler)
 	stop := sync.OnceFunc(func() {
 		cancel()
 		group.Wait()
@@ -78,7 +81,7 @@ func startOn(t testing.TB, j journal.Journal, clock rialto.Clock) *server {
 		owners.Wait()
 	})
 	t.Cleanup(stop)
-	return &server{Client: client(front.URL, "000000000000"), url: front.URL, queues: queues, stop: stop}
+	return &server{Client: client(front.URL, "000000000000"), handler: handler, url: front.URL, queues: queues, stop: stop}
 }
 
 func client(url, key string) *sqs.Client {

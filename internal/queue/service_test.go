@@ -1,0 +1,417 @@
+package queue_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/rialto-events/rialto"
+	"github.com/rialto-events/rialto/internal/catalog"
+	"github.com/rialto-events/rialto/internal/journal"
+	"github.com/rialto-events/rialto/internal/queue"
+	"github.com/rialto-events/rialto/internal/shard"
+	"github.com/rialto-events/rialto/target"
+)
+
+var scope = rialto.Scope{Account: "111122223333", Region: "eu-west-1"}
+
+func at(name rialto.QueueName) queue.Address { return queue.Address{Scope: scope, Name: name} }
+
+// A process is a Service with its shards, over a simulated journal.
+type process struct {
+	*queue.Service
+	t    *testing.T
+	logs []journal.Log
+	stop func()
+}
+
+func start(t *testing.T, sim *journal.Sim, shards int) *process {
+	t.Helper()
+	j := sim.Open()
+	ctx, cancel := context.WithCancel(context.Background())
+	kv, err := j.KV(ctx, "catalog")
+	must(t, err)
+	cat, err := catalog.Open(ctx, kv, catalog.Options{})
+	must(t, err)
+	p := &process{Service: queue.New(cat, queue.Options{}), t: t}
+	blob, err := j.Blob(ctx, "snapshots")
+	must(t, err)
+	var owners []*shard.Shard
+	for i := range shards {
+		log, err := j.Log(ctx, fmt.Sprintf("shard-%d", i))
+		must(t, err)
+		s, err := shard.Open(ctx, log, blob, []shard.Hosted{p.Host()}, shard.Options{})
+		must(t, err)
+		p.logs, owners = append(p.logs, log), append(owners, s)
+	}
+	p.Attach(owners)
+	var group sync.WaitGroup
+	for _, run := range []func(context.Context) error{cat.Run, p.Run} {
+		group.Go(func() { must(t, run(ctx)) })
+	}
+	for _, s := range owners {
+		group.Go(func() { must(t, s.Run(ctx)) })
+	}
+	p.stop = sync.OnceFunc(func() { cancel(); group.Wait() })
+	t.Cleanup(p.stop)
+	return p
+}
+
+func must(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Error(err)
+	}
+}
+
+func newSim() *journal.Sim { return journal.NewSim(1, journal.SimFaults{}) }
+
+func (p *process) create(name rialto.QueueName, attributes ...string) {
+	p.t.Helper()
+	m := make(map[string]string)
+	for i := 0; i < len(attributes); i += 2 {
+		m[attributes[i]] = attributes[i+1]
+	}
+	must(p.t, p.Create(p.t.Context(), at(name), m, nil))
+}
+
+func (p *process) send(name rialto.QueueName, bodies ...string) {
+	p.t.Helper()
+	for _, b := range bodies {
+		_, err := p.Send(p.t.Context(), at(name), []queue.Draft{{Body: b}})
+		must(p.t, err)
+	}
+}
+
+func (p *process) receive(name rialto.QueueName, opts queue.ReceiveOptions) []queue.Message {
+	p.t.Helper()
+	got, err := p.Receive(p.t.Context(), at(name), opts)
+	must(p.t, err)
+	return got
+}
+
+// want receives at once and compares the bodies.
+func (p *process) want(name rialto.QueueName, bodies ...string) []queue.Message {
+	p.t.Helper()
+	got := p.receive(name, queue.ReceiveOptions{Max: 10})
+	if !slices.Equal(bodiesOf(got), bodies) {
+		p.t.Errorf("received %q from %s, want %q", bodiesOf(got), name, bodies)
+	}
+	return got
+}
+
+func bodiesOf(messages []queue.Message) []string {
+	var list []string
+	for _, m := range messages {
+		list = append(list, m.Body)
+	}
+	return list
+}
+
+func (p *process) counts(name rialto.QueueName) queue.Counts {
+	p.t.Helper()
+	c, err := p.Counts(p.t.Context(), at(name))
+	must(p.t, err)
+	return c
+}
+
+// frames is how many frames all logs have.
+func (p *process) frames() (n uint64) {
+	p.t.Helper()
+	for _, log := range p.logs {
+		_, last, err := log.Bounds(p.t.Context())
+		must(p.t, err)
+		n += last
+	}
+	return n
+}
+
+func TestDelaysAndTimeouts(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := start(t, newSim(), 1)
+		p.create("q", "VisibilityTimeout", "10", "DelaySeconds", "2")
+		p.send("q", "one")
+		_, err := p.Send(t.Context(), at("q"), []queue.Draft{{Body: "at once", Delay: new(0)}, {Body: "late", Delay: new(60)}})
+		must(t, err)
+		p.want("q", "at once")
+		if got, want := p.counts("q"), (queue.Counts{Visible: 0, InFlight: 1, Delayed: 2}); got != want {
+			t.Errorf("counts are %+v, want %+v", got, want)
+		}
+		time.Sleep(2 * time.Second)
+		got := p.want("q", "one")
+		if m := got[0]; m.Receives != 1 || !m.FirstReceived.Equal(m.Sent.Add(2*time.Second)) {
+			t.Errorf("received %d times, first %v after it was sent", m.Receives, m.FirstReceived.Sub(m.Sent))
+		}
+		errs, err := p.ChangeVisibility(t.Context(), at("q"), []queue.Change{{Handle: got[0].Handle, Seconds: 30}})
+		must(t, errors.Join(append(errs, err)...))
+		time.Sleep(8 * time.Second)
+		p.want("q", "at once")
+		time.Sleep(9 * time.Second)
+		p.want("q")
+		time.Sleep(13 * time.Second)
+		if got := p.want("q", "at once", "one"); len(got) == 2 && got[1].Receives != 2 {
+			t.Errorf("received %d times, want 2", got[1].Receives)
+		}
+		p.stop()
+	})
+}
+
+func TestLongPoll(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := start(t, newSim(), 1)
+		p.create("q", "VisibilityTimeout", "5", "ReceiveMessageWaitTimeSeconds", "20")
+		begin := time.Now()
+		if got := p.receive("q", queue.ReceiveOptions{}); len(got) > 0 || time.Since(begin) != 20*time.Second {
+			t.Errorf("received %d after %v, want none after 20s", len(got), time.Since(begin))
+		}
+
+		// A message wakes, one that comes back does, too, and so does one whose delay ends.
+		for _, comes := range []struct {
+			after time.Duration
+			how   func()
+		}{
+			{0, func() { p.send("q", "first") }},
+			{5 * time.Second, func() {}},
+			{7 * time.Second, func() {
+				_, err := p.Send(t.Context(), at("q"), []queue.Draft{{Body: "delayed", Delay: new(7)}})
+				must(t, err)
+			}},
+		} {
+			begin := time.Now()
+			done := make(chan []queue.Message)
+			go func() {
+				got := p.receive("q", queue.ReceiveOptions{})
+				if time.Since(begin) != comes.after {
+					t.Errorf("waited for %v, want %v", time.Since(begin), comes.after)
+				}
+				done <- got
+			}()
+			synctest.Wait()
+			comes.how()
+			got := <-done
+			if len(got) != 1 {
+				t.Fatalf("received %d messages, want 1", len(got))
+			}
+			if got[0].Receives == 2 || got[0].Body == "delayed" {
+				_, err := p.DeleteMessages(t.Context(), at("q"), []string{got[0].Handle})
+				must(t, err)
+			}
+		}
+
+		// The end of the request, of the queue and of the service end the wait.
+		ctx, cancel := context.WithCancel(t.Context())
+		ends := make(chan error)
+		receive := func(ctx context.Context) {
+			go func() {
+				got, err := p.Receive(ctx, at("q"), queue.ReceiveOptions{Wait: new(20)})
+				if len(got) > 0 {
+					t.Errorf("received %q", bodiesOf(got))
+				}
+				ends <- err
+			}()
+			synctest.Wait()
+		}
+		receive(ctx)
+		cancel()
+		if err := <-ends; !errors.Is(err, context.Canceled) {
+			t.Errorf("got %v, want the error of the context", err)
+		}
+		receive(t.Context())
+		must(t, p.Delete(t.Context(), at("q")))
+		if err := <-ends; !queue.IsMissing(err) {
+			t.Errorf("got %v, want that the queue is missing", err)
+		}
+		p.create("q")
+		receive(t.Context())
+		p.stop()
+		must(t, <-ends)
+	})
+}
+
+func TestWaitingCostsNothing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := start(t, newSim(), 1)
+		p.create("q")
+		const waiters = 2000
+		before := p.frames()
+		var mu sync.Mutex
+		var got []string
+		var group sync.WaitGroup
+		for range waiters {
+			group.Go(func() {
+				messages := p.receive("q", queue.ReceiveOptions{Wait: new(20)})
+				mu.Lock()
+				defer mu.Unlock()
+				got = append(got, bodiesOf(messages)...)
+			})
+		}
+		synctest.Wait()
+		if n := p.frames() - before; n != 0 {
+			t.Errorf("%d waiters cost %d frames, want none", waiters, n)
+		}
+		for i := range 100 {
+			p.send("q", fmt.Sprint(i))
+			synctest.Wait()
+		}
+		if n := p.frames() - before; n != 200 {
+			t.Errorf("100 messages to %d waiters cost %d frames, want 200", waiters, n)
+		}
+		mu.Lock()
+		if len(got) != 100 {
+			t.Errorf("%d of 100 messages were received", len(got))
+		}
+		mu.Unlock()
+		group.Wait()
+		p.stop()
+	})
+}
+
+func TestWhoWaitsLongestIsServedFirst(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := start(t, newSim(), 1)
+		p.create("q")
+		order := make(chan int, 10)
+		for i := range 10 {
+			go func() {
+				p.receive("q", queue.ReceiveOptions{Wait: new(20)})
+				order <- i
+			}()
+			synctest.Wait()
+		}
+		for i := range 10 {
+			p.send("q", "x")
+			if got := <-order; got != i {
+				t.Errorf("message %d went to waiter %d", i, got)
+			}
+		}
+		p.stop()
+	})
+}
+
+func TestDeadLetters(t *testing.T) {
+	for _, shards := range []int{1, 3} {
+		t.Run(fmt.Sprintf("%d shards", shards), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				sim := newSim()
+				p := start(t, sim, shards)
+				p.create("dead", "RedriveAllowPolicy", fmt.Sprintf(`{"redrivePermission":"byQueue","sourceQueueArns":["%s"]}`, at("q4").ARN()))
+				policy := fmt.Sprintf(`{"deadLetterTargetArn":"%s","maxReceiveCount":"2"}`, at("dead").ARN())
+				if err := p.Create(t.Context(), at("q"), map[string]string{"RedrivePolicy": policy}, nil); rialto.KindOf(err) != rialto.Invalid {
+					t.Errorf("a queue that is not allowed got %v", err)
+				}
+				// Made without the policy, the queue is on the shard that its name says, not on that of its dead letters.
+				p.create("q4", "VisibilityTimeout", "0")
+				must(t, p.SetAttributes(t.Context(), at("q4"), map[string]string{"RedrivePolicy": policy}))
+				p.send("q4", "poison")
+				sent := p.want("q4", "poison")[0]
+				p.want("q4", "poison")
+				p.want("q4")
+				synctest.Wait()
+				got := p.want("dead", "poison")
+				if m := got[0]; m.ID != sent.ID || m.Receives != 3 || m.Source != at("q4").ARN().String() || !m.Sent.Equal(sent.Sent) {
+					t.Errorf("the dead letter is %+v, sent as %+v", m, sent)
+				}
+				if c := p.counts("q4"); c != (queue.Counts{}) {
+					t.Errorf("the source still has %+v", c)
+				}
+				names, err := p.DeadLetterSources(at("dead"), "", 10)
+				must(t, err)
+				if !slices.Equal(names, []rialto.QueueName{"q4"}) {
+					t.Errorf("the sources are %q", names)
+				}
+
+				// Without its dead-letter queue, a message stays where it is.
+				must(t, p.Delete(t.Context(), at("dead")))
+				p.send("q4", "second")
+				for range 4 {
+					p.want("q4", "second")
+				}
+				p.stop()
+			})
+		})
+	}
+}
+
+func TestAQueueThatNobodyUsesForgetsOldMessages(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := start(t, newSim(), 1)
+		p.create("q", "MessageRetentionPeriod", "3600")
+		p.send("q", "old")
+		must(t, p.SetAttributes(t.Context(), at("q"), map[string]string{"MessageRetentionPeriod": "60"}))
+		before := p.frames()
+		time.Sleep(5 * time.Minute)
+		if n := p.frames() - before; n != 1 {
+			t.Errorf("%d frames were written while nobody used the queue, want 1", n)
+		}
+		if c := p.counts("q"); c != (queue.Counts{}) {
+			t.Errorf("counts are %+v", c)
+		}
+		p.stop()
+	})
+}
+
+func TestPurge(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := start(t, newSim(), 1)
+		p.create("q")
+		p.send("q", "a", "b")
+		p.receive("q", queue.ReceiveOptions{})
+		must(t, p.Purge(t.Context(), at("q")))
+		if c := p.counts("q"); c != (queue.Counts{}) {
+			t.Errorf("counts are %+v after a purge", c)
+		}
+		if err := p.Purge(t.Context(), at("q")); err == nil || err.Error() != "Only one PurgeQueue operation on q is allowed every 60 seconds." {
+			t.Errorf("a second purge got %v", err)
+		}
+		time.Sleep(time.Minute)
+		must(t, p.Purge(t.Context(), at("q")))
+		p.stop()
+	})
+}
+
+func TestEveryLifeOfANameIsAnother(t *testing.T) {
+	sim := newSim()
+	p := start(t, sim, 2)
+	p.create("q")
+	p.send("q", "of the first life")
+	old := p.want("q", "of the first life")[0]
+	must(t, p.Delete(t.Context(), at("q")))
+	if _, err := p.Send(t.Context(), at("q"), []queue.Draft{{Body: "x"}}); !queue.IsMissing(err) {
+		t.Errorf("a send to a deleted queue got %v", err)
+	}
+	p.create("q")
+	p.want("q")
+	p.send("q", "of the second")
+	errs, err := p.DeleteMessages(t.Context(), at("q"), []string{old.Handle})
+	must(t, err)
+	if e, ok := errors.AsType[*rialto.Error](errs[0]); !ok || e.Code != "ReceiptHandleIsInvalid" {
+		t.Errorf("a handle of the first life got %v", errs[0])
+	}
+	p.stop()
+	start(t, sim, 2).want("q", "of the second")
+}
+
+func TestDeliver(t *testing.T) {
+	p := start(t, newSim(), 1)
+	p.create("q")
+	arn := at("q").ARN()
+	must(t, p.Deliver(t.Context(), arn, &target.Message{
+		Definition: &target.Definition{ARN: arn.String(), SQS: &target.SQS{MessageGroupID: "g1"}},
+		Payload:    []byte(`{"id":1}`), Trace: "Root=1-5759e988-bd862e3fe1be46a994272793",
+		Attributes: map[string]string{"ERROR_CODE": "NO_RESOURCE", "ERROR_MESSAGE": "bad\x00byte", "EMPTY": ""},
+	}))
+	m := p.want("q", `{"id":1}`)[0]
+	if m.Group != "g1" || m.Trace != "Root=1-5759e988-bd862e3fe1be46a994272793" || len(m.Attributes) != 2 ||
+		m.Attributes["ERROR_CODE"] != (queue.Attribute{Type: "String", Value: "NO_RESOURCE"}) ||
+		m.Attributes["ERROR_MESSAGE"].Value != "bad\uFFFDbyte" {
+		t.Errorf("received %+v", m)
+	}
+	if err := p.Deliver(t.Context(), at("elsewhere").ARN(), &target.Message{Payload: []byte("x")}); rialto.KindOf(err) != rialto.NotFound {
+		t.Errorf("a delivery to a missing queue got %v", err)
+	}
+}

@@ -1,0 +1,61 @@
+// Package queue delivers events to SQS queues of the same node.
+//
+// A message gets the payload as its body, the group that the target names, the trace header, and, on its way to a dead-letter
+// queue, the attributes that tell why. What [Queues] refuses is sorted into what another attempt may change and what it cannot.
+// Start with [Sender].
+package queue
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"github.com/rialto-events/rialto"
+	"github.com/rialto-events/rialto/target"
+)
+
+// Queues takes messages for queues. Package internal/queue has it.
+type Queues interface {
+	// Deliver puts a message into the queue of an ARN for good. The kind of its error is NotFound if the queue is not there,
+	// and Invalid if the queue does not take such a message.
+	Deliver(ctx context.Context, arn rialto.ARN, m *target.Message) error
+}
+
+// A Sender delivers to queues.
+type Sender struct{ queues Queues }
+
+var _ target.Sender = (*Sender)(nil)
+
+// New makes a Sender.
+func New(queues Queues) *Sender { return &Sender{queues} }
+
+// Send puts the message into the queue that its target names.
+func (s *Sender) Send(ctx context.Context, m *target.Message) error {
+	arn, err := rialto.ParseARN(m.Definition.ARN)
+	if err != nil || arn.Service != "sqs" {
+		return &target.Error{Code: target.CodeInvalidParameter, Permanent: true, Message: fmt.Sprintf("%s is not the ARN of an SQS queue.", m.Definition.ARN)}
+	}
+	if strings.HasSuffix(arn.Resource, ".fifo") {
+		return &target.Error{Code: target.CodeInvalidParameter, Permanent: true,
+			Message: fmt.Sprintf("FIFO queues are not served yet, so nothing can be delivered to %s. Use a standard queue.", arn)}
+	}
+	if err := s.queues.Deliver(ctx, arn, m); err != nil {
+		return failure(arn, err)
+	}
+	return nil
+}
+
+// failure says what an error of the queues means for the delivery.
+func failure(arn rialto.ARN, err error) error {
+	switch rialto.KindOf(err) {
+	case rialto.NotFound:
+		return &target.Error{Code: target.CodeNoResource, Permanent: true, Cause: err,
+			Message: fmt.Sprintf("There is no queue %s in account %s and region %s. Create it, or correct the ARN.", arn.Resource, arn.Account, arn.Region)}
+	case rialto.Invalid:
+		return &target.Error{Code: target.CodeInvalidParameter, Permanent: true, Cause: err,
+			Message: fmt.Sprintf("The queue %s refused the message: %s", arn.Resource, err)}
+	case rialto.Throttled, rialto.Exceeded:
+		return &target.Error{Code: target.CodeThrottling, Message: "The queue takes no more messages at the moment.", Cause: err}
+	}
+	return &target.Error{Code: target.CodeInternal, Message: fmt.Sprintf("The message could not be stored in the queue %s.", arn.Resource), Cause: err}
+}

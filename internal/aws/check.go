@@ -118,7 +118,7 @@ func Structs[T any, P interface {
 	if text := k.ofLength(len(list)); text != "" {
 		var r renderer
 		EncodeStructs[T, P](&r, list)
-		c.fail(member, string(r.buf), k.Sensitive, text)
+		c.fail(member, r.shown(), k.Sensitive, text)
 	}
 	c.path = append(c.path, step{member: member})
 	for i := range list {
@@ -145,10 +145,10 @@ func Strings[S ~string](c *Checker, member string, list []S, k, each *Constraint
 	var r renderer
 	EncodeStrings(&r, list)
 	if text != "" {
-		c.fail(member, string(r.buf), k.Sensitive || each.Sensitive, text)
+		c.fail(member, r.shown(), k.Sensitive || each.Sensitive, text)
 	}
 	if bad {
-		c.fail(member, string(r.buf), k.Sensitive || each.Sensitive, "Member must satisfy constraint: "+each.describe())
+		c.fail(member, r.shown(), k.Sensitive || each.Sensitive, "Member must satisfy constraint: "+each.describe())
 	}
 }
 
@@ -175,7 +175,7 @@ func StringMap(c *Checker, member string, m map[string]string, k, key, value *Co
 	var r renderer
 	EncodeStringMap(&r, m)
 	for _, text := range texts {
-		c.fail(member, string(r.buf), k.Sensitive || value.Sensitive, text)
+		c.fail(member, r.shown(), k.Sensitive || value.Sensitive, text)
 	}
 }
 

@@ -37,6 +37,7 @@ func (AcceptAny) Authenticate(_ *http.Request, _ []byte, c Credential) (Identity
 var (
 	accountNumber = regexp.MustCompile(`\A[0-9]{12}\z`)
 	regionName    = regexp.MustCompile(`\A[a-z0-9-]{1,40}\z`) // becomes part of ARNs and of keys, so nothing else is let in
+	regionLabel   = regexp.MustCompile(`\A[a-z]{2}(-[a-z]+)+-[0-9]{1,2}\z`)
 )
 
 // A Credential is who a request says it is from and what for: the access key and the scope that a signature covers.
@@ -89,10 +90,20 @@ func parseCredential(s string) Credential {
 	return Credential{AccessKey: p[0]}
 }
 
-// region is the region that the caller speaks to.
+// region is the region that the credential's scope names, or the default one.
 func (c Credential) region() rialto.Region {
 	if regionName.MatchString(c.Region) {
 		return rialto.Region(c.Region)
 	}
 	return rialto.DefaultRegion
+}
+
+// region is the region that a request speaks to: that of its credential or, where nothing is signed, that of a host such as
+// sqs.eu-west-1.amazonaws.com.
+func (in *incoming) region() rialto.Region {
+	labels := strings.SplitN(in.Host, ".", 3)
+	if in.credential.Region == "" && len(labels) == 3 && regionLabel.MatchString(labels[1]) {
+		return rialto.Region(labels[1])
+	}
+	return in.credential.region()
 }

@@ -23,7 +23,8 @@ var kindCodes = map[rialto.Kind]string{
 
 const unknownOperation = "UnknownOperationException"
 
-// commonErrors are those that every service has: what the query protocol calls them, and its HTTP status. In JSON they are 400.
+// commonErrors are those that every service has: what the query protocol calls them, and its HTTP status. In JSON they are 400,
+// but for the one that is a matter of HTTP.
 var commonErrors = map[string]struct {
 	queryCode string
 	status    int
@@ -84,6 +85,9 @@ func failureOf(m *Model, err error) failure {
 		}
 	} else if common, ok := commonErrors[f.code]; ok {
 		f.queryCode, f.queryStatus = common.queryCode, common.status
+		if common.status == http.StatusRequestEntityTooLarge {
+			f.status = common.status
+		}
 	}
 	return f
 }
@@ -98,8 +102,9 @@ func statusOf(k rialto.Kind) int {
 	return http.StatusBadRequest
 }
 
-func (f failure) fault() string {
-	if f.status >= http.StatusInternalServerError {
+// fault says whose an error is, as XML and the header X-Amzn-Query-Error put it.
+func fault(status int) string {
+	if status >= http.StatusInternalServerError {
 		return "Receiver"
 	}
 	return "Sender"

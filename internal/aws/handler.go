@@ -6,10 +6,12 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"maps"
 	"mime"
 	"net/http"
 	"net/url"
 	"runtime/debug"
+	"strconv"
 	"strings"
 	"time"
 
@@ -21,6 +23,11 @@ import (
 // maxBody is the most a request may hold. The largest that Amazon accepts is 1 MiB of content, which JSON may write with six bytes
 // for one; an entry that is merely too large for its service should still be told so by that service.
 const maxBody = 8 << 20
+
+const (
+	bodyTimeout = 30 * time.Second // for a whole body to arrive; the SDKs give up on a silent connection after about a minute
+	firstBuffer = 64 << 10         // bytes that are set aside for a body before any of it has come
+)
 
 // Options tunes a [Handler]. The zero value is ready to use.
 type Options struct {
@@ -69,29 +76,50 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	w.Header()["X-Amzn-Requestid"] = []string{req.ID}
 
 	to := route{service: unknownService, protocol: jsonProtocol{}}
-	out, err := h.serve(r, req, &to)
-
-	var f failure
-	size, status := 0, http.StatusOK
+	body, err := h.serve(w, r, req, &to)
+	a := answer{status: http.StatusOK, body: body}
 	if err != nil {
-		f = failureOf(to.service.model, err)
-		status = f.status
-		size = to.protocol.failure(w, to.service.model, req, f)
-	} else {
-		size = to.protocol.output(w, to.service.model, req, out)
+		a = to.protocol.failure(to.service.model, req, failureOf(to.service.model, err))
 	}
-	h.record(r.Context(), req, to, status, size, h.clock.Now().Sub(start), f, err)
+	to.protocol.header(w.Header(), to.service.model)
+	a.write(w)
+	if errors.Is(err, context.Canceled) && r.Context().Err() != nil {
+		a.status = statusClientGone
+	}
+	a.took = h.clock.Now().Sub(start)
+	h.record(r.Context(), req, to, a, err)
 }
 
-// serve does everything up to the answer. It fills in req and to as it learns of them, for the answer and for the log.
-func (h *Handler) serve(r *http.Request, req *Request, to *route) (out Encodable, err error) {
+// statusClientGone stands in the log, and there alone, for a request whose client did not wait for the answer.
+const statusClientGone = 499
+
+// An answer to a request.
+type answer struct {
+	status     int
+	code       string // of an error
+	queryError string // of an error in JSON, as older clients know it: the header X-Amzn-Query-Error
+	body       []byte
+	took       time.Duration
+}
+
+func (a *answer) write(w http.ResponseWriter) {
+	if a.queryError != "" {
+		w.Header()["X-Amzn-Query-Error"] = []string{a.queryError}
+	}
+	w.Header()["Content-Length"] = []string{strconv.Itoa(len(a.body))}
+	w.WriteHeader(a.status)
+	_, _ = w.Write(a.body) // an error of the connection is the client's to notice
+}
+
+// serve does everything up to the body of a good answer. It fills in req and to as it learns of them, for the answer and the log.
+func (h *Handler) serve(w http.ResponseWriter, r *http.Request, req *Request, to *route) (body []byte, err error) {
 	defer func() {
 		if v := recover(); v != nil {
-			out, err = nil, fmt.Errorf("panic: %v\n%s", v, debug.Stack())
+			body, err = nil, fmt.Errorf("panic: %v\n%s", v, debug.Stack())
 		}
 	}()
 	in := &incoming{Request: r, credential: credentialOf(r)}
-	if in.body, err = readBody(r); err != nil {
+	if in.body, err = readBody(w, r); err != nil {
 		return nil, err
 	}
 	if err := h.route(in, to); err != nil {
@@ -104,7 +132,7 @@ func (h *Handler) serve(r *http.Request, req *Request, to *route) (out Encodable
 		return nil, err
 	}
 	req.Principal = who.Principal
-	req.Scope = rialto.Scope{Account: who.Account, Region: in.credential.region()}
+	req.Scope = rialto.Scope{Account: who.Account, Region: in.region()}
 
 	op, err := to.service.find(to.operation)
 	if err != nil {
@@ -114,15 +142,23 @@ func (h *Handler) serve(r *http.Request, req *Request, to *route) (out Encodable
 	if err != nil {
 		return nil, err
 	}
-	return op.call(WithCaller(r.Context(), req), d)
+	out, err := op.call(WithCaller(r.Context(), req), d)
+	if err != nil {
+		return nil, err
+	}
+	return to.protocol.output(to.service.model, req, out), nil
 }
 
-func readBody(r *http.Request) ([]byte, error) {
+func readBody(w http.ResponseWriter, r *http.Request) ([]byte, error) {
 	if r.ContentLength > maxBody {
 		return nil, errTooLarge
 	}
-	// The length is a claim of the client: believed for the size of the first buffer, never beyond the limit.
-	body := make([]byte, 0, max(r.ContentLength, 0)+1)
+	// Who announces a body and does not send it must not hold a goroutine for ever. The deadline stays when reading fails, since
+	// net/http reads on for a while before it answers. Not every ResponseWriter can set one.
+	conn := http.NewResponseController(w)
+	_ = conn.SetReadDeadline(time.Now().Add(bodyTimeout))
+	// The length is a claim of the client: believed for a first buffer of modest size.
+	body := make([]byte, 0, min(max(r.ContentLength, 0), firstBuffer)+1)
 	rest := io.LimitReader(r.Body, maxBody+1)
 	for {
 		n, err := rest.Read(body[len(body):cap(body)])
@@ -130,7 +166,8 @@ func readBody(r *http.Request) ([]byte, error) {
 		switch {
 		case len(body) > maxBody:
 			return nil, errTooLarge
-		case errors.Is(err, io.EOF):
+		case err == io.EOF:
+			_ = conn.SetReadDeadline(time.Time{})
 			return body, nil
 		case err != nil:
 			return nil, &rialto.Error{Kind: rialto.Invalid, Code: "SerializationException", Message: "The request body could not be read.", Cause: err}
@@ -185,15 +222,15 @@ func (in *incoming) form() (url.Values, error) {
 	if err != nil {
 		return nil, errMalformedForm(err)
 	}
-	if kind, _, _ := mime.ParseMediaType(in.Header.Get("Content-Type")); kind == "application/x-www-form-urlencoded" {
-		body, err := url.ParseQuery(string(in.body))
-		if err != nil {
-			return nil, errMalformedForm(err)
-		}
-		for name, v := range body {
-			values[name] = v
-		}
+	contentType := in.Header.Get("Content-Type")
+	if kind, _, _ := mime.ParseMediaType(contentType); kind != "application/x-www-form-urlencoded" && contentType != "" {
+		return values, nil
 	}
+	body, err := url.ParseQuery(string(in.body))
+	if err != nil && contentType != "" {
+		return nil, errMalformedForm(err)
+	}
+	maps.Copy(values, body)
 	return values, nil
 }
 
@@ -230,10 +267,10 @@ func (h *Handler) baseURL(r *http.Request) string {
 	return "http://" + r.Host
 }
 
-func (h *Handler) record(ctx context.Context, req *Request, to route, status, size int, took time.Duration, f failure, err error) {
+func (h *Handler) record(ctx context.Context, req *Request, to route, a answer, err error) {
 	level := slog.LevelDebug
 	switch {
-	case status >= http.StatusInternalServerError:
+	case a.status >= http.StatusInternalServerError:
 		level = slog.LevelError
 	case err != nil:
 		level = slog.LevelInfo
@@ -248,12 +285,12 @@ func (h *Handler) record(ctx context.Context, req *Request, to route, status, si
 		slog.String("protocol", to.protocol.name()),
 		slog.String("account", string(req.Scope.Account)),
 		slog.String("region", string(req.Scope.Region)),
-		slog.Int("status", status),
-		slog.Int("bytes", size),
-		slog.Duration("took", took),
+		slog.Int("status", a.status),
+		slog.Int("bytes", len(a.body)),
+		slog.Duration("took", a.took),
 	}
 	if err != nil {
-		attrs = append(attrs, slog.String("code", f.code))
+		attrs = append(attrs, slog.String("code", a.code))
 	}
 	if level == slog.LevelError {
 		attrs = append(attrs, slog.Any("err", err))

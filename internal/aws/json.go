@@ -22,7 +22,20 @@ import (
 type jsonDecoder struct {
 	d      *jsontext.Decoder
 	shapes []*Shape // the structures that are open, innermost last
+	items  int      // of lists and maps, so far
 	err    error
+}
+
+// maxItems is how many items the lists and maps of a request may have together. Three bytes of {}, can become a hundred in memory;
+// the longest list in the models has 200.
+const maxItems = 100_000
+
+// another counts an item of a list or a map.
+func (d *jsonDecoder) another() bool {
+	if d.items++; d.items > maxItems {
+		d.fail("The request holds more than " + strconv.Itoa(maxItems) + " items of lists and maps")
+	}
+	return d.err == nil
 }
 
 func newJSONDecoder(body []byte) *jsonDecoder {
@@ -52,7 +65,8 @@ func (d *jsonDecoder) fail(message string) {
 
 func (d *jsonDecoder) malformed(err error) {
 	reason := "it ends too early"
-	if syntax, ok := errors.AsType[*jsontext.SyntacticError](err); ok && syntax.Err != nil {
+	syntax, ok := errors.AsType[*jsontext.SyntacticError](err)
+	if ok && syntax.Err != nil && !errors.Is(err, io.ErrUnexpectedEOF) {
 		reason = strings.TrimPrefix(syntax.Err.Error(), "jsontext: ") + " at offset " + strconv.FormatInt(syntax.ByteOffset, 10)
 	}
 	d.fail("Could not parse request body into JSON: " + reason)
@@ -169,7 +183,7 @@ func (d *jsonDecoder) NextItem() bool {
 		d.token()
 		return false
 	}
-	return true
+	return d.another()
 }
 
 func (d *jsonDecoder) BeginMap() { d.begin('{', "Expected map or null") }
@@ -182,8 +196,8 @@ func (d *jsonDecoder) NextKey() (string, bool) {
 		d.token()
 		return "", false
 	}
-	key := d.token()
-	return key.String(), d.err == nil
+	key := d.token().String()
+	return key, d.another()
 }
 
 // scalar reads the next token, which must be of the kind.

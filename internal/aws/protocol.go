@@ -3,7 +3,6 @@ package aws
 import (
 	"net/http"
 	"net/url"
-	"strconv"
 	"strings"
 )
 
@@ -11,8 +10,9 @@ import (
 type protocol interface {
 	name() string
 	decoder(m *Model, in *incoming) (Decoder, error)
-	output(w http.ResponseWriter, m *Model, r *Request, out Encodable) (size int)
-	failure(w http.ResponseWriter, m *Model, r *Request, f failure) (size int)
+	header(h http.Header, m *Model)
+	output(m *Model, r *Request, out Encodable) (body []byte)
+	failure(m *Model, r *Request, f failure) answer
 }
 
 // An incoming request, as read.
@@ -37,18 +37,22 @@ func (jsonProtocol) decoder(_ *Model, in *incoming) (Decoder, error) {
 	return newJSONDecoder(in.body), nil
 }
 
-func (jsonProtocol) output(w http.ResponseWriter, m *Model, _ *Request, out Encodable) int {
+func (jsonProtocol) header(h http.Header, m *Model) {
+	h["Content-Type"] = []string{"application/x-amz-json-" + m.JSONVersion}
+}
+
+func (jsonProtocol) output(_ *Model, _ *Request, out Encodable) []byte {
 	if _, none := out.(*NoOutput); none {
-		return respond(w, http.StatusOK, "application/x-amz-json-"+m.JSONVersion, nil)
+		return nil
 	}
 	e := jsonEncoder{buf: make([]byte, 0, 512)}
 	out.Encode(&e)
-	return respond(w, http.StatusOK, "application/x-amz-json-"+m.JSONVersion, e.buf)
+	return e.buf
 }
 
 var errorShape = Shape{Members: []Member{{Name: "__type"}, {Name: "message"}}}
 
-func (jsonProtocol) failure(w http.ResponseWriter, m *Model, _ *Request, f failure) int {
+func (jsonProtocol) failure(m *Model, _ *Request, f failure) answer {
 	prefix := m.CommonPrefix
 	if f.modelled {
 		prefix = m.ErrorPrefix
@@ -60,10 +64,11 @@ func (jsonProtocol) failure(w http.ResponseWriter, m *Model, _ *Request, f failu
 	e.Member(1, true)
 	e.String(f.message)
 	e.EndStruct()
+	a := answer{status: f.status, code: f.code, body: e.buf}
 	if m.Version != "" { // the service spoke the query protocol once, and its clients go by the codes of that time
-		w.Header().Set("X-Amzn-Query-Error", f.queryCode+";"+f.fault())
+		a.queryError = f.queryCode + ";" + fault(f.status)
 	}
-	return respond(w, f.status, "application/x-amz-json-"+m.JSONVersion, e.buf)
+	return a
 }
 
 // queryProtocol is what older SDKs and curl send: a form with Action and Version, answered in XML.
@@ -82,7 +87,9 @@ func (queryProtocol) decoder(m *Model, in *incoming) (Decoder, error) {
 	return &queryDecoder{at: root}, nil
 }
 
-func (queryProtocol) output(w http.ResponseWriter, m *Model, r *Request, out Encodable) int {
+func (queryProtocol) header(h http.Header, _ *Model) { h["Content-Type"] = []string{"text/xml"} }
+
+func (queryProtocol) output(m *Model, r *Request, out Encodable) []byte {
 	var e xmlEncoder
 	e.buf.WriteString(xmlHeader)
 	e.start(r.Operation + `Response xmlns="` + m.Namespace + `"`)
@@ -95,22 +102,26 @@ func (queryProtocol) output(w http.ResponseWriter, m *Model, r *Request, out Enc
 	e.element("RequestId", r.ID)
 	e.end("ResponseMetadata")
 	e.end(r.Operation + "Response")
-	return respond(w, http.StatusOK, "text/xml", e.buf.Bytes())
+	return e.buf.Bytes()
 }
 
-func (queryProtocol) failure(w http.ResponseWriter, m *Model, r *Request, f failure) int {
+func (queryProtocol) failure(m *Model, r *Request, f failure) answer {
 	var e xmlEncoder
 	e.buf.WriteString(xmlHeader)
-	e.start(`ErrorResponse xmlns="` + m.Namespace + `"`)
+	if m.Namespace == "" { // of a service that is not served
+		e.start("ErrorResponse")
+	} else {
+		e.start(`ErrorResponse xmlns="` + m.Namespace + `"`)
+	}
 	e.start("Error")
-	e.element("Type", f.fault())
+	e.element("Type", fault(f.queryStatus))
 	e.element("Code", f.queryCode)
 	e.element("Message", f.queryMessage)
 	e.element("Detail", "")
 	e.end("Error")
 	e.element("RequestId", r.ID)
 	e.end("ErrorResponse")
-	return respond(w, f.queryStatus, "text/xml", e.buf.Bytes())
+	return answer{status: f.queryStatus, code: f.queryCode, body: e.buf.Bytes()}
 }
 
 const xmlHeader = `<?xml version="1.0"?>` + "\n"
@@ -119,13 +130,4 @@ func (e *xmlEncoder) element(name, text string) {
 	e.start(name)
 	e.escape(text)
 	e.end(name)
-}
-
-// respond writes a response. An error of the connection is the client's to notice.
-func respond(w http.ResponseWriter, status int, contentType string, body []byte) int {
-	w.Header().Set("Content-Type", contentType)
-	w.Header()["Content-Length"] = []string{strconv.Itoa(len(body))}
-	w.WriteHeader(status)
-	_, _ = w.Write(body)
-	return len(body)
 }

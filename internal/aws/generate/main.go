@@ -16,39 +16,59 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 )
 
-func main() {
-	service := flag.String("service", "", "name of a service in services.go, such as events")
-	models := flag.String("models", "../generate/models", "folder of the models")
-	out := flag.String("out", "types_gen.go", "file to write")
-	model := flag.String("import", "", "model to strip of its documentation and to print, instead")
-	flag.Parse()
+// A command is what the arguments say.
+type command struct {
+	service    string // in services.go
+	models     string // folder
+	out        string // file
+	pkg        string // empty is the service's
+	operations string // empty is all
+	trim       string // model to print without its documentation, instead of all that
+}
 
-	if err := run(*service, *models, *out, *model); err != nil {
+func parse(args []string) (c command, err error) {
+	flags := flag.NewFlagSet("generate", flag.ContinueOnError)
+	flags.StringVar(&c.service, "service", "", "name of a service in services.go, such as events")
+	flags.StringVar(&c.models, "models", "../generate/models", "folder of the models")
+	flags.StringVar(&c.out, "out", "types_gen.go", "file to write")
+	flags.StringVar(&c.pkg, "package", "", "package to write, if not that of the service")
+	flags.StringVar(&c.operations, "operations", "", "operations to write, separated by commas, if not all; then without the model variable")
+	flags.StringVar(&c.trim, "import", "", "model to strip of its documentation and to print, instead")
+	return c, flags.Parse(args)
+}
+
+func main() {
+	c, err := parse(os.Args[1:])
+	if err == nil {
+		err = c.run()
+	}
+	if err != nil {
 		fmt.Fprintln(os.Stderr, "generate:", err)
 		os.Exit(1)
 	}
 }
 
-func run(service, models, out, model string) error {
-	if model != "" {
-		trimmed, err := trim(model)
+func (c command) run() error {
+	if c.trim != "" {
+		trimmed, err := trim(c.trim)
 		if err != nil {
 			return err
 		}
 		_, err = os.Stdout.Write(trimmed)
 		return err
 	}
-	code, err := generate(service, models)
+	code, err := generate(c.service, c.models, c.pkg, c.operations)
 	if err != nil {
 		return err
 	}
-	return os.WriteFile(out, code, 0o644)
+	return os.WriteFile(c.out, code, 0o644)
 }
 
-// generate is the source of a service's types.
-func generate(name, models string) ([]byte, error) {
+// generate is the source of a service's types, or of those of some operations, for the service's package or another.
+func generate(name, models, pkg, operations string) ([]byte, error) {
 	s, ok := services[name]
 	if !ok {
 		return nil, fmt.Errorf("service %q is not in services.go", name)
@@ -56,6 +76,18 @@ func generate(name, models string) ([]byte, error) {
 	m, err := readModel(filepath.Join(models, name+".json"))
 	if err != nil {
 		return nil, err
+	}
+	if pkg != "" {
+		s.pkg = pkg
+	}
+	if operations != "" {
+		s.part = true
+		m.Operations.names = strings.Split(operations, ",")
+	}
+	for _, op := range m.Operations.names {
+		if _, ok := m.Operations.values[op]; !ok {
+			return nil, fmt.Errorf("operation %s is not in the model", op)
+		}
 	}
 	return write(s, m)
 }

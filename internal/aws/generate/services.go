@@ -3,6 +3,7 @@ package main
 // A service is what a model does not tell about one.
 type service struct {
 	pkg          string              // the package that is written
+	part         bool                // only some operations are, without the model variable
 	query        map[string]string   // names of lists and maps in forms and XML, by shape; for others it is the element's shape
 	pathMember   string              // member that the URL of a query request fills
 	errorPrefix  string              // of modelled errors

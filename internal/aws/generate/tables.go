@@ -76,7 +76,7 @@ func (w *writer) limitsOf(shape string) string {
 func (w *writer) shapeTable() {
 	w.p("var (")
 	for _, name := range w.sorted() {
-		if !w.inputs[name] && !w.outputs[name] {
+		if !w.reached(name, "structure") {
 			continue
 		}
 		w.p("%s = aws.Shape{Name: %q, Members: []aws.Member{", w.shapeOf(name), name)

@@ -12,7 +12,7 @@ func (w *writer) header() {
 	if w.uses("timestamp") {
 		w.p("%q\n", "time")
 	}
-	if w.kinds != nil {
+	if w.kinds != nil && !w.part {
 		w.p("%q", "github.com/rialto-events/rialto")
 	}
 	w.p("%q\n)\n", "github.com/rialto-events/rialto/internal/aws")
@@ -21,7 +21,7 @@ func (w *writer) header() {
 // uses reports whether a member of any structure is of a type.
 func (w *writer) uses(kind string) bool {
 	return slices.ContainsFunc(w.model.Shapes.names, func(name string) bool {
-		return (w.inputs[name] || w.outputs[name]) &&
+		return w.reached(name, "structure") &&
 			slices.ContainsFunc(w.members(name), func(m member) bool { return m.of.Type == kind })
 	})
 }
@@ -302,7 +302,7 @@ func (s *shape) limited() bool {
 
 func (w *writer) enumerations() {
 	for _, name := range w.sorted() {
-		if s := w.shape(name); s.Enum != nil {
+		if s := w.shape(name); w.reached(name, "string") {
 			w.declare(name)
 			w.p("// %s is one of these.\ntype %s string\n", name, name)
 			w.p("const (")

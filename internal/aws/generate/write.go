@@ -17,9 +17,9 @@ type writer struct {
 	model *model
 	out   bytes.Buffer
 
-	inputs  map[string]bool // structures that requests hold
+	inputs  map[string]bool // structures and enums that requests hold
 	checks  map[string]bool // those of them that check themselves: all but the values of maps, on which no model has constraints
-	outputs map[string]bool // structures that responses hold
+	outputs map[string]bool // structures and enums that responses hold
 	limits  map[string]bool // shapes whose constraints a check has named
 
 	declared map[string]bool // names of the package, of which no two may be the same
@@ -48,7 +48,9 @@ func write(s service, m *model) ([]byte, error) {
 		return nil, w.err
 	}
 	w.header()
-	w.modelVariable()
+	if !w.part {
+		w.modelVariable()
+	}
 	w.operations()
 	for _, name := range w.parts() {
 		w.structure(name, name, "part of requests and responses")
@@ -105,7 +107,7 @@ func (w *writer) members(structure string) []member {
 	return list
 }
 
-// reach notes every structure that a value of a shape may hold, also as a value of a map if asked.
+// reach notes every structure and enum that a value of a shape may hold, also as a value of a map if asked.
 func (w *writer) reach(seen map[string]bool, name string, maps bool) {
 	switch s := w.shape(name); s.Type {
 	case "structure":
@@ -120,8 +122,11 @@ func (w *writer) reach(seen map[string]bool, name string, maps bool) {
 		w.reach(seen, s.Member.Shape, maps)
 	case "map":
 		if maps {
+			w.reach(seen, s.Key.Shape, maps)
 			w.reach(seen, s.Value.Shape, maps)
 		}
+	case "string":
+		seen[name] = s.Enum != nil
 	}
 }
 
@@ -136,11 +141,16 @@ func (w *writer) parts() []string {
 	}
 	var names []string
 	for _, name := range w.sorted() {
-		if (w.inputs[name] || w.outputs[name]) && !whole[name] {
+		if w.reached(name, "structure") && !whole[name] {
 			names = append(names, name)
 		}
 	}
 	return names
+}
+
+// reached reports whether an operation holds a shape, and the shape is of a type.
+func (w *writer) reached(name, kind string) bool {
+	return (w.inputs[name] || w.outputs[name]) && w.shape(name).Type == kind
 }
 
 func (w *writer) sorted() []string { return slices.Sorted(slices.Values(w.model.Shapes.names)) }

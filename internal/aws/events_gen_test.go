@@ -8,6 +8,193 @@ import (
 	"github.com/rialto-events/rialto/internal/aws"
 )
 
+// CreateArchiveInput is the input of CreateArchive.
+type CreateArchiveInput struct {
+	ArchiveName      *string // required
+	EventSourceArn   *string // required
+	Description      *string
+	EventPattern     *string
+	RetentionDays    *int32
+	KmsKeyIdentifier *string
+}
+
+func (v *CreateArchiveInput) Decode(d aws.Decoder) {
+	d.BeginStruct(&shapeOfCreateArchiveRequest)
+	for {
+		switch d.NextMember() {
+		case 0:
+			v.ArchiveName = new(d.String())
+		case 1:
+			v.EventSourceArn = new(d.String())
+		case 2:
+			v.Description = new(d.String())
+		case 3:
+			v.EventPattern = new(d.String())
+		case 4:
+			v.RetentionDays = new(d.Int32())
+		case 5:
+			v.KmsKeyIdentifier = new(d.String())
+		default:
+			return
+		}
+	}
+}
+
+func (v *CreateArchiveInput) Encode(e aws.Encoder) {
+	e.BeginStruct(&shapeOfCreateArchiveRequest)
+	if e.Member(0, v.ArchiveName != nil) {
+		e.String(*v.ArchiveName)
+	}
+	if e.Member(1, v.EventSourceArn != nil) {
+		e.String(*v.EventSourceArn)
+	}
+	if e.Member(2, v.Description != nil) {
+		e.String(*v.Description)
+	}
+	if e.Member(3, v.EventPattern != nil) {
+		e.String(*v.EventPattern)
+	}
+	if e.Member(4, v.RetentionDays != nil) {
+		e.Int(int64(*v.RetentionDays))
+	}
+	if e.Member(5, v.KmsKeyIdentifier != nil) {
+		e.String(*v.KmsKeyIdentifier)
+	}
+	e.EndStruct()
+}
+
+func (v *CreateArchiveInput) Check(c *aws.Checker) {
+	c.Required("ArchiveName", v.ArchiveName != nil)
+	aws.String(c, "ArchiveName", v.ArchiveName, &limitsOfArchiveName)
+	c.Required("EventSourceArn", v.EventSourceArn != nil)
+	aws.String(c, "EventSourceArn", v.EventSourceArn, &limitsOfEventBusArn)
+	aws.String(c, "Description", v.Description, &limitsOfArchiveDescription)
+	aws.String(c, "EventPattern", v.EventPattern, &limitsOfEventPattern)
+	aws.Int(c, "RetentionDays", v.RetentionDays, &limitsOfRetentionDays)
+	aws.String(c, "KmsKeyIdentifier", v.KmsKeyIdentifier, &limitsOfKmsKeyIdentifier)
+}
+
+func (*CreateArchiveInput) Operation() string { return "CreateArchive" }
+
+// CreateArchiveOutput is the output of CreateArchive.
+type CreateArchiveOutput struct {
+	ArchiveArn   *string
+	State        *ArchiveState
+	StateReason  *string
+	CreationTime *time.Time
+}
+
+func (v *CreateArchiveOutput) Encode(e aws.Encoder) {
+	e.BeginStruct(&shapeOfCreateArchiveResponse)
+	if e.Member(0, v.ArchiveArn != nil) {
+		e.String(*v.ArchiveArn)
+	}
+	if e.Member(1, v.State != nil) {
+		e.String(string(*v.State))
+	}
+	if e.Member(2, v.StateReason != nil) {
+		e.String(*v.StateReason)
+	}
+	if e.Member(3, v.CreationTime != nil) {
+		e.Time(v.CreationTime.Truncate(time.Second))
+	}
+	e.EndStruct()
+}
+
+// CreateConnectionInput is the input of CreateConnection.
+type CreateConnectionInput struct {
+	Name                             *string // required
+	Description                      *string
+	AuthorizationType                *ConnectionAuthorizationType           // required
+	AuthParameters                   *CreateConnectionAuthRequestParameters // required
+	InvocationConnectivityParameters *ConnectivityResourceParameters
+	KmsKeyIdentifier                 *string
+}
+
+func (v *CreateConnectionInput) Decode(d aws.Decoder) {
+	d.BeginStruct(&shapeOfCreateConnectionRequest)
+	for {
+		switch d.NextMember() {
+		case 0:
+			v.Name = new(d.String())
+		case 1:
+			v.Description = new(d.String())
+		case 2:
+			v.AuthorizationType = new(ConnectionAuthorizationType(d.String()))
+		case 3:
+			v.AuthParameters = aws.DecodeStruct[CreateConnectionAuthRequestParameters](d)
+		case 4:
+			v.InvocationConnectivityParameters = aws.DecodeStruct[ConnectivityResourceParameters](d)
+		case 5:
+			v.KmsKeyIdentifier = new(d.String())
+		default:
+			return
+		}
+	}
+}
+
+func (v *CreateConnectionInput) Encode(e aws.Encoder) {
+	e.BeginStruct(&shapeOfCreateConnectionRequest)
+	if e.Member(0, v.Name != nil) {
+		e.String(*v.Name)
+	}
+	if e.Member(1, v.Description != nil) {
+		e.String(*v.Description)
+	}
+	if e.Member(2, v.AuthorizationType != nil) {
+		e.String(string(*v.AuthorizationType))
+	}
+	if e.Member(3, v.AuthParameters != nil) {
+		v.AuthParameters.Encode(e)
+	}
+	if e.Member(4, v.InvocationConnectivityParameters != nil) {
+		v.InvocationConnectivityParameters.Encode(e)
+	}
+	if e.Member(5, v.KmsKeyIdentifier != nil) {
+		e.String(*v.KmsKeyIdentifier)
+	}
+	e.EndStruct()
+}
+
+func (v *CreateConnectionInput) Check(c *aws.Checker) {
+	c.Required("Name", v.Name != nil)
+	aws.String(c, "Name", v.Name, &limitsOfConnectionName)
+	aws.String(c, "Description", v.Description, &limitsOfConnectionDescription)
+	c.Required("AuthorizationType", v.AuthorizationType != nil)
+	aws.String(c, "AuthorizationType", v.AuthorizationType, &limitsOfConnectionAuthorizationType)
+	c.Required("AuthParameters", v.AuthParameters != nil)
+	aws.Struct(c, "AuthParameters", v.AuthParameters)
+	aws.Struct(c, "InvocationConnectivityParameters", v.InvocationConnectivityParameters)
+	aws.String(c, "KmsKeyIdentifier", v.KmsKeyIdentifier, &limitsOfKmsKeyIdentifier)
+}
+
+func (*CreateConnectionInput) Operation() string { return "CreateConnection" }
+
+// CreateConnectionOutput is the output of CreateConnection.
+type CreateConnectionOutput struct {
+	ConnectionArn    *string
+	ConnectionState  *ConnectionState
+	CreationTime     *time.Time
+	LastModifiedTime *time.Time
+}
+
+func (v *CreateConnectionOutput) Encode(e aws.Encoder) {
+	e.BeginStruct(&shapeOfCreateConnectionResponse)
+	if e.Member(0, v.ConnectionArn != nil) {
+		e.String(*v.ConnectionArn)
+	}
+	if e.Member(1, v.ConnectionState != nil) {
+		e.String(string(*v.ConnectionState))
+	}
+	if e.Member(2, v.CreationTime != nil) {
+		e.Time(v.CreationTime.Truncate(time.Second))
+	}
+	if e.Member(3, v.LastModifiedTime != nil) {
+		e.Time(v.LastModifiedTime.Truncate(time.Second))
+	}
+	e.EndStruct()
+}
+
 // DeleteRuleInput is the input of DeleteRule.
 type DeleteRuleInput struct {
 	Name         *string // required
@@ -137,6 +324,82 @@ func (v *DescribeRuleOutput) Encode(e aws.Encoder) {
 	}
 	if e.Member(9, v.CreatedBy != nil) {
 		e.String(*v.CreatedBy)
+	}
+	e.EndStruct()
+}
+
+// ListArchivesInput is the input of ListArchives.
+type ListArchivesInput struct {
+	NamePrefix     *string
+	EventSourceArn *string
+	State          *ArchiveState
+	NextToken      *string
+	Limit          *int32
+}
+
+func (v *ListArchivesInput) Decode(d aws.Decoder) {
+	d.BeginStruct(&shapeOfListArchivesRequest)
+	for {
+		switch d.NextMember() {
+		case 0:
+			v.NamePrefix = new(d.String())
+		case 1:
+			v.EventSourceArn = new(d.String())
+		case 2:
+			v.State = new(ArchiveState(d.String()))
+		case 3:
+			v.NextToken = new(d.String())
+		case 4:
+			v.Limit = new(d.Int32())
+		default:
+			return
+		}
+	}
+}
+
+func (v *ListArchivesInput) Encode(e aws.Encoder) {
+	e.BeginStruct(&shapeOfListArchivesRequest)
+	if e.Member(0, v.NamePrefix != nil) {
+		e.String(*v.NamePrefix)
+	}
+	if e.Member(1, v.EventSourceArn != nil) {
+		e.String(*v.EventSourceArn)
+	}
+	if e.Member(2, v.State != nil) {
+		e.String(string(*v.State))
+	}
+	if e.Member(3, v.NextToken != nil) {
+		e.String(*v.NextToken)
+	}
+	if e.Member(4, v.Limit != nil) {
+		e.Int(int64(*v.Limit))
+	}
+	e.EndStruct()
+}
+
+func (v *ListArchivesInput) Check(c *aws.Checker) {
+	aws.String(c, "NamePrefix", v.NamePrefix, &limitsOfArchiveName)
+	aws.String(c, "EventSourceArn", v.EventSourceArn, &limitsOfEventBusArn)
+	aws.String(c, "State", v.State, &limitsOfArchiveState)
+	aws.String(c, "NextToken", v.NextToken, &limitsOfNextToken)
+	aws.Int(c, "Limit", v.Limit, &limitsOfLimitMax100)
+}
+
+func (*ListArchivesInput) Operation() string { return "ListArchives" }
+
+// ListArchivesOutput is the output of ListArchives.
+type ListArchivesOutput struct {
+	Archives  []Archive
+	NextToken *string
+}
+
+func (v *ListArchivesOutput) Encode(e aws.Encoder) {
+	e.BeginStruct(&shapeOfListArchivesResponse)
+	if e.Member(0, v.Archives != nil) {
+		aws.EncodeStructs(e, v.Archives)
+	}
+	if e.Member(1, v.NextToken != nil) {
+		e.String(*v.NextToken)
 	}
 	e.EndStruct()
 }
@@ -286,6 +549,47 @@ func (v *AppSyncParameters) Encode(e aws.Encoder) {
 
 func (v *AppSyncParameters) Check(c *aws.Checker) {
 	aws.String(c, "GraphQLOperation", v.GraphQLOperation, &limitsOfGraphQLOperation)
+}
+
+// Archive is a part of requests and responses.
+type Archive struct {
+	ArchiveName    *string
+	EventSourceArn *string
+	State          *ArchiveState
+	StateReason    *string
+	RetentionDays  *int32
+	SizeBytes      *int64
+	EventCount     *int64
+	CreationTime   *time.Time
+}
+
+func (v *Archive) Encode(e aws.Encoder) {
+	e.BeginStruct(&shapeOfArchive)
+	if e.Member(0, v.ArchiveName != nil) {
+		e.String(*v.ArchiveName)
+	}
+	if e.Member(1, v.EventSourceArn != nil) {
+		e.String(*v.EventSourceArn)
+	}
+	if e.Member(2, v.State != nil) {
+		e.String(string(*v.State))
+	}
+	if e.Member(3, v.StateReason != nil) {
+		e.String(*v.StateReason)
+	}
+	if e.Member(4, v.RetentionDays != nil) {
+		e.Int(int64(*v.RetentionDays))
+	}
+	if e.Member(5, v.SizeBytes != nil) {
+		e.Int(int64(*v.SizeBytes))
+	}
+	if e.Member(6, v.EventCount != nil) {
+		e.Int(int64(*v.EventCount))
+	}
+	if e.Member(7, v.CreationTime != nil) {
+		e.Time(v.CreationTime.Truncate(time.Second))
+	}
+	e.EndStruct()
 }
 
 // AwsVpcConfiguration is a part of requests and responses.
@@ -476,6 +780,456 @@ func (v *CapacityProviderStrategyItem) Check(c *aws.Checker) {
 	aws.String(c, "capacityProvider", v.CapacityProvider, &limitsOfCapacityProvider)
 	aws.Int(c, "weight", v.Weight, &limitsOfCapacityProviderStrategyItemWeight)
 	aws.Int(c, "base", v.Base, &limitsOfCapacityProviderStrategyItemBase)
+}
+
+// ConnectionBodyParameter is a part of requests and responses.
+type ConnectionBodyParameter struct {
+	Key           *string
+	Value         *string
+	IsValueSecret *bool
+}
+
+func (v *ConnectionBodyParameter) Decode(d aws.Decoder) {
+	d.BeginStruct(&shapeOfConnectionBodyParameter)
+	for {
+		switch d.NextMember() {
+		case 0:
+			v.Key = new(d.String())
+		case 1:
+			v.Value = new(d.String())
+		case 2:
+			v.IsValueSecret = new(d.Bool())
+		default:
+			return
+		}
+	}
+}
+
+func (v *ConnectionBodyParameter) Encode(e aws.Encoder) {
+	e.BeginStruct(&shapeOfConnectionBodyParameter)
+	if e.Member(0, v.Key != nil) {
+		e.String(*v.Key)
+	}
+	if e.Member(1, v.Value != nil) {
+		e.String(*v.Value)
+	}
+	if e.Member(2, v.IsValueSecret != nil) {
+		e.Bool(*v.IsValueSecret)
+	}
+	e.EndStruct()
+}
+
+func (*ConnectionBodyParameter) Check(*aws.Checker) {}
+
+// ConnectionHeaderParameter is a part of requests and responses.
+type ConnectionHeaderParameter struct {
+	Key           *string
+	Value         *string
+	IsValueSecret *bool
+}
+
+func (v *ConnectionHeaderParameter) Decode(d aws.Decoder) {
+	d.BeginStruct(&shapeOfConnectionHeaderParameter)
+	for {
+		switch d.NextMember() {
+		case 0:
+			v.Key = new(d.String())
+		case 1:
+			v.Value = new(d.String())
+		case 2:
+			v.IsValueSecret = new(d.Bool())
+		default:
+			return
+		}
+	}
+}
+
+func (v *ConnectionHeaderParameter) Encode(e aws.Encoder) {
+	e.BeginStruct(&shapeOfConnectionHeaderParameter)
+	if e.Member(0, v.Key != nil) {
+		e.String(*v.Key)
+	}
+	if e.Member(1, v.Value != nil) {
+		e.String(*v.Value)
+	}
+	if e.Member(2, v.IsValueSecret != nil) {
+		e.Bool(*v.IsValueSecret)
+	}
+	e.EndStruct()
+}
+
+func (v *ConnectionHeaderParameter) Check(c *aws.Checker) {
+	aws.String(c, "Key", v.Key, &limitsOfHeaderKey)
+	aws.String(c, "Value", v.Value, &limitsOfHeaderValueSensitive)
+}
+
+// ConnectionHttpParameters is a part of requests and responses.
+type ConnectionHttpParameters struct {
+	HeaderParameters      []ConnectionHeaderParameter
+	QueryStringParameters []ConnectionQueryStringParameter
+	BodyParameters        []ConnectionBodyParameter
+}
+
+func (v *ConnectionHttpParameters) Decode(d aws.Decoder) {
+	d.BeginStruct(&shapeOfConnectionHttpParameters)
+	for {
+		switch d.NextMember() {
+		case 0:
+			v.HeaderParameters = aws.DecodeStructs[ConnectionHeaderParameter](d)
+		case 1:
+			v.QueryStringParameters = aws.DecodeStructs[ConnectionQueryStringParameter](d)
+		case 2:
+			v.BodyParameters = aws.DecodeStructs[ConnectionBodyParameter](d)
+		default:
+			return
+		}
+	}
+}
+
+func (v *ConnectionHttpParameters) Encode(e aws.Encoder) {
+	e.BeginStruct(&shapeOfConnectionHttpParameters)
+	if e.Member(0, v.HeaderParameters != nil) {
+		aws.EncodeStructs(e, v.HeaderParameters)
+	}
+	if e.Member(1, v.QueryStringParameters != nil) {
+		aws.EncodeStructs(e, v.QueryStringParameters)
+	}
+	if e.Member(2, v.BodyParameters != nil) {
+		aws.EncodeStructs(e, v.BodyParameters)
+	}
+	e.EndStruct()
+}
+
+func (v *ConnectionHttpParameters) Check(c *aws.Checker) {
+	aws.Structs(c, "HeaderParameters", v.HeaderParameters, &limitsOfConnectionHeaderParametersList)
+	aws.Structs(c, "QueryStringParameters", v.QueryStringParameters, &limitsOfConnectionQueryStringParametersList)
+	aws.Structs(c, "BodyParameters", v.BodyParameters, &limitsOfConnectionBodyParametersList)
+}
+
+// ConnectionQueryStringParameter is a part of requests and responses.
+type ConnectionQueryStringParameter struct {
+	Key           *string
+	Value         *string
+	IsValueSecret *bool
+}
+
+func (v *ConnectionQueryStringParameter) Decode(d aws.Decoder) {
+	d.BeginStruct(&shapeOfConnectionQueryStringParameter)
+	for {
+		switch d.NextMember() {
+		case 0:
+			v.Key = new(d.String())
+		case 1:
+			v.Value = new(d.String())
+		case 2:
+			v.IsValueSecret = new(d.Bool())
+		default:
+			return
+		}
+	}
+}
+
+func (v *ConnectionQueryStringParameter) Encode(e aws.Encoder) {
+	e.BeginStruct(&shapeOfConnectionQueryStringParameter)
+	if e.Member(0, v.Key != nil) {
+		e.String(*v.Key)
+	}
+	if e.Member(1, v.Value != nil) {
+		e.String(*v.Value)
+	}
+	if e.Member(2, v.IsValueSecret != nil) {
+		e.Bool(*v.IsValueSecret)
+	}
+	e.EndStruct()
+}
+
+func (v *ConnectionQueryStringParameter) Check(c *aws.Checker) {
+	aws.String(c, "Key", v.Key, &limitsOfQueryStringKey)
+	aws.String(c, "Value", v.Value, &limitsOfQueryStringValueSensitive)
+}
+
+// ConnectivityResourceConfigurationArn is a part of requests and responses.
+type ConnectivityResourceConfigurationArn struct {
+	ResourceConfigurationArn *string // required
+}
+
+func (v *ConnectivityResourceConfigurationArn) Decode(d aws.Decoder) {
+	d.BeginStruct(&shapeOfConnectivityResourceConfigurationArn)
+	for {
+		switch d.NextMember() {
+		case 0:
+			v.ResourceConfigurationArn = new(d.String())
+		default:
+			return
+		}
+	}
+}
+
+func (v *ConnectivityResourceConfigurationArn) Encode(e aws.Encoder) {
+	e.BeginStruct(&shapeOfConnectivityResourceConfigurationArn)
+	if e.Member(0, v.ResourceConfigurationArn != nil) {
+		e.String(*v.ResourceConfigurationArn)
+	}
+	e.EndStruct()
+}
+
+func (v *ConnectivityResourceConfigurationArn) Check(c *aws.Checker) {
+	c.Required("ResourceConfigurationArn", v.ResourceConfigurationArn != nil)
+	aws.String(c, "ResourceConfigurationArn", v.ResourceConfigurationArn, &limitsOfResourceConfigurationArn)
+}
+
+// ConnectivityResourceParameters is a part of requests and responses.
+type ConnectivityResourceParameters struct {
+	ResourceParameters *ConnectivityResourceConfigurationArn // required
+}
+
+func (v *ConnectivityResourceParameters) Decode(d aws.Decoder) {
+	d.BeginStruct(&shapeOfConnectivityResourceParameters)
+	for {
+		switch d.NextMember() {
+		case 0:
+			v.ResourceParameters = aws.DecodeStruct[ConnectivityResourceConfigurationArn](d)
+		default:
+			return
+		}
+	}
+}
+
+func (v *ConnectivityResourceParameters) Encode(e aws.Encoder) {
+	e.BeginStruct(&shapeOfConnectivityResourceParameters)
+	if e.Member(0, v.ResourceParameters != nil) {
+		v.ResourceParameters.Encode(e)
+	}
+	e.EndStruct()
+}
+
+func (v *ConnectivityResourceParameters) Check(c *aws.Checker) {
+	c.Required("ResourceParameters", v.ResourceParameters != nil)
+	aws.Struct(c, "ResourceParameters", v.ResourceParameters)
+}
+
+// CreateConnectionApiKeyAuthRequestParameters is a part of requests and responses.
+type CreateConnectionApiKeyAuthRequestParameters struct {
+	ApiKeyName  *string // required
+	ApiKeyValue *string // required
+}
+
+func (v *CreateConnectionApiKeyAuthRequestParameters) Decode(d aws.Decoder) {
+	d.BeginStruct(&shapeOfCreateConnectionApiKeyAuthRequestParameters)
+	for {
+		switch d.NextMember() {
+		case 0:
+			v.ApiKeyName = new(d.String())
+		case 1:
+			v.ApiKeyValue = new(d.String())
+		default:
+			return
+		}
+	}
+}
+
+func (v *CreateConnectionApiKeyAuthRequestParameters) Encode(e aws.Encoder) {
+	e.BeginStruct(&shapeOfCreateConnectionApiKeyAuthRequestParameters)
+	if e.Member(0, v.ApiKeyName != nil) {
+		e.String(*v.ApiKeyName)
+	}
+	if e.Member(1, v.ApiKeyValue != nil) {
+		e.String(*v.ApiKeyValue)
+	}
+	e.EndStruct()
+}
+
+func (v *CreateConnectionApiKeyAuthRequestParameters) Check(c *aws.Checker) {
+	c.Required("ApiKeyName", v.ApiKeyName != nil)
+	aws.String(c, "ApiKeyName", v.ApiKeyName, &limitsOfAuthHeaderParameters)
+	c.Required("ApiKeyValue", v.ApiKeyValue != nil)
+	aws.String(c, "ApiKeyValue", v.ApiKeyValue, &limitsOfAuthHeaderParametersSensitive)
+}
+
+// CreateConnectionAuthRequestParameters is a part of requests and responses.
+type CreateConnectionAuthRequestParameters struct {
+	BasicAuthParameters      *CreateConnectionBasicAuthRequestParameters
+	OAuthParameters          *CreateConnectionOAuthRequestParameters
+	ApiKeyAuthParameters     *CreateConnectionApiKeyAuthRequestParameters
+	InvocationHttpParameters *ConnectionHttpParameters
+	ConnectivityParameters   *ConnectivityResourceParameters
+}
+
+func (v *CreateConnectionAuthRequestParameters) Decode(d aws.Decoder) {
+	d.BeginStruct(&shapeOfCreateConnectionAuthRequestParameters)
+	for {
+		switch d.NextMember() {
+		case 0:
+			v.BasicAuthParameters = aws.DecodeStruct[CreateConnectionBasicAuthRequestParameters](d)
+		case 1:
+			v.OAuthParameters = aws.DecodeStruct[CreateConnectionOAuthRequestParameters](d)
+		case 2:
+			v.ApiKeyAuthParameters = aws.DecodeStruct[CreateConnectionApiKeyAuthRequestParameters](d)
+		case 3:
+			v.InvocationHttpParameters = aws.DecodeStruct[ConnectionHttpParameters](d)
+		case 4:
+			v.ConnectivityParameters = aws.DecodeStruct[ConnectivityResourceParameters](d)
+		default:
+			return
+		}
+	}
+}
+
+func (v *CreateConnectionAuthRequestParameters) Encode(e aws.Encoder) {
+	e.BeginStruct(&shapeOfCreateConnectionAuthRequestParameters)
+	if e.Member(0, v.BasicAuthParameters != nil) {
+		v.BasicAuthParameters.Encode(e)
+	}
+	if e.Member(1, v.OAuthParameters != nil) {
+		v.OAuthParameters.Encode(e)
+	}
+	if e.Member(2, v.ApiKeyAuthParameters != nil) {
+		v.ApiKeyAuthParameters.Encode(e)
+	}
+	if e.Member(3, v.InvocationHttpParameters != nil) {
+		v.InvocationHttpParameters.Encode(e)
+	}
+	if e.Member(4, v.ConnectivityParameters != nil) {
+		v.ConnectivityParameters.Encode(e)
+	}
+	e.EndStruct()
+}
+
+func (v *CreateConnectionAuthRequestParameters) Check(c *aws.Checker) {
+	aws.Struct(c, "BasicAuthParameters", v.BasicAuthParameters)
+	aws.Struct(c, "OAuthParameters", v.OAuthParameters)
+	aws.Struct(c, "ApiKeyAuthParameters", v.ApiKeyAuthParameters)
+	aws.Struct(c, "InvocationHttpParameters", v.InvocationHttpParameters)
+	aws.Struct(c, "ConnectivityParameters", v.ConnectivityParameters)
+}
+
+// CreateConnectionBasicAuthRequestParameters is a part of requests and responses.
+type CreateConnectionBasicAuthRequestParameters struct {
+	Username *string // required
+	Password *string // required
+}
+
+func (v *CreateConnectionBasicAuthRequestParameters) Decode(d aws.Decoder) {
+	d.BeginStruct(&shapeOfCreateConnectionBasicAuthRequestParameters)
+	for {
+		switch d.NextMember() {
+		case 0:
+			v.Username = new(d.String())
+		case 1:
+			v.Password = new(d.String())
+		default:
+			return
+		}
+	}
+}
+
+func (v *CreateConnectionBasicAuthRequestParameters) Encode(e aws.Encoder) {
+	e.BeginStruct(&shapeOfCreateConnectionBasicAuthRequestParameters)
+	if e.Member(0, v.Username != nil) {
+		e.String(*v.Username)
+	}
+	if e.Member(1, v.Password != nil) {
+		e.String(*v.Password)
+	}
+	e.EndStruct()
+}
+
+func (v *CreateConnectionBasicAuthRequestParameters) Check(c *aws.Checker) {
+	c.Required("Username", v.Username != nil)
+	aws.String(c, "Username", v.Username, &limitsOfAuthHeaderParameters)
+	c.Required("Password", v.Password != nil)
+	aws.String(c, "Password", v.Password, &limitsOfAuthHeaderParametersSensitive)
+}
+
+// CreateConnectionOAuthClientRequestParameters is a part of requests and responses.
+type CreateConnectionOAuthClientRequestParameters struct {
+	ClientID     *string // required
+	ClientSecret *string // required
+}
+
+func (v *CreateConnectionOAuthClientRequestParameters) Decode(d aws.Decoder) {
+	d.BeginStruct(&shapeOfCreateConnectionOAuthClientRequestParameters)
+	for {
+		switch d.NextMember() {
+		case 0:
+			v.ClientID = new(d.String())
+		case 1:
+			v.ClientSecret = new(d.String())
+		default:
+			return
+		}
+	}
+}
+
+func (v *CreateConnectionOAuthClientRequestParameters) Encode(e aws.Encoder) {
+	e.BeginStruct(&shapeOfCreateConnectionOAuthClientRequestParameters)
+	if e.Member(0, v.ClientID != nil) {
+		e.String(*v.ClientID)
+	}
+	if e.Member(1, v.ClientSecret != nil) {
+		e.String(*v.ClientSecret)
+	}
+	e.EndStruct()
+}
+
+func (v *CreateConnectionOAuthClientRequestParameters) Check(c *aws.Checker) {
+	c.Required("ClientID", v.ClientID != nil)
+	aws.String(c, "ClientID", v.ClientID, &limitsOfAuthHeaderParameters)
+	c.Required("ClientSecret", v.ClientSecret != nil)
+	aws.String(c, "ClientSecret", v.ClientSecret, &limitsOfAuthHeaderParametersSensitive)
+}
+
+// CreateConnectionOAuthRequestParameters is a part of requests and responses.
+type CreateConnectionOAuthRequestParameters struct {
+	ClientParameters      *CreateConnectionOAuthClientRequestParameters // required
+	AuthorizationEndpoint *string                                       // required
+	HttpMethod            *ConnectionOAuthHttpMethod                    // required
+	OAuthHttpParameters   *ConnectionHttpParameters
+}
+
+func (v *CreateConnectionOAuthRequestParameters) Decode(d aws.Decoder) {
+	d.BeginStruct(&shapeOfCreateConnectionOAuthRequestParameters)
+	for {
+		switch d.NextMember() {
+		case 0:
+			v.ClientParameters = aws.DecodeStruct[CreateConnectionOAuthClientRequestParameters](d)
+		case 1:
+			v.AuthorizationEndpoint = new(d.String())
+		case 2:
+			v.HttpMethod = new(ConnectionOAuthHttpMethod(d.String()))
+		case 3:
+			v.OAuthHttpParameters = aws.DecodeStruct[ConnectionHttpParameters](d)
+		default:
+			return
+		}
+	}
+}
+
+func (v *CreateConnectionOAuthRequestParameters) Encode(e aws.Encoder) {
+	e.BeginStruct(&shapeOfCreateConnectionOAuthRequestParameters)
+	if e.Member(0, v.ClientParameters != nil) {
+		v.ClientParameters.Encode(e)
+	}
+	if e.Member(1, v.AuthorizationEndpoint != nil) {
+		e.String(*v.AuthorizationEndpoint)
+	}
+	if e.Member(2, v.HttpMethod != nil) {
+		e.String(string(*v.HttpMethod))
+	}
+	if e.Member(3, v.OAuthHttpParameters != nil) {
+		v.OAuthHttpParameters.Encode(e)
+	}
+	e.EndStruct()
+}
+
+func (v *CreateConnectionOAuthRequestParameters) Check(c *aws.Checker) {
+	c.Required("ClientParameters", v.ClientParameters != nil)
+	aws.Struct(c, "ClientParameters", v.ClientParameters)
+	c.Required("AuthorizationEndpoint", v.AuthorizationEndpoint != nil)
+	aws.String(c, "AuthorizationEndpoint", v.AuthorizationEndpoint, &limitsOfHttpsEndpoint)
+	c.Required("HttpMethod", v.HttpMethod != nil)
+	aws.String(c, "HttpMethod", v.HttpMethod, &limitsOfConnectionOAuthHttpMethod)
+	aws.Struct(c, "OAuthHttpParameters", v.OAuthHttpParameters)
 }
 
 // DeadLetterConfig is a part of requests and responses.
@@ -1396,12 +2150,57 @@ func (v *Target) Check(c *aws.Checker) {
 	aws.Struct(c, "AppSyncParameters", v.AppSyncParameters)
 }
 
+// ArchiveState is one of these.
+type ArchiveState string
+
+const (
+	ArchiveStateEnabled      ArchiveState = "ENABLED"
+	ArchiveStateDisabled     ArchiveState = "DISABLED"
+	ArchiveStateCreating     ArchiveState = "CREATING"
+	ArchiveStateUpdating     ArchiveState = "UPDATING"
+	ArchiveStateCreateFailed ArchiveState = "CREATE_FAILED"
+	ArchiveStateUpdateFailed ArchiveState = "UPDATE_FAILED"
+)
+
 // AssignPublicIp is one of these.
 type AssignPublicIp string
 
 const (
 	AssignPublicIpEnabled  AssignPublicIp = "ENABLED"
 	AssignPublicIpDisabled AssignPublicIp = "DISABLED"
+)
+
+// ConnectionAuthorizationType is one of these.
+type ConnectionAuthorizationType string
+
+const (
+	ConnectionAuthorizationTypeBasic                  ConnectionAuthorizationType = "BASIC"
+	ConnectionAuthorizationTypeOauthClientCredentials ConnectionAuthorizationType = "OAUTH_CLIENT_CREDENTIALS"
+	ConnectionAuthorizationTypeApiKey                 ConnectionAuthorizationType = "API_KEY"
+)
+
+// ConnectionOAuthHttpMethod is one of these.
+type ConnectionOAuthHttpMethod string
+
+const (
+	ConnectionOAuthHttpMethodGet  ConnectionOAuthHttpMethod = "GET"
+	ConnectionOAuthHttpMethodPost ConnectionOAuthHttpMethod = "POST"
+	ConnectionOAuthHttpMethodPut  ConnectionOAuthHttpMethod = "PUT"
+)
+
+// ConnectionState is one of these.
+type ConnectionState string
+
+const (
+	ConnectionStateCreating           ConnectionState = "CREATING"
+	ConnectionStateUpdating           ConnectionState = "UPDATING"
+	ConnectionStateDeleting           ConnectionState = "DELETING"
+	ConnectionStateAuthorized         ConnectionState = "AUTHORIZED"
+	ConnectionStateDeauthorized       ConnectionState = "DEAUTHORIZED"
+	ConnectionStateAuthorizing        ConnectionState = "AUTHORIZING"
+	ConnectionStateDeauthorizing      ConnectionState = "DEAUTHORIZING"
+	ConnectionStateActive             ConnectionState = "ACTIVE"
+	ConnectionStateFailedConnectivity ConnectionState = "FAILED_CONNECTIVITY"
 )
 
 // LaunchType is one of these.
@@ -1450,6 +2249,16 @@ var (
 	shapeOfAppSyncParameters = aws.Shape{Name: "AppSyncParameters", Members: []aws.Member{
 		{Name: "GraphQLOperation", Sensitive: true},
 	}}
+	shapeOfArchive = aws.Shape{Name: "Archive", Members: []aws.Member{
+		{Name: "ArchiveName"},
+		{Name: "EventSourceArn"},
+		{Name: "State"},
+		{Name: "StateReason"},
+		{Name: "RetentionDays"},
+		{Name: "SizeBytes"},
+		{Name: "EventCount"},
+		{Name: "CreationTime"},
+	}}
 	shapeOfAwsVpcConfiguration = aws.Shape{Name: "AwsVpcConfiguration", Members: []aws.Member{
 		{Name: "Subnets"},
 		{Name: "SecurityGroups"},
@@ -1471,6 +2280,85 @@ var (
 		{Name: "capacityProvider"},
 		{Name: "weight"},
 		{Name: "base"},
+	}}
+	shapeOfConnectionBodyParameter = aws.Shape{Name: "ConnectionBodyParameter", Members: []aws.Member{
+		{Name: "Key"},
+		{Name: "Value", Sensitive: true},
+		{Name: "IsValueSecret"},
+	}}
+	shapeOfConnectionHeaderParameter = aws.Shape{Name: "ConnectionHeaderParameter", Members: []aws.Member{
+		{Name: "Key"},
+		{Name: "Value", Sensitive: true},
+		{Name: "IsValueSecret"},
+	}}
+	shapeOfConnectionHttpParameters = aws.Shape{Name: "ConnectionHttpParameters", Members: []aws.Member{
+		{Name: "HeaderParameters"},
+		{Name: "QueryStringParameters"},
+		{Name: "BodyParameters"},
+	}}
+	shapeOfConnectionQueryStringParameter = aws.Shape{Name: "ConnectionQueryStringParameter", Members: []aws.Member{
+		{Name: "Key"},
+		{Name: "Value", Sensitive: true},
+		{Name: "IsValueSecret"},
+	}}
+	shapeOfConnectivityResourceConfigurationArn = aws.Shape{Name: "ConnectivityResourceConfigurationArn", Members: []aws.Member{
+		{Name: "ResourceConfigurationArn"},
+	}}
+	shapeOfConnectivityResourceParameters = aws.Shape{Name: "ConnectivityResourceParameters", Members: []aws.Member{
+		{Name: "ResourceParameters"},
+	}}
+	shapeOfCreateArchiveRequest = aws.Shape{Name: "CreateArchiveRequest", Members: []aws.Member{
+		{Name: "ArchiveName"},
+		{Name: "EventSourceArn"},
+		{Name: "Description"},
+		{Name: "EventPattern"},
+		{Name: "RetentionDays"},
+		{Name: "KmsKeyIdentifier"},
+	}}
+	shapeOfCreateArchiveResponse = aws.Shape{Name: "CreateArchiveResponse", Members: []aws.Member{
+		{Name: "ArchiveArn"},
+		{Name: "State"},
+		{Name: "StateReason"},
+		{Name: "CreationTime"},
+	}}
+	shapeOfCreateConnectionApiKeyAuthRequestParameters = aws.Shape{Name: "CreateConnectionApiKeyAuthRequestParameters", Members: []aws.Member{
+		{Name: "ApiKeyName"},
+		{Name: "ApiKeyValue", Sensitive: true},
+	}}
+	shapeOfCreateConnectionAuthRequestParameters = aws.Shape{Name: "CreateConnectionAuthRequestParameters", Members: []aws.Member{
+		{Name: "BasicAuthParameters"},
+		{Name: "OAuthParameters"},
+		{Name: "ApiKeyAuthParameters"},
+		{Name: "InvocationHttpParameters"},
+		{Name: "ConnectivityParameters"},
+	}}
+	shapeOfCreateConnectionBasicAuthRequestParameters = aws.Shape{Name: "CreateConnectionBasicAuthRequestParameters", Members: []aws.Member{
+		{Name: "Username"},
+		{Name: "Password", Sensitive: true},
+	}}
+	shapeOfCreateConnectionOAuthClientRequestParameters = aws.Shape{Name: "CreateConnectionOAuthClientRequestParameters", Members: []aws.Member{
+		{Name: "ClientID"},
+		{Name: "ClientSecret", Sensitive: true},
+	}}
+	shapeOfCreateConnectionOAuthRequestParameters = aws.Shape{Name: "CreateConnectionOAuthRequestParameters", Members: []aws.Member{
+		{Name: "ClientParameters"},
+		{Name: "AuthorizationEndpoint"},
+		{Name: "HttpMethod"},
+		{Name: "OAuthHttpParameters"},
+	}}
+	shapeOfCreateConnectionRequest = aws.Shape{Name: "CreateConnectionRequest", Members: []aws.Member{
+		{Name: "Name"},
+		{Name: "Description"},
+		{Name: "AuthorizationType"},
+		{Name: "AuthParameters"},
+		{Name: "InvocationConnectivityParameters"},
+		{Name: "KmsKeyIdentifier"},
+	}}
+	shapeOfCreateConnectionResponse = aws.Shape{Name: "CreateConnectionResponse", Members: []aws.Member{
+		{Name: "ConnectionArn"},
+		{Name: "ConnectionState"},
+		{Name: "CreationTime"},
+		{Name: "LastModifiedTime"},
 	}}
 	shapeOfDeadLetterConfig = aws.Shape{Name: "DeadLetterConfig", Members: []aws.Member{
 		{Name: "Arn"},
@@ -1523,6 +2411,17 @@ var (
 	}}
 	shapeOfKinesisParameters = aws.Shape{Name: "KinesisParameters", Members: []aws.Member{
 		{Name: "PartitionKeyPath"},
+	}}
+	shapeOfListArchivesRequest = aws.Shape{Name: "ListArchivesRequest", Members: []aws.Member{
+		{Name: "NamePrefix"},
+		{Name: "EventSourceArn"},
+		{Name: "State"},
+		{Name: "NextToken"},
+		{Name: "Limit"},
+	}}
+	shapeOfListArchivesResponse = aws.Shape{Name: "ListArchivesResponse", Members: []aws.Member{
+		{Name: "Archives"},
+		{Name: "NextToken"},
 	}}
 	shapeOfNetworkConfiguration = aws.Shape{Name: "NetworkConfiguration", Members: []aws.Member{
 		{Name: "awsvpcConfiguration"},
@@ -1627,67 +2526,89 @@ var (
 )
 
 var (
-	limitsOfArn                                = aws.Constraint{Min: 1, Max: 1600}
-	limitsOfAssignPublicIp                     = aws.Constraint{Enum: []string{"ENABLED", "DISABLED"}}
-	limitsOfCapacityProvider                   = aws.Constraint{Min: 1, Max: 255}
-	limitsOfCapacityProviderStrategy           = aws.Constraint{Max: 6}
-	limitsOfCapacityProviderStrategyItemBase   = aws.Constraint{Max: 100000}
-	limitsOfCapacityProviderStrategyItemWeight = aws.Constraint{Max: 1000}
-	limitsOfDatabase                           = aws.Constraint{Min: 1, Max: 64}
-	limitsOfDbUser                             = aws.Constraint{Min: 1, Max: 128}
-	limitsOfEndpointId                         = aws.Constraint{Min: 1, Max: 50, Pattern: aws.NewPattern(`^[A-Za-z0-9\-]+[\.][A-Za-z0-9\-]+$`, `^[A-Za-z0-9\-]+[\.][A-Za-z0-9\-]+$`)}
-	limitsOfEventBusNameOrArn                  = aws.Constraint{Min: 1, Max: 1600, Pattern: aws.NewPattern(`(arn:aws[\w-]*:events:[a-z]+-[a-z]+-[\w-]+:[0-9]{12}:event-bus\/)?[/\.\-_A-Za-z0-9]+`, `(arn:aws[\w-]*:events:[a-z]+-[a-z]+-[\w-]+:[0-9]{12}:event-bus\/)?[/\.\-_A-Za-z0-9]+`)}
-	limitsOfEventResource                      = aws.Constraint{Max: 2048}
-	limitsOfEventResourceList                  = aws.Constraint{}
-	limitsOfGraphQLOperation                   = aws.Constraint{Min: 1, Max: 1048576, Sensitive: true}
-	limitsOfHeaderKey                          = aws.Constraint{Max: 512, Pattern: aws.NewPattern("^[!#$%&'*+-.^_`|~0-9a-zA-Z]+$", "^[!#$%&'*+-.^_`|~0-9a-zA-Z]+$")}
-	limitsOfHeaderParametersMap                = aws.Constraint{}
-	limitsOfHeaderValue                        = aws.Constraint{Max: 512, Pattern: aws.NewPattern(`^[ \t]*[\x20-\x7E]+([ \t]+[\x20-\x7E]+)*[ \t]*$`, `^[ \t]*[\x20-\x7E]+([ \t]+[\x20-\x7E]+)*[ \t]*$`)}
-	limitsOfInputTransformerPathKey            = aws.Constraint{Min: 1, Max: 256, Pattern: aws.NewPattern(`[A-Za-z0-9\_\-]+`, `[A-Za-z0-9\_\-]+`)}
-	limitsOfLaunchType                         = aws.Constraint{Enum: []string{"EC2", "FARGATE", "EXTERNAL"}}
-	limitsOfLimitMin1                          = aws.Constraint{Min: 1}
-	limitsOfMaximumEventAgeInSeconds           = aws.Constraint{Min: 60, Max: 86400}
-	limitsOfMaximumRetryAttempts               = aws.Constraint{Max: 185}
-	limitsOfMessageGroupId                     = aws.Constraint{Max: 100}
-	limitsOfNonPartnerEventBusNameOrArn        = aws.Constraint{Min: 1, Max: 1600, Pattern: aws.NewPattern(`(arn:aws[\w-]*:events:[a-z]+-[a-z]+-[\w-]+:[0-9]{12}:event-bus\/)?[\.\-_A-Za-z0-9]+`, `(arn:aws[\w-]*:events:[a-z]+-[a-z]+-[\w-]+:[0-9]{12}:event-bus\/)?[\.\-_A-Za-z0-9]+`)}
-	limitsOfPathParameter                      = aws.Constraint{Pattern: aws.NewPattern(`^(?!\s*$).+`, `[^\n\r\x{85}\x{2028}\x{2029}]*[^\s\x0B\x{85}\x{2028}\x{2029}][^\n\r\x{85}\x{2028}\x{2029}]*`)}
-	limitsOfPathParameterList                  = aws.Constraint{}
-	limitsOfPlacementConstraintExpression      = aws.Constraint{Max: 2000}
-	limitsOfPlacementConstraintType            = aws.Constraint{Enum: []string{"distinctInstance", "memberOf"}}
-	limitsOfPlacementConstraints               = aws.Constraint{Max: 10}
-	limitsOfPlacementStrategies                = aws.Constraint{Max: 5}
-	limitsOfPlacementStrategyField             = aws.Constraint{Max: 255}
-	limitsOfPlacementStrategyType              = aws.Constraint{Enum: []string{"random", "spread", "binpack"}}
-	limitsOfPropagateTags                      = aws.Constraint{Enum: []string{"TASK_DEFINITION"}}
-	limitsOfPutEventsRequestEntryList          = aws.Constraint{Min: 1, Max: 10}
-	limitsOfQueryStringKey                     = aws.Constraint{Max: 512, Pattern: aws.NewPattern(`[^\x00-\x1F\x7F]+`, `[^\x00-\x1F\x7F]+`)}
-	limitsOfQueryStringParametersMap           = aws.Constraint{}
-	limitsOfQueryStringValue                   = aws.Constraint{Max: 512, Pattern: aws.NewPattern(`[^\x00-\x09\x0B\x0C\x0E-\x1F\x7F]+`, `[^\x00-\x09\x0B\x0C\x0E-\x1F\x7F]+`)}
-	limitsOfRedshiftSecretManagerArn           = aws.Constraint{Min: 1, Max: 1600, Pattern: aws.NewPattern(`(^arn:aws([a-z]|\-)*:secretsmanager:[a-z0-9-.]+:.*)|(\$(\.[\w_-]+(\[(\d+|\*)\])*)*)`, `(^arn:aws([a-z]|\-)*:secretsmanager:[a-z0-9-.]+:[^\n\r\x{85}\x{2028}\x{2029}]*)|(\$(\.[\w_-]+(\[(\d+|\*)\])*)*)`)}
-	limitsOfReferenceId                        = aws.Constraint{Max: 1024}
-	limitsOfResourceArn                        = aws.Constraint{Min: 1, Max: 1600}
-	limitsOfRoleArn                            = aws.Constraint{Min: 1, Max: 1600}
-	limitsOfRuleName                           = aws.Constraint{Min: 1, Max: 64, Pattern: aws.NewPattern(`[\.\-_A-Za-z0-9]+`, `[\.\-_A-Za-z0-9]+`)}
-	limitsOfRunCommandTargetKey                = aws.Constraint{Min: 1, Max: 128, Pattern: aws.NewPattern(`^[\p{L}\p{Z}\p{N}_.:/=+\-@]*$`, `^[\p{L}\p{Z}\p{N}_.:/=+\-@]*$`)}
-	limitsOfRunCommandTargetValue              = aws.Constraint{Min: 1, Max: 256}
-	limitsOfRunCommandTargetValues             = aws.Constraint{Min: 1, Max: 50}
-	limitsOfRunCommandTargets                  = aws.Constraint{Min: 1, Max: 5}
-	limitsOfSageMakerPipelineParameterList     = aws.Constraint{Max: 200}
-	limitsOfSageMakerPipelineParameterName     = aws.Constraint{Min: 1, Max: 256, Pattern: aws.NewPattern(`^[a-zA-Z0-9](-*[a-zA-Z0-9])*$`, `^[a-zA-Z0-9](-*[a-zA-Z0-9])*$`)}
-	limitsOfSageMakerPipelineParameterValue    = aws.Constraint{Max: 1024}
-	limitsOfSql                                = aws.Constraint{Min: 1, Max: 100000, Sensitive: true}
-	limitsOfSqls                               = aws.Constraint{Max: 40, Sensitive: true}
-	limitsOfStatementName                      = aws.Constraint{Min: 1, Max: 500}
-	limitsOfTagKey                             = aws.Constraint{Min: 1, Max: 128}
-	limitsOfTagList                            = aws.Constraint{}
-	limitsOfTagValue                           = aws.Constraint{Max: 256}
-	limitsOfTargetArn                          = aws.Constraint{Min: 1, Max: 1600}
-	limitsOfTargetId                           = aws.Constraint{Min: 1, Max: 64, Pattern: aws.NewPattern(`[\.\-_A-Za-z0-9]+`, `[\.\-_A-Za-z0-9]+`)}
-	limitsOfTargetInput                        = aws.Constraint{Max: 8192}
-	limitsOfTargetInputPath                    = aws.Constraint{Max: 256}
-	limitsOfTargetList                         = aws.Constraint{Min: 1, Max: 100}
-	limitsOfTargetPartitionKeyPath             = aws.Constraint{Max: 256}
-	limitsOfTraceHeader                        = aws.Constraint{Min: 1, Max: 500}
-	limitsOfTransformerInput                   = aws.Constraint{Min: 1, Max: 8192}
-	limitsOfTransformerPaths                   = aws.Constraint{Max: 100}
+	limitsOfArchiveDescription                  = aws.Constraint{Max: 512, Pattern: aws.NewPattern(`.*`, `[^\n\r\x{85}\x{2028}\x{2029}]*`)}
+	limitsOfArchiveName                         = aws.Constraint{Min: 1, Max: 48, Pattern: aws.NewPattern(`[\.\-_A-Za-z0-9]+`, `[\.\-_A-Za-z0-9]+`)}
+	limitsOfArchiveState                        = aws.Constraint{Enum: []string{"CREATE_FAILED", "ENABLED", "UPDATING", "UPDATE_FAILED", "CREATING", "DISABLED"}}
+	limitsOfArn                                 = aws.Constraint{Min: 1, Max: 1600}
+	limitsOfAssignPublicIp                      = aws.Constraint{Enum: []string{"ENABLED", "DISABLED"}}
+	limitsOfAuthHeaderParameters                = aws.Constraint{Min: 1, Max: 512, Pattern: aws.NewPattern(`^[ \t]*[^\x00-\x1F:\x7F]+([ \t]+[^\x00-\x1F:\x7F]+)*[ \t]*$`, `^[ \t]*[^\x00-\x1F:\x7F]+([ \t]+[^\x00-\x1F:\x7F]+)*[ \t]*$`)}
+	limitsOfAuthHeaderParametersSensitive       = aws.Constraint{Min: 1, Max: 512, Pattern: aws.NewPattern(`^[ \t]*[^\x00-\x1F:\x7F]+([ \t]+[^\x00-\x1F:\x7F]+)*[ \t]*$`, `^[ \t]*[^\x00-\x1F:\x7F]+([ \t]+[^\x00-\x1F:\x7F]+)*[ \t]*$`), Sensitive: true}
+	limitsOfCapacityProvider                    = aws.Constraint{Min: 1, Max: 255}
+	limitsOfCapacityProviderStrategy            = aws.Constraint{Max: 6}
+	limitsOfCapacityProviderStrategyItemBase    = aws.Constraint{Max: 100000}
+	limitsOfCapacityProviderStrategyItemWeight  = aws.Constraint{Max: 1000}
+	limitsOfConnectionAuthorizationType         = aws.Constraint{Enum: []string{"BASIC", "OAUTH_CLIENT_CREDENTIALS", "API_KEY"}}
+	limitsOfConnectionBodyParametersList        = aws.Constraint{Max: 100}
+	limitsOfConnectionDescription               = aws.Constraint{Max: 512, Pattern: aws.NewPattern(`.*`, `[^\n\r\x{85}\x{2028}\x{2029}]*`)}
+	limitsOfConnectionHeaderParametersList      = aws.Constraint{Max: 100}
+	limitsOfConnectionName                      = aws.Constraint{Min: 1, Max: 64, Pattern: aws.NewPattern(`[\.\-_A-Za-z0-9]+`, `[\.\-_A-Za-z0-9]+`), PatternFirst: true}
+	limitsOfConnectionOAuthHttpMethod           = aws.Constraint{Enum: []string{"GET", "POST", "PUT"}}
+	limitsOfConnectionQueryStringParametersList = aws.Constraint{Max: 100}
+	limitsOfDatabase                            = aws.Constraint{Min: 1, Max: 64}
+	limitsOfDbUser                              = aws.Constraint{Min: 1, Max: 128}
+	limitsOfEndpointId                          = aws.Constraint{Min: 1, Max: 50, Pattern: aws.NewPattern(`^[A-Za-z0-9\-]+[\.][A-Za-z0-9\-]+$`, `^[A-Za-z0-9\-]+[\.][A-Za-z0-9\-]+$`)}
+	limitsOfEventBusArn                         = aws.Constraint{Min: 1, Max: 1600, Pattern: aws.NewPattern(`^arn:aws([a-z]|\-)*:events:([a-z]|\d|\-)*:([0-9]{12})?:.+\/.+$`, `^arn:aws([a-z]|\-)*:events:([a-z]|\d|\-)*:([0-9]{12})?:[^\n\r\x{85}\x{2028}\x{2029}]+\/[^\n\r\x{85}\x{2028}\x{2029}]+$`)}
+	limitsOfEventBusNameOrArn                   = aws.Constraint{Min: 1, Max: 1600, Pattern: aws.NewPattern(`(arn:aws[\w-]*:events:[a-z]+-[a-z]+-[\w-]+:[0-9]{12}:event-bus\/)?[/\.\-_A-Za-z0-9]+`, `(arn:aws[\w-]*:events:[a-z]+-[a-z]+-[\w-]+:[0-9]{12}:event-bus\/)?[/\.\-_A-Za-z0-9]+`)}
+	limitsOfEventPattern                        = aws.Constraint{Max: 4096}
+	limitsOfEventResource                       = aws.Constraint{Max: 2048}
+	limitsOfEventResourceList                   = aws.Constraint{}
+	limitsOfGraphQLOperation                    = aws.Constraint{Min: 1, Max: 1048576, Sensitive: true}
+	limitsOfHeaderKey                           = aws.Constraint{Max: 512, Pattern: aws.NewPattern("^[!#$%&'*+-.^_`|~0-9a-zA-Z]+$", "^[!#$%&'*+-.^_`|~0-9a-zA-Z]+$")}
+	limitsOfHeaderParametersMap                 = aws.Constraint{}
+	limitsOfHeaderValue                         = aws.Constraint{Max: 512, Pattern: aws.NewPattern(`^[ \t]*[\x20-\x7E]+([ \t]+[\x20-\x7E]+)*[ \t]*$`, `^[ \t]*[\x20-\x7E]+([ \t]+[\x20-\x7E]+)*[ \t]*$`)}
+	limitsOfHeaderValueSensitive                = aws.Constraint{Max: 512, Pattern: aws.NewPattern(`^[ \t]*[\x20-\x7E]+([ \t]+[\x20-\x7E]+)*[ \t]*$`, `^[ \t]*[\x20-\x7E]+([ \t]+[\x20-\x7E]+)*[ \t]*$`), Sensitive: true}
+	limitsOfHttpsEndpoint                       = aws.Constraint{Min: 1, Max: 2048, Pattern: aws.NewPattern(`^((%[0-9A-Fa-f]{2}|[-()_.!~*';/?:@\x26=+$,A-Za-z0-9])+)([).!';/?:,])?$`, `^((%[0-9A-Fa-f]{2}|[-()_.!~*';/?:@\x26=+$,A-Za-z0-9])+)([).!';/?:,])?$`)}
+	limitsOfInputTransformerPathKey             = aws.Constraint{Min: 1, Max: 256, Pattern: aws.NewPattern(`[A-Za-z0-9\_\-]+`, `[A-Za-z0-9\_\-]+`)}
+	limitsOfKmsKeyIdentifier                    = aws.Constraint{Max: 2048, Pattern: aws.NewPattern(`^[a-zA-Z0-9_\-/:]*$`, `^[a-zA-Z0-9_\-/:]*$`)}
+	limitsOfLaunchType                          = aws.Constraint{Enum: []string{"EC2", "FARGATE", "EXTERNAL"}}
+	limitsOfLimitMax100                         = aws.Constraint{Min: 1, Max: 100}
+	limitsOfLimitMin1                           = aws.Constraint{Min: 1}
+	limitsOfMaximumEventAgeInSeconds            = aws.Constraint{Min: 60, Max: 86400}
+	limitsOfMaximumRetryAttempts                = aws.Constraint{Max: 185}
+	limitsOfMessageGroupId                      = aws.Constraint{Max: 100}
+	limitsOfNextToken                           = aws.Constraint{Min: 1, Max: 2048}
+	limitsOfNonPartnerEventBusNameOrArn         = aws.Constraint{Min: 1, Max: 1600, Pattern: aws.NewPattern(`(arn:aws[\w-]*:events:[a-z]+-[a-z]+-[\w-]+:[0-9]{12}:event-bus\/)?[\.\-_A-Za-z0-9]+`, `(arn:aws[\w-]*:events:[a-z]+-[a-z]+-[\w-]+:[0-9]{12}:event-bus\/)?[\.\-_A-Za-z0-9]+`)}
+	limitsOfPathParameter                       = aws.Constraint{Pattern: aws.NewPattern(`^(?!\s*$).+`, `[^\n\r\x{85}\x{2028}\x{2029}]*[^\s\x0B\x{85}\x{2028}\x{2029}][^\n\r\x{85}\x{2028}\x{2029}]*`)}
+	limitsOfPathParameterList                   = aws.Constraint{}
+	limitsOfPlacementConstraintExpression       = aws.Constraint{Max: 2000}
+	limitsOfPlacementConstraintType             = aws.Constraint{Enum: []string{"distinctInstance", "memberOf"}}
+	limitsOfPlacementConstraints                = aws.Constraint{Max: 10}
+	limitsOfPlacementStrategies                 = aws.Constraint{Max: 5}
+	limitsOfPlacementStrategyField              = aws.Constraint{Max: 255}
+	limitsOfPlacementStrategyType               = aws.Constraint{Enum: []string{"random", "spread", "binpack"}}
+	limitsOfPropagateTags                       = aws.Constraint{Enum: []string{"TASK_DEFINITION"}}
+	limitsOfPutEventsRequestEntryList           = aws.Constraint{Min: 1, Max: 10}
+	limitsOfQueryStringKey                      = aws.Constraint{Max: 512, Pattern: aws.NewPattern(`[^\x00-\x1F\x7F]+`, `[^\x00-\x1F\x7F]+`)}
+	limitsOfQueryStringParametersMap            = aws.Constraint{}
+	limitsOfQueryStringValue                    = aws.Constraint{Max: 512, Pattern: aws.NewPattern(`[^\x00-\x09\x0B\x0C\x0E-\x1F\x7F]+`, `[^\x00-\x09\x0B\x0C\x0E-\x1F\x7F]+`)}
+	limitsOfQueryStringValueSensitive           = aws.Constraint{Max: 512, Pattern: aws.NewPattern(`[^\x00-\x09\x0B\x0C\x0E-\x1F\x7F]+`, `[^\x00-\x09\x0B\x0C\x0E-\x1F\x7F]+`), Sensitive: true}
+	limitsOfRedshiftSecretManagerArn            = aws.Constraint{Min: 1, Max: 1600, Pattern: aws.NewPattern(`(^arn:aws([a-z]|\-)*:secretsmanager:[a-z0-9-.]+:.*)|(\$(\.[\w_-]+(\[(\d+|\*)\])*)*)`, `(^arn:aws([a-z]|\-)*:secretsmanager:[a-z0-9-.]+:[^\n\r\x{85}\x{2028}\x{2029}]*)|(\$(\.[\w_-]+(\[(\d+|\*)\])*)*)`)}
+	limitsOfReferenceId                         = aws.Constraint{Max: 1024}
+	limitsOfResourceArn                         = aws.Constraint{Min: 1, Max: 1600}
+	limitsOfResourceConfigurationArn            = aws.Constraint{Max: 2048, Pattern: aws.NewPattern(`^(?:^arn:[a-z0-9\-]+:vpc-lattice:[a-zA-Z0-9\-]+:\d{12}:resourceconfiguration/rcfg-[0-9a-z]{17}$|^$)`, `^(?:^arn:[a-z0-9\-]+:vpc-lattice:[a-zA-Z0-9\-]+:\d{12}:resourceconfiguration/rcfg-[0-9a-z]{17}$|^$)`)}
+	limitsOfRetentionDays                       = aws.Constraint{}
+	limitsOfRoleArn                             = aws.Constraint{Min: 1, Max: 1600}
+	limitsOfRuleName                            = aws.Constraint{Min: 1, Max: 64, Pattern: aws.NewPattern(`[\.\-_A-Za-z0-9]+`, `[\.\-_A-Za-z0-9]+`)}
+	limitsOfRunCommandTargetKey                 = aws.Constraint{Min: 1, Max: 128, Pattern: aws.NewPattern(`^[\p{L}\p{Z}\p{N}_.:/=+\-@]*$`, `^[\p{L}\p{Z}\p{N}_.:/=+\-@]*$`)}
+	limitsOfRunCommandTargetValue               = aws.Constraint{Min: 1, Max: 256}
+	limitsOfRunCommandTargetValues              = aws.Constraint{Min: 1, Max: 50}
+	limitsOfRunCommandTargets                   = aws.Constraint{Min: 1, Max: 5}
+	limitsOfSageMakerPipelineParameterList      = aws.Constraint{Max: 200}
+	limitsOfSageMakerPipelineParameterName      = aws.Constraint{Min: 1, Max: 256, Pattern: aws.NewPattern(`^[a-zA-Z0-9](-*[a-zA-Z0-9])*$`, `^[a-zA-Z0-9](-*[a-zA-Z0-9])*$`)}
+	limitsOfSageMakerPipelineParameterValue     = aws.Constraint{Max: 1024}
+	limitsOfSql                                 = aws.Constraint{Min: 1, Max: 100000, Sensitive: true}
+	limitsOfSqls                                = aws.Constraint{Max: 40, Sensitive: true}
+	limitsOfStatementName                       = aws.Constraint{Min: 1, Max: 500}
+	limitsOfTagKey                              = aws.Constraint{Min: 1, Max: 128}
+	limitsOfTagList                             = aws.Constraint{}
+	limitsOfTagValue                            = aws.Constraint{Max: 256}
+	limitsOfTargetArn                           = aws.Constraint{Min: 1, Max: 1600}
+	limitsOfTargetId                            = aws.Constraint{Min: 1, Max: 64, Pattern: aws.NewPattern(`[\.\-_A-Za-z0-9]+`, `[\.\-_A-Za-z0-9]+`)}
+	limitsOfTargetInput                         = aws.Constraint{Max: 8192}
+	limitsOfTargetInputPath                     = aws.Constraint{Max: 256}
+	limitsOfTargetList                          = aws.Constraint{Min: 1, Max: 100}
+	limitsOfTargetPartitionKeyPath              = aws.Constraint{Max: 256}
+	limitsOfTraceHeader                         = aws.Constraint{Min: 1, Max: 500}
+	limitsOfTransformerInput                    = aws.Constraint{Min: 1, Max: 8192}
+	limitsOfTransformerPaths                    = aws.Constraint{Max: 100}
 )

@@ -8,14 +8,14 @@ import (
 )
 
 // The tests of the wire have types of their own, so that they do not wait for the fronts.
-//go:generate go run ./generate -service events -models generate/models -package aws_test -out events_gen_test.go -operations DeleteRule,DescribeRule,PutEvents,PutTargets
+//go:generate go run ./generate -service events -models generate/models -package aws_test -out events_gen_test.go -operations CreateArchive,CreateConnection,DeleteRule,DescribeRule,ListArchives,PutEvents,PutTargets
 //go:generate go run ./generate -service sqs -models generate/models -package aws_test -out queues_gen_test.go -operations DeleteQueue,GetQueueUrl,ReceiveMessage,SendMessage
 
 // Two services with a few operations, over types that the generator made.
 var (
 	eventsModel = aws.Model{
 		Name: "events", TargetPrefix: "AWSEvents", JSONVersion: "1.1",
-		Operations: []string{"DeleteRule", "DescribeRule", "ListRules", "PutEvents", "PutTargets"},
+		Operations: []string{"CreateArchive", "CreateConnection", "DeleteRule", "DescribeRule", "ListArchives", "ListRules", "PutEvents", "PutTargets"},
 		Errors:     map[string]aws.ErrorShape{"ResourceNotFoundException": {}, "InternalException": {Status: 500}},
 	}
 	queuesModel = aws.Model{
@@ -53,10 +53,19 @@ func (f front) handler(opt aws.Options) *aws.Handler {
 		}
 	}
 	return aws.NewHandler(opt,
-		aws.NewService(&eventsModel, aws.Op(f.putEvents), aws.Op(f.describeRule), aws.Op(deleteRule)),
+		aws.NewService(&eventsModel,
+			aws.Op(f.putEvents), aws.Op(f.describeRule), aws.Op(deleteRule),
+			aws.Op(nothing[CreateArchiveInput, CreateArchiveOutput]),
+			aws.Op(nothing[CreateConnectionInput, CreateConnectionOutput]),
+			aws.Op(nothing[ListArchivesInput, ListArchivesOutput]),
+			aws.Op(nothing[PutTargetsInput, PutTargetsOutput]),
+		),
 		aws.NewService(&queuesModel, aws.Op(f.getQueueURL), aws.Op(deleteQueue)),
 	)
 }
+
+// nothing is an operation that takes everything and does nothing.
+func nothing[I, O any](context.Context, *I) (*O, error) { return new(O), nil }
 
 func putNothing(context.Context, *PutEventsInput) (*PutEventsOutput, error) {
 	return &PutEventsOutput{}, nil

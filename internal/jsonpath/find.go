@@ -1,6 +1,9 @@
 package jsonpath
 
-import "bytes"
+import (
+	"bytes"
+	"iter"
+)
 
 // Find returns the value that the path leads to, and whether there is one. A null is a value. Of several members with one name
 // the last counts, as everywhere on AWS but in event patterns.
@@ -51,7 +54,7 @@ func collect(dst, value []byte, steps []step) []byte {
 // from takes the step from a value, which is not empty.
 func (s step) from(value []byte) (inner []byte, ok bool) {
 	if s.kind == member {
-		for name, v := range members(value) {
+		for name, v := range Members(value) {
 			if isNamed(name, s.name) {
 				inner, ok = v, true
 			}
@@ -75,14 +78,15 @@ func isNamed(written []byte, name string) bool {
 	return string(appendUnescaped(room[:0], written)) == name
 }
 
-// members yields the members of an object, the names as they are written, without quotes, and the values. Of a value that is no
-// object it yields nothing, and of a damaged one the members before the damage.
-func members(object []byte) func(yield func(name, value []byte) bool) {
+// Members yields the members of an object in their order: the names as they are written between their quotes, and the values. Of a
+// value that is no object it yields nothing, and of a damaged one the members before the damage.
+func Members(object []byte) iter.Seq2[[]byte, []byte] {
 	return func(yield func(name, value []byte) bool) {
-		if object[0] != '{' {
+		i := skipSpace(object, 0)
+		if i == len(object) || object[i] != '{' {
 			return
 		}
-		for i := 1; ; {
+		for i++; ; {
 			i = skipSpace(object, i)
 			if i == len(object) || object[i] != '"' {
 				return
@@ -106,8 +110,8 @@ func members(object []byte) func(yield func(name, value []byte) bool) {
 	}
 }
 
-// elements yields the elements of an array, in the manner of members.
-func elements(array []byte) func(yield func(i int, value []byte) bool) {
+// elements yields the elements of an array, in the manner of [Members].
+func elements(array []byte) iter.Seq2[int, []byte] {
 	return func(yield func(i int, value []byte) bool) {
 		if array[0] != '[' {
 			return

@@ -211,3 +211,22 @@ func cutStep(path string) (one, rest string) {
 	}
 	return path, ""
 }
+
+func TestMembers(t *testing.T) {
+	for object, want := range map[string]string{
+		` {"a":1, "b\"" : {"c":2},"a":[3]} `: `a=1 b\"={"c":2} a=[3]`,
+		`{}`:                                 ``,
+		`[1]`:                                ``,
+		``:                                   ``,
+		`{"a":1,"b"`:                         `a=1`,
+		`{"a":1 "b":2}`:                      `a=1`,
+	} {
+		var got []string
+		for name, value := range jsonpath.Members([]byte(object)) {
+			got = append(got, string(name)+"="+string(value))
+		}
+		if got := strings.Join(got, " "); got != want {
+			t.Errorf("%s: got %s, want %s", object, got, want)
+		}
+	}
+}

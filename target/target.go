@@ -23,6 +23,13 @@ type Sender interface {
 	Send(ctx context.Context, m *Message) error
 }
 
+// A Paced is a Sender whose destinations may be called only so often. Whoever sends keeps the pace; a Sender never waits.
+type Paced interface {
+	Sender
+	// Pace is how many deliveries a second a destination takes, or 0 if there is no limit. It may change at any time.
+	Pace(d *Definition) float64
+}
+
 // A Message is one delivery attempt.
 type Message struct {
 	Definition *Definition

@@ -1,0 +1,42 @@
+package http
+
+import "context"
+
+// A Directory knows the API destinations. It answers from memory, as it is asked before every attempt.
+type Directory interface {
+	// Destination looks up an API destination by its ARN. If there is none, the error is of kind NotFound. Any other error
+	// is taken for trouble that passes.
+	Destination(ctx context.Context, arn string) (Destination, error)
+}
+
+// A Destination is an API destination together with its connection, whose secrets are open.
+type Destination struct {
+	Endpoint string  // such as "https://example.com/orders/*"; without a scheme it means https
+	Method   string  // such as "POST"
+	Rate     float64 // invocations a second, or 0 if there is no limit
+	Inactive string  // why it cannot be called now, as a sentence, or empty if it can
+
+	Auth    Auth
+	Headers []Parameter // of the connection; they beat those of the target, as the other two do
+	Query   []Parameter
+	Body    []Parameter
+}
+
+// Auth is how a connection authorises a call. The zero Auth sends nothing.
+type Auth struct {
+	Type  AuthType
+	Name  string // of the user, or of the header that carries the key
+	Value string // the password or the key
+}
+
+// An AuthType is AWS's name of a way to authorise.
+type AuthType string
+
+const (
+	Basic  AuthType = "BASIC"
+	APIKey AuthType = "API_KEY"
+	OAuth  AuthType = "OAUTH_CLIENT_CREDENTIALS" // can be defined, but not delivered to
+)
+
+// A Parameter is a header, a query parameter or a member of the body that a connection adds to every call.
+type Parameter struct{ Key, Value string }

@@ -1,0 +1,203 @@
+package queue
+
+import (
+	"bytes"
+	"encoding/hex"
+	"flag"
+	"fmt"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/rialto-events/rialto/internal/journal"
+	"github.com/rialto-events/rialto/internal/shard"
+)
+
+var update = flag.Bool("update", false, "rewrite the golden files")
+
+// A command as a log of version 1 has it.
+type loggedCommand struct {
+	kind shard.Kind
+	body []byte
+}
+
+// goldenCommands is one command of every kind, and what some of them need. They come a second after one another.
+func goldenCommands() []loggedCommand {
+	payload := (&Draft{
+		Body: "body", Sender: "000000000000", Group: "g", Trace: "Root=1",
+		Attributes: map[string]Attribute{"b": {"Binary", "\x00\xff"}, "a": {"String", "text"}},
+	}).encode(uuid.MustParse("6b1f0f0e-3d52-4a4c-97aa-0e9d3b1c2f10"))
+	small := (&Draft{Body: "x"}).encode(uuid.UUID{15: 1})
+	at := []place{{0, 0}}
+	return []loggedCommand{
+		{kindOpen, openCommand(300, 345600)},
+		{kindOpen, openCommand(301, 60)},
+		{kindOpen, openCommand(302, 60)},
+		{kindSend, sendCommand(300, 345600, [][]byte{payload, small, small}, []int{0, 0, 900})},
+		{kindReceive, receiveCommand(300, 345600, 10, 30, redrive{})},
+		{kindHide, hideCommand(300, at, []int{0})},
+		{kindReceive, receiveCommand(300, 345600, 1, 30, redrive{max: 1, to: 301, local: true, source: "arn:aws:sqs:us-east-1:000000000000:q"})},
+		{kindHide, hideCommand(300, []place{{1, 1}}, []int{0})},
+		{kindReceive, receiveCommand(300, 345600, 1, 30, redrive{max: 1, to: 400, source: "arn:aws:sqs:us-east-1:000000000000:q"})},
+		{kindStay, handlesCommand(300, []place{{1, 1}})},
+		{kindMoved, handlesCommand(300, []place{{1, 1}})},
+		{kindAccept, acceptCommand(301, 60, []move{{source: "arn:aws:sqs:us-east-1:000000000000:r", sent: 1_772_323_100_000_000, first: 10, last: 20, receives: 2}}, [][]byte{small})},
+		{kindTouch, touchCommand(301, 60)},
+		{kindPurge, idCommand(302)},
+		{kindDelete, handlesCommand(300, []place{{1, 1}})},
+		{kindDrop, idCommand(302)},
+	}
+}
+
+// TestFormats keeps the formats of docs/formats.md readable: commands that version 1 has written still lead to the state that its
+// snapshot tells, and are still written the same way.
+func TestFormats(t *testing.T) {
+	const commandsFile, snapshotFile = "testdata/commands-1.golden", "testdata/snapshot-1.golden"
+	var written bytes.Buffer
+	for _, c := range goldenCommands() {
+		fmt.Fprintf(&written, "%02x %x\n", c.kind, c.body)
+	}
+	if *update {
+		if err := os.WriteFile(commandsFile, written.Bytes(), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	golden, err := os.ReadFile(commandsFile)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !bytes.Equal(golden, written.Bytes()) {
+		t.Errorf("commands are written as\n%swant\n%s", written.Bytes(), golden)
+	}
+
+	m := NewMachine()
+	proc := journal.NewSim(1, journal.SimFaults{}).Open()
+	log, err := proc.Log(t.Context(), "test")
+	if err != nil {
+		t.Fatal(err)
+	}
+	blob, err := proc.Blob(t.Context(), "snapshots")
+	if err != nil {
+		t.Fatal(err)
+	}
+	now := time.Date(2026, 3, 1, 0, 0, 0, 0, time.UTC)
+	s, err := shard.OpenStepper(log, blob, now, shard.Hosted{Machine: m})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for line := range strings.Lines(string(golden)) {
+		var c loggedCommand
+		if _, err := fmt.Sscanf(line, "%x %x", &c.kind, &c.body); err != nil {
+			t.Fatalf("%q: %v", line, err)
+		}
+		now = now.Add(time.Second)
+		answers, err := s.Commit(now, func(b *shard.Batch) { b.Add(c.kind, c.body) })
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err, failed := answers[0][0].(error); failed {
+			t.Errorf("%s answered %v", strings.TrimSpace(line), err)
+		}
+	}
+	state := hex.EncodeToString(m.Snapshot(nil)) + "\n"
+	if *update {
+		if err := os.WriteFile(snapshotFile, []byte(state), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(snapshotFile)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if state != string(want) {
+		t.Errorf("the commands lead to\n%swant\n%s", state, want)
+	}
+	b, err := hex.DecodeString(strings.TrimSpace(string(want)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	restored := NewMachine()
+	if err := restored.Restore(b); err != nil {
+		t.Fatalf("read the snapshot: %v", err)
+	}
+	if again := restored.Snapshot(nil); !bytes.Equal(again, b) {
+		t.Errorf("the snapshot is written again as %x", again)
+	}
+}
+
+func FuzzApply(f *testing.F) {
+	for _, c := range goldenCommands() {
+		f.Add(byte(c.kind), c.body)
+	}
+	f.Fuzz(func(t *testing.T, kind byte, body []byte) {
+		m := NewMachine()
+		proc := journal.NewSim(1, journal.SimFaults{}).Open()
+		log, _ := proc.Log(t.Context(), "test")
+		blob, _ := proc.Blob(t.Context(), "snapshots")
+		now := time.Date(2026, 3, 1, 0, 0, 0, 0, time.UTC)
+		s, err := shard.OpenStepper(log, blob, now, shard.Hosted{Machine: m})
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, err = s.Commit(now, func(b *shard.Batch) {
+			for _, c := range goldenCommands()[:6] {
+				b.Add(c.kind, c.body)
+			}
+			b.Add(kindFirst+shard.Kind(kind)%(kindLast-kindFirst+1), body)
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		before := m.Snapshot(nil)
+		if err := m.Restore(before); err != nil {
+			t.Fatalf("the state cannot be read back: %v", err)
+		}
+		if !bytes.Equal(before, m.Snapshot(nil)) {
+			t.Fatal("the state that was read back is another")
+		}
+	})
+}
+
+func FuzzRestore(f *testing.F) {
+	if b, err := os.ReadFile("testdata/snapshot-1.golden"); err == nil {
+		if b, err := hex.DecodeString(strings.TrimSpace(string(b))); err == nil {
+			f.Add(b)
+		}
+	}
+	f.Fuzz(func(t *testing.T, b []byte) {
+		m := NewMachine()
+		if m.Restore(b) == nil {
+			m.Snapshot(nil)
+		}
+	})
+}
+
+func FuzzDecode(f *testing.F) {
+	f.Add((&Draft{Body: "x", Attributes: map[string]Attribute{"a": {"String", "b"}}}).encode(uuid.UUID{}))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		m, err := decode(b)
+		if err != nil {
+			return
+		}
+		id := uuid.MustParse(m.ID)
+		again, err := decode(m.encode(id))
+		if err != nil || again.Body != m.Body || again.ID != m.ID || len(again.Attributes) != len(m.Attributes) {
+			t.Fatalf("%+v came back as %+v, %v", m, again, err)
+		}
+	})
+}
+
+func FuzzParseHandle(f *testing.F) {
+	f.Add(formatHandle(300, place{7, 9}, 2))
+	f.Fuzz(func(t *testing.T, handle string) {
+		if _, err := parseHandle(300, handle); err != nil {
+			return
+		}
+		if _, err := parseHandle(301, handle); err == nil {
+			t.Fatal("the handle is good for two queues")
+		}
+	})
+}

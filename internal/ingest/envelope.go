@@ -9,7 +9,7 @@ import (
 
 const timeLayout = "2006-01-02T15:04:05Z" // of the envelope; sub-seconds are cut off (recorded on AWS)
 
-// An envelope is an event as targets receive it, in the order in which AWS writes it (recorded on AWS).
+// An envelope is everything but the detail of an event as targets receive it, in the order in which AWS writes it (recorded on AWS).
 type envelope struct {
 	id         string
 	detailType string
@@ -19,11 +19,10 @@ type envelope struct {
 	region     rialto.Region
 	replay     string // replay-name, or empty
 	resources  []string
-	detail     []byte // compact JSON
 }
 
-// appendTo appends the event as compact JSON.
-func (e *envelope) appendTo(b []byte) []byte {
+// appendHead appends the event as compact JSON up to its detail, which comes next.
+func (e *envelope) appendHead(b []byte) []byte {
 	b = append(b, `{"version":"0","id":"`...)
 	b = append(b, e.id...)
 	b = append(b, `","detail-type":`...)
@@ -47,9 +46,7 @@ func (e *envelope) appendTo(b []byte) []byte {
 		}
 		b = appendQuoted(b, r)
 	}
-	b = append(b, `],"detail":`...)
-	b = append(b, e.detail...)
-	return append(b, '}')
+	return append(b, `],"detail":`...)
 }
 
 const hexDigits = "0123456789abcdef"

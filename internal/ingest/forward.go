@@ -1,0 +1,79 @@
+package ingest
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+
+	"github.com/rialto-events/rialto"
+	"github.com/rialto-events/rialto/internal/deliver"
+	"github.com/rialto-events/rialto/target"
+)
+
+// Forward brings an event that was delivered on one bus to another. Its errors are of type [*target.Error].
+//
+// Within a region the event stays what it is; another region gives it a new id and a new time. An event may go from bus to bus
+// once within a region and once across regions, in either order. A bus that is not there swallows it (all recorded on AWS).
+func (in *Ingester) Forward(ctx context.Context, m *target.Message, to rialto.ARN) error {
+	bus, err := ParseBus(to.Scope(), to.String())
+	if err != nil {
+		return &target.Error{Code: target.CodeInvalidParameter, Message: fmt.Sprintf("%s is not the ARN of an event bus.", to), Permanent: true}
+	}
+	if !in.routes.Allows(bus, m.Bus.Account, "events:PutEvents") {
+		return &target.Error{Code: target.CodeNoPermissions, Message: "Lack of permissions to invoke cross account target.", Permanent: true}
+	}
+	hops, event, id, now := m.Hops, m.Event, m.EventID, in.clock.Now()
+	if m.Bus.Region == to.Region {
+		hops.SameRegion++
+	} else {
+		hops.CrossRegion++
+		id = newID()
+		event = restamped(event, id, now.AppendFormat(nil, timeLayout))
+	}
+	switch {
+	case hops.SameRegion > maxHops:
+		return onlyOnce(target.CodeSecondBusHop, m.EventID)
+	case hops.CrossRegion > maxHops:
+		return onlyOnce(target.CodeSecondRegionHop, m.EventID)
+	}
+	in.taps.show(bus, event)
+	targets, err := in.routes.Match(bus, event)
+	if err != nil {
+		return &target.Error{Code: target.CodeInternal, Message: "The event could not be matched on the bus.", Cause: err}
+	}
+	if len(targets) == 0 {
+		return nil
+	}
+	err = in.deliver.Accept(ctx, []deliver.Accepted{{
+		EventID: id, Event: event, Bus: bus.ARN(), Accepted: now, Trace: m.Trace, Hops: hops, Targets: targets,
+	}})
+	if err != nil {
+		return &target.Error{Code: target.CodeInternal, Message: "The event could not be stored on the bus.", Cause: err}
+	}
+	return nil
+}
+
+// maxHops is how often an event may go from bus to bus, within a region and across regions each (recorded on AWS).
+const maxHops = 1
+
+func onlyOnce(code, id string) error {
+	return &target.Error{Code: code, Permanent: true, Message: fmt.Sprintf("Event ingestion rejected for event %s because an event can be "+
+		"sent to an event bus target only once. This event was previously delivered to an event bus target.", id)}
+}
+
+// restamped returns an event of [envelope]'s making with another id and time. What is looked for cannot stand in a string
+// before it: its quotes would be escaped there.
+func restamped(event []byte, id string, now []byte) []byte {
+	for _, m := range []struct {
+		before string
+		value  []byte
+	}{{`"id":"`, []byte(id)}, {`,"time":"`, now}} {
+		head, rest, ok := bytes.Cut(event, []byte(m.before))
+		_, tail, closed := bytes.Cut(rest, []byte{'"'})
+		if !ok || !closed {
+			continue
+		}
+		event = bytes.Join([][]byte{head, []byte(m.before), m.value, {'"'}, tail}, nil)
+	}
+	return event
+}

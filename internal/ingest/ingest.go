@@ -1,0 +1,233 @@
+// Package ingest accepts events: it checks and stamps them, asks which targets they go to, and has them committed.
+//
+// [Ingester.Put] is PutEvents; [Ingester.Forward] brings an event from one bus to another. Both return only after every
+// event that has a target is in a shard's log together with the list of its targets: what they answered survives the process,
+// and no later change of a rule touches it. An event that no rule wants is answered and forgotten. [Ingester.Tap] lets somebody
+// look on.
+package ingest
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/rialto-events/rialto"
+	"github.com/rialto-events/rialto/internal/deliver"
+	"github.com/rialto-events/rialto/internal/route"
+	"github.com/rialto-events/rialto/pattern"
+)
+
+const (
+	// maxRequestBytes is what the entries of one PutEvents must stay below (EventBridge user guide, "PutEvents entry size").
+	maxRequestBytes = 1 << 20
+	timeBytes       = 14 // that an entry's Time counts for (same page)
+)
+
+// Options tunes an Ingester. The zero value is ready to use.
+type Options struct {
+	Clock rialto.Clock // nil is the system's
+}
+
+// A Deliverer commits events with their targets. *[deliver.Deliverer] is one.
+type Deliverer interface {
+	Accept(ctx context.Context, events []deliver.Accepted) error
+}
+
+// An Ingester accepts events.
+type Ingester struct {
+	routes  *route.Router
+	deliver Deliverer
+	clock   rialto.Clock
+	taps    taps
+}
+
+// New makes an Ingester that routes by routes and commits through d.
+func New(routes *route.Router, d Deliverer, opts Options) *Ingester {
+	if opts.Clock == nil {
+		opts.Clock = rialto.SystemClock
+	}
+	return &Ingester{routes: routes, deliver: d, clock: opts.Clock}
+}
+
+// A Caller is who puts events.
+type Caller struct {
+	Scope       rialto.Scope
+	TraceHeader string // X-Amzn-Trace-Id of the request
+}
+
+// An Entry is one event to put, as PutEvents got it. Absent members are nil.
+type Entry struct {
+	Source      *string
+	DetailType  *string
+	Detail      *string
+	Resources   []string
+	Bus         *string // a name or an ARN
+	Time        *time.Time
+	TraceHeader *string
+}
+
+// A Result is what became of an entry: an event id, or an error code with its message.
+type Result struct {
+	EventID string
+	Code    string
+	Message string
+}
+
+// Put accepts up to ten entries. The results have the order of the entries. An error says that none was accepted.
+func (in *Ingester) Put(ctx context.Context, caller Caller, entries []Entry) ([]Result, error) {
+	if size(entries) >= maxRequestBytes {
+		return nil, rialto.Errorf(rialto.Invalid, "Total size of the entries in the request is over the limit.")
+	}
+	buses := make([]route.Bus, len(entries))
+	for i := range entries {
+		bus, err := in.busOf(caller, entries[i].Bus)
+		if err != nil {
+			return nil, err // one denied entry fails the request (recorded on AWS)
+		}
+		buses[i] = bus
+	}
+	now := in.clock.Now()
+	results := make([]Result, len(entries))
+	var accepted []deliver.Accepted
+	for i := range entries {
+		e := &entries[i]
+		if results[i] = check(caller, e); results[i].Code != "" {
+			continue
+		}
+		event, id, err := stamp(caller, e, now)
+		if err != nil {
+			results[i] = Result{Code: "MalformedDetail", Message: "Detail is malformed."}
+			continue
+		}
+		results[i].EventID = id
+		in.taps.show(buses[i], event)
+		targets, err := in.routes.Match(buses[i], event)
+		if err != nil {
+			return nil, fmt.Errorf("match event %s: %w", id, err)
+		}
+		if len(targets) == 0 {
+			continue // also when the bus is not there: accepted and dropped (recorded on AWS)
+		}
+		accepted = append(accepted, deliver.Accepted{
+			EventID: id, Event: event, Bus: buses[i].ARN(), Accepted: now,
+			Trace: traceOf(e.TraceHeader, caller.TraceHeader, in.newRoot), Targets: targets,
+		})
+	}
+	if len(accepted) == 0 {
+		return results, nil
+	}
+	if err := in.deliver.Accept(ctx, accepted); err != nil {
+		return nil, fmt.Errorf("accept %d events: %w", len(accepted), err)
+	}
+	return results, nil
+}
+
+// size is what the entries count for, in bytes.
+func size(entries []Entry) int {
+	n := 0
+	for i := range entries {
+		e := &entries[i]
+		n += len(deref(e.Source)) + len(deref(e.DetailType)) + len(deref(e.Detail))
+		for _, r := range e.Resources {
+			n += len(r)
+		}
+		if e.Time != nil {
+			n += timeBytes
+		}
+	}
+	return n
+}
+
+// check finds what makes one entry unacceptable, in AWS's words (recorded on AWS).
+func check(caller Caller, e *Entry) Result {
+	for _, p := range []struct {
+		name  string
+		value *string
+	}{{"Source", e.Source}, {"DetailType", e.DetailType}, {"Detail", e.Detail}} {
+		if deref(p.value) == "" {
+			return Result{Code: "InvalidArgument", Message: fmt.Sprintf("Parameter %s is not valid. Reason: %s is a required argument.", p.name, p.name)}
+		}
+	}
+	if strings.HasPrefix(*e.Source, "aws.") {
+		return Result{Code: "NotAuthorizedForSourceException", Message: "Not authorized for the source."}
+	}
+	return Result{}
+}
+
+// stamp makes the event of an entry.
+func stamp(caller Caller, e *Entry, now time.Time) (event []byte, id string, err error) {
+	detail := strings.TrimLeft(*e.Detail, " \t\r\n")
+	if !strings.HasPrefix(detail, "{") {
+		return nil, "", errors.New("the detail is not an object")
+	}
+	env := envelope{
+		id: newID(), detailType: *e.DetailType, source: *e.Source, resources: e.Resources,
+		account: caller.Scope.Account, region: caller.Scope.Region, time: now,
+	}
+	if e.Time != nil {
+		env.time = *e.Time
+	}
+	// 200 bytes are what the fixed members of an envelope need.
+	n := 200 + len(env.detailType) + len(env.source) + len(detail)
+	for _, r := range e.Resources {
+		n += len(r) + 3
+	}
+	b, err := pattern.AppendCompact(env.appendHead(make([]byte, 0, n)), []byte(detail))
+	if err != nil {
+		return nil, "", err
+	}
+	return append(b, '}'), env.id, nil
+}
+
+// busOf finds the bus that an entry names.
+func (in *Ingester) busOf(caller Caller, name *string) (route.Bus, error) {
+	bus, err := ParseBus(caller.Scope, deref(name))
+	if err != nil {
+		return route.Bus{}, err
+	}
+	if bus.Scope.Account != caller.Scope.Account && !in.routes.Allows(bus, caller.Scope.Account, "events:PutEvents") {
+		return route.Bus{}, rialto.Errorf(rialto.Denied,
+			"User: arn:aws:iam::%s:root is not authorized to perform: events:PutEvents on resource: %s because no resource-based policy allows the events:PutEvents action",
+			caller.Scope.Account, bus.ARN())
+	}
+	return bus, nil
+}
+
+// ParseBus reads the name or ARN of a bus as a caller in the scope means it; "" is the default bus.
+func ParseBus(scope rialto.Scope, s string) (route.Bus, error) {
+	if s == "" {
+		return route.Bus{Scope: scope, Name: rialto.DefaultBus}, nil
+	}
+	if !strings.HasPrefix(s, "arn:") {
+		return route.Bus{Scope: scope, Name: rialto.BusName(s)}, nil
+	}
+	arn, err := rialto.ParseARN(s)
+	name, ok := strings.CutPrefix(arn.Resource, "event-bus/")
+	if err != nil || arn.Service != "events" || !ok {
+		return route.Bus{}, rialto.Errorf(rialto.Invalid, "Parameter EventBusName is not valid. Reason: %s is neither the name nor the ARN of an event bus.", s)
+	}
+	return route.Bus{Scope: arn.Scope(), Name: rialto.BusName(name)}, nil
+}
+
+// newID is a lower-case UUID that begins with the time, so that ids of neighbouring events are neighbours.
+func newID() string { return uuid.Must(uuid.NewV7()).String() }
+
+// newRoot makes the root of an X-Ray trace.
+func (in *Ingester) newRoot() string {
+	var b [12]byte
+	_, _ = rand.Read(b[:]) // never fails
+	return fmt.Sprintf("1-%08x-%s", uint32(in.clock.Now().Unix()), hex.EncodeToString(b[:]))
+}
+
+func deref(s *string) string {
+	if s == nil {
+		return ""
+	}
+	return *s
+}

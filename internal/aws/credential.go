@@ -27,10 +27,7 @@ type AcceptAny struct{}
 var _ Authenticator = AcceptAny{}
 
 func (AcceptAny) Authenticate(_ *http.Request, _ []byte, c Credential) (Identity, error) {
-	account := rialto.DefaultAccount
-	if accountNumber.MatchString(c.AccessKey) {
-		account = rialto.AccountID(c.AccessKey)
-	}
+	account := accountOf(c.AccessKey)
 	return Identity{Account: account, Principal: rootARN(account)}, nil
 }
 

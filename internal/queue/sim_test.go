@@ -1,8 +1,10 @@
 package queue
 
 import (
+	"errors"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"testing"
 	"time"
 
@@ -10,53 +12,83 @@ import (
 	"github.com/rialto-events/rialto/internal/shard/shardtest"
 )
 
-// A simWorld is a producer and a consumer of one queue, which remember what they were told.
+// A simWorld is a producer and a consumer of a queue and of its dead-letter queue, which remember what they were told. As chance
+// will have it, dead letters go there at once or by way of effects, as if the queue were on another shard; the world then carries
+// these out, some twice and some not at all.
 type simWorld struct {
 	machine *Machine
 	opened  bool
+	local   bool // how dead letters go
 	sent    int
 	fate    map[string]fate
-	held    map[string]place // received and not deleted
+	held    map[string]held // received and not deleted
+	moves   []move          // not carried out yet
 }
 
 // A fate is what the world knows of a message.
 type fate struct {
 	sure    bool // it was acknowledged, and nothing is in doubt since
 	deleted bool
+	moved   bool // it was carried to the other queue, perhaps twice, and one may outlive the other
 }
 
-const simQueue = ID(5)
+// A held message can be deleted or hidden.
+type held struct {
+	queue ID
+	place place
+}
+
+const (
+	simQueue   = ID(5)
+	simDead    = ID(6)
+	simReceive = 2 // receives before a message is dead
+)
 
 func (w *simWorld) Start() []shard.Hosted {
-	w.machine = NewMachine()
-	return []shard.Hosted{{Machine: w.machine}}
+	w.machine, w.moves = NewMachine(), nil
+	return []shard.Hosted{{Machine: w.machine, Handler: func(effects []any) {
+		for _, e := range effects {
+			if m, ok := e.(move); ok {
+				w.moves = append(w.moves, m)
+			}
+		}
+	}}}
 }
 
 func (w *simWorld) Step(r *rand.Rand, s *shard.Stepper, now time.Time) error {
 	if !w.opened {
-		_, err := s.Commit(now, func(b *shard.Batch) { b.Add(kindOpen, openCommand(simQueue, maxSeconds)) })
+		w.local = r.IntN(2) == 0
+		_, err := s.Commit(now, func(b *shard.Batch) {
+			b.Add(kindOpen, openCommand(simQueue, maxSeconds))
+			b.Add(kindOpen, openCommand(simDead, maxSeconds))
+		})
 		w.opened = err == nil
 		return err
 	}
-	switch r.IntN(3) {
-	case 0:
+	switch r.IntN(10) {
+	case 0, 1, 2:
 		return w.send(r, s, now)
-	case 1:
+	case 3, 4, 5:
 		return w.receive(r, s, now)
+	case 6:
+		return w.hide(r, s, now)
+	case 7, 8:
+		return w.carry(r, s, now)
 	}
-	return w.delete(s, now)
+	return w.delete(r, s, now)
 }
 
 func (w *simWorld) send(r *rand.Rand, s *shard.Stepper, now time.Time) error {
 	var names []string
 	var payloads [][]byte
+	var delays []int
 	for range 1 + r.IntN(3) {
 		w.sent++
 		name := fmt.Sprintf("message %d", w.sent)
-		names, payloads = append(names, name), append(payloads, []byte(name))
+		names, payloads, delays = append(names, name), append(payloads, []byte(name)), append(delays, max(0, r.IntN(10)-6))
 		w.fate[name] = fate{}
 	}
-	body := sendCommand(simQueue, maxSeconds, payloads, make([]int, len(payloads)))
+	body := sendCommand(simQueue, maxSeconds, payloads, delays)
 	answers, err := s.Commit(now, func(b *shard.Batch) { b.Add(kindSend, body) })
 	if err != nil {
 		return err
@@ -71,7 +103,11 @@ func (w *simWorld) send(r *rand.Rand, s *shard.Stepper, now time.Time) error {
 }
 
 func (w *simWorld) receive(r *rand.Rand, s *shard.Stepper, now time.Time) error {
-	body := receiveCommand(simQueue, maxSeconds, 1+r.IntN(5), r.IntN(60), redrive{})
+	from, to := simQueue, redrive{max: simReceive, to: simDead, local: w.local, source: "arn:aws:sqs:us-east-1:000000000000:q"}
+	if r.IntN(4) == 0 {
+		from, to = simDead, redrive{}
+	}
+	body := receiveCommand(from, maxSeconds, 1+r.IntN(5), r.IntN(10), to)
 	answers, err := s.Commit(now, func(b *shard.Batch) { b.Add(kindReceive, body) })
 	if err != nil {
 		return err
@@ -82,30 +118,101 @@ func (w *simWorld) receive(r *rand.Rand, s *shard.Stepper, now time.Time) error 
 			return fmt.Errorf("read a received message: %w", err)
 		}
 		f, known := w.fate[string(payload)]
-		if !known || f.sure && f.deleted {
+		if !known || f.sure && f.deleted && !f.moved {
 			return fmt.Errorf("%q was received, which nobody sent or which was deleted", payload)
 		}
-		w.held[string(payload)] = place{got.slot, got.key}
+		if from == simQueue && got.receives > simReceive {
+			return fmt.Errorf("%q was received %d times", payload, got.receives)
+		}
+		w.held[string(payload)] = held{from, place{got.slot, got.key}}
 	}
 	return nil
 }
 
-func (w *simWorld) delete(s *shard.Stepper, now time.Time) error {
-	for name, h := range w.held {
-		w.fate[name] = fate{deleted: true}
-		delete(w.held, name)
-		body := handlesCommand(simQueue, []place{h})
-		_, err := s.Commit(now, func(b *shard.Batch) { b.Add(kindDelete, body) })
-		if err == nil {
-			w.fate[name] = fate{sure: true, deleted: true}
-		}
-		return err
+// some picks a message that is held.
+func (w *simWorld) some(r *rand.Rand) (name string, h held, ok bool) {
+	names := make([]string, 0, len(w.held))
+	for name := range w.held {
+		names = append(names, name)
 	}
-	return nil
+	if len(names) == 0 {
+		return "", held{}, false
+	}
+	slices.Sort(names)
+	name = names[r.IntN(len(names))]
+	return name, w.held[name], true
+}
+
+func (w *simWorld) hide(r *rand.Rand, s *shard.Stepper, now time.Time) error {
+	_, h, ok := w.some(r)
+	if !ok {
+		return nil
+	}
+	body := hideCommand(h.queue, []place{h.place}, []int{r.IntN(5)})
+	_, err := s.Commit(now, func(b *shard.Batch) { b.Add(kindHide, body) })
+	return err
+}
+
+func (w *simWorld) delete(r *rand.Rand, s *shard.Stepper, now time.Time) error {
+	name, h, ok := w.some(r)
+	if !ok {
+		return nil
+	}
+	msg, there := w.machine.messages.find(h.place.slot, h.place.key)
+	if !there || msg.queue != w.machine.queues[h.queue].serial {
+		delete(w.held, name) // it has moved meanwhile, and the handle with it is void
+		return nil
+	}
+	f := w.fate[name]
+	w.fate[name] = fate{deleted: true, moved: f.moved}
+	delete(w.held, name)
+	body := handlesCommand(h.queue, []place{h.place})
+	_, err := s.Commit(now, func(b *shard.Batch) { b.Add(kindDelete, body) })
+	if err == nil {
+		w.fate[name] = fate{sure: true, deleted: true, moved: f.moved}
+	}
+	return err
+}
+
+// carry brings a message to the dead-letter queue, or says that it cannot get there.
+func (w *simWorld) carry(r *rand.Rand, s *shard.Stepper, now time.Time) error {
+	if len(w.moves) == 0 {
+		return nil
+	}
+	m := w.moves[0]
+	if r.IntN(4) > 0 { // or it will be carried once more
+		w.moves = w.moves[1:]
+	}
+	msg, ok := w.machine.messages.find(m.slot, m.key)
+	if !ok {
+		return nil
+	}
+	end := kindStay
+	if r.IntN(5) > 0 {
+		payload, err := s.Read(msg.ref)
+		if err != nil {
+			return fmt.Errorf("read a message that moves: %w", err)
+		}
+		f := w.fate[string(payload)]
+		w.fate[string(payload)] = fate{sure: f.sure, deleted: f.deleted, moved: true}
+		body := acceptCommand(m.to, maxSeconds, []move{m}, [][]byte{payload})
+		if _, err := s.Commit(now, func(b *shard.Batch) { b.Add(kindAccept, body) }); err != nil {
+			w.moves = append(w.moves, m)
+			return err
+		}
+		end = kindMoved
+	}
+	body := handlesCommand(m.from, []place{{m.slot, m.key}})
+	_, err := s.Commit(now, func(b *shard.Batch) { b.Add(end, body) })
+	if err != nil {
+		w.moves = append(w.moves, m)
+	}
+	return err
 }
 
 func (w *simWorld) Check(s *shard.Stepper, _ time.Time) error {
-	there := make(map[string]bool)
+	there := make(map[string]int)
+	underway := 0
 	var problem error
 	w.machine.messages.each(func(_ uint32, m *message) bool {
 		payload, err := s.Read(m.ref)
@@ -113,28 +220,37 @@ func (w *simWorld) Check(s *shard.Stepper, _ time.Time) error {
 			problem = fmt.Errorf("read a message: %w", err)
 			return false
 		}
-		if there[string(payload)] {
-			problem = fmt.Errorf("%q is there twice", payload)
-			return false
+		there[string(payload)]++
+		if m.state == moving {
+			underway++
 		}
-		there[string(payload)] = true
 		return true
 	})
+	if problem != nil {
+		return problem
+	}
+	if underway != len(w.moves) { // the last process has just started: it was told of each
+		return fmt.Errorf("%d messages are moving, and %d effects say so", underway, len(w.moves))
+	}
 	for name, f := range w.fate {
-		if f.sure && there[name] == f.deleted {
-			return fmt.Errorf("%q: deleted %v, and there %v", name, f.deleted, there[name])
+		switch n := there[name]; {
+		case f.sure && !f.deleted && n == 0:
+			return fmt.Errorf("%q was acknowledged and is lost", name)
+		case f.sure && f.deleted && n > 0 && !f.moved:
+			return fmt.Errorf("%q was deleted and is there", name)
+		case n > 1 && !f.moved:
+			return fmt.Errorf("%q is there %d times", name, n)
 		}
+		delete(there, name)
 	}
 	for name := range there {
-		if _, known := w.fate[name]; !known {
-			return fmt.Errorf("%q is there, which nobody sent", name)
-		}
+		return errors.New(name + " is there, which nobody sent")
 	}
-	return problem
+	return nil
 }
 
 func TestSimulation(t *testing.T) {
 	shardtest.Simulate(t, 10_000, func() shardtest.World {
-		return &simWorld{fate: make(map[string]fate), held: make(map[string]place)}
+		return &simWorld{fate: make(map[string]fate), held: make(map[string]held)}
 	})
 }

@@ -1,0 +1,113 @@
+package queue_test
+
+import (
+	"context"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/rialto-events/rialto"
+	"github.com/rialto-events/rialto/internal/catalog"
+	"github.com/rialto-events/rialto/internal/journal"
+	"github.com/rialto-events/rialto/internal/queue"
+	"github.com/rialto-events/rialto/internal/shard"
+	"github.com/rialto-events/rialto/internal/shard/shardtest"
+	targetqueue "github.com/rialto-events/rialto/internal/targets/queue"
+	"github.com/rialto-events/rialto/target"
+	"github.com/rialto-events/rialto/target/targettest"
+)
+
+var scope = rialto.Scope{Account: "000000000000", Region: "us-east-1"}
+
+func definition(name string) *target.Definition {
+	return &target.Definition{ARN: scope.QueueARN(rialto.QueueName(name)).String()}
+}
+
+// start runs queues until the test ends.
+func start(t *testing.T) *queue.Service {
+	kv, err := journal.NewSim(1, journal.SimFaults{}).Open().KV(t.Context(), "catalog")
+	if err != nil {
+		t.Fatal(err)
+	}
+	cat, err := catalog.Open(t.Context(), kv, catalog.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := queue.New(cat, queue.Options{})
+	s.Attach([]*shard.Shard{shardtest.Start(t, shard.Options{}, s.Host())})
+	ctx, cancel := context.WithCancel(context.Background())
+	var group sync.WaitGroup
+	group.Go(func() { _ = cat.Run(ctx) })
+	t.Cleanup(func() { cancel(); group.Wait() })
+	if err := s.Create(t.Context(), queue.Address{Scope: scope, Name: "works"}, nil, nil); err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+// A troubled wraps queues of which some do not answer, or cannot.
+type troubled struct{ targetqueue.Queues }
+
+func (q troubled) Deliver(ctx context.Context, arn rialto.ARN, m *target.Message) error {
+	switch arn.Resource {
+	case "hangs":
+		<-ctx.Done()
+		return ctx.Err()
+	case "down":
+		return rialto.Errorf(rialto.Unavailable, "The event store cannot be written to at the moment; try again.")
+	}
+	return q.Queues.Deliver(ctx, arn, m)
+}
+
+func TestSender(t *testing.T) {
+	targettest.Run(t, func(t *testing.T) targettest.Subject {
+		queues := start(t)
+		var got [][]byte
+		return targettest.Subject{
+			Sender: targetqueue.New(troubled{queues}),
+			Works:  definition("works"),
+			Received: func() [][]byte {
+				for {
+					messages, err := queues.Receive(t.Context(), queue.Address{Scope: scope, Name: "works"}, queue.ReceiveOptions{Max: 10})
+					if err != nil {
+						t.Fatal(err)
+					}
+					if len(messages) == 0 {
+						return got
+					}
+					for _, m := range messages {
+						got = append(got, []byte(m.Body))
+					}
+				}
+			},
+			Faults: map[targettest.Fault]targettest.Misbehaved{
+				targettest.Hangs: {definition("hangs")},
+				targettest.Down:  {definition("down")},
+				targettest.Gone:  {definition("none"), definition("orders.fifo"), {ARN: "arn:aws:sns:us-east-1:000000000000:works"}},
+			},
+			MaxBytes: queue.MaxMessageSize,
+		}
+	})
+}
+
+func TestRefusals(t *testing.T) {
+	sender := targetqueue.New(start(t))
+	for _, tc := range []struct {
+		name    string
+		queue   string
+		payload string
+		code    string
+		message string
+	}{
+		{"no such queue", "none", "x", target.CodeNoResource, "There is no queue none in account 000000000000 and region us-east-1."},
+		{"a FIFO queue", "orders.fifo", "x", target.CodeInvalidParameter, "FIFO queues are not served yet"},
+		{"too large", "works", strings.Repeat("x", queue.MaxMessageSize+1), target.CodeInvalidParameter, "Message must be shorter than 1048576 bytes."},
+		{"nothing", "works", "", target.CodeInvalidParameter, "The request must contain the parameter MessageBody."},
+	} {
+		err := sender.Send(t.Context(), &target.Message{Definition: definition(tc.queue), Payload: []byte(tc.payload)})
+		e, ok := err.(*target.Error)
+		if !ok || !e.Permanent || e.Code != tc.code || !strings.Contains(e.Message, tc.message) {
+			t.Errorf("%s: got %#v, want the permanent error %s: %s", tc.name, err, tc.code, tc.message)
+		}
+	}
+}

@@ -1,0 +1,26 @@
+package eventsapi
+
+import "context"
+
+// rialto has no archives, replays, global endpoints and partners yet. It says so when somebody wants one, but tools that list what
+// there is, as consoles do, get an empty list.
+
+func (f *Front) ListArchives(context.Context, *ListArchivesInput) (*ListArchivesOutput, error) {
+	return &ListArchivesOutput{Archives: []Archive{}}, nil
+}
+
+func (f *Front) ListReplays(context.Context, *ListReplaysInput) (*ListReplaysOutput, error) {
+	return &ListReplaysOutput{Replays: []Replay{}}, nil
+}
+
+func (f *Front) ListEndpoints(context.Context, *ListEndpointsInput) (*ListEndpointsOutput, error) {
+	return &ListEndpointsOutput{Endpoints: []Endpoint{}}, nil
+}
+
+func (f *Front) ListEventSources(context.Context, *ListEventSourcesInput) (*ListEventSourcesOutput, error) {
+	return &ListEventSourcesOutput{EventSources: []EventSource{}}, nil
+}
+
+func (f *Front) ListPartnerEventSources(context.Context, *ListPartnerEventSourcesInput) (*ListPartnerEventSourcesOutput, error) {
+	return &ListPartnerEventSourcesOutput{PartnerEventSources: []PartnerEventSource{}}, nil
+}

@@ -1,0 +1,236 @@
+package eventsapi
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+
+	"github.com/google/uuid"
+
+	"github.com/rialto-events/rialto"
+	"github.com/rialto-events/rialto/internal/aws"
+	"github.com/rialto-events/rialto/internal/catalog"
+)
+
+// deauthorizedReason is why a connection is not authorised any more (recorded on AWS).
+const deauthorizedReason = "The authorization parameters were removed from this connection by a DeauthorizeConnection operation."
+
+// connectionFailed puts AWS's beginning before a message about a connection; verb is the operation's.
+func connectionFailed(verb, format string, args ...any) string {
+	return "Failed to " + verb + " the connection(s). " + rialto.Errorf(rialto.Invalid, format, args...).Message
+}
+
+func errNoConnection(verb, name string) error {
+	return notFound("%s", connectionFailed(verb, "Connection '%s' does not exist.", name))
+}
+
+// A connection is authorised at once. Those with OAuth get their token when it is needed first.
+func (f *Front) CreateConnection(ctx context.Context, in *CreateConnectionInput) (*CreateConnectionOutput, error) {
+	if err := wantPublic(in.InvocationConnectivityParameters, in.AuthParameters.ConnectivityParameters); err != nil {
+		return nil, err
+	}
+	secrets, err := f.mergeSecrets(catalog.ConnectionSecrets{}, *in.AuthorizationType, updateOf(in.AuthParameters))
+	if err != nil {
+		return nil, err
+	}
+	scope := aws.Caller(ctx).Scope
+	defer f.control.lock(scope)()
+	if f.catalog.Connections.Count(catalog.ScopeKey(scope)) >= f.limits.Connections {
+		return nil, errTooMany()
+	}
+	c, err := f.catalog.Connections.Edit(ctx, catalog.NameKey(scope, *in.Name), func(was *catalog.Connection) (*catalog.Connection, error) {
+		if was != nil {
+			return nil, exists("%s", connectionFailed("create", "Connection '%s' already exists.", *in.Name))
+		}
+		now := f.clock.Now()
+		is := &catalog.Connection{
+			Name: *in.Name, ID: uuid.NewString(), Description: in.Description, KMSKey: keyOf(in.KmsKeyIdentifier), Created: now, Modified: now,
+		}
+		return is, f.authorize(scope, is, secrets)
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &CreateConnectionOutput{
+		ConnectionArn: new(c.ARN(scope)), ConnectionState: new(ConnectionState(c.State)),
+		CreationTime: &c.Created, LastModifiedTime: &c.Modified,
+	}, nil
+}
+
+// authorize gives a connection its secrets, sealed.
+func (f *Front) authorize(s rialto.Scope, c *catalog.Connection, secrets catalog.ConnectionSecrets) error {
+	plain, err := json.Marshal(secrets)
+	if err != nil {
+		return err
+	}
+	c.Secrets = f.vault.Seal(plain, []byte(c.ARN(s)))
+	c.Parameters = secrets.Public()
+	c.Authorization = secrets.Authorization
+	if c.SecretARN == "" {
+		c.SecretARN = newSecretARN(s, c.Name)
+	}
+	c.State, c.StateReason, c.Authorized = catalog.Authorized, nil, f.clock.Now()
+	return nil
+}
+
+// newSecretARN is the ARN under which AWS would keep the secrets: of a secret that belongs to EventBridge, with a random end.
+func newSecretARN(s rialto.Scope, connection string) string {
+	id := uuid.New()
+	return s.ARN("secretsmanager", "secret:events!connection/"+connection+"/"+id.String()+"-"+uuid.NewString()[:6]).String()
+}
+
+// wantPublic refuses connections through a network of AWS, which rialto is not in. An empty ARN says that there is none.
+func wantPublic(networks ...*ConnectivityResourceParameters) error {
+	for _, n := range networks {
+		if n != nil && deref(n.ResourceParameters.ResourceConfigurationArn) != "" {
+			return invalid("Parameter ResourceConfigurationArn is not valid. Reason: rialto does not support private connectivity.")
+		}
+	}
+	return nil
+}
+
+func (f *Front) DescribeConnection(ctx context.Context, in *DescribeConnectionInput) (*DescribeConnectionOutput, error) {
+	scope := aws.Caller(ctx).Scope
+	c := f.catalog.Connections.Get(catalog.NameKey(scope, *in.Name))
+	if c == nil {
+		return nil, errNoConnection("describe", *in.Name)
+	}
+	return &DescribeConnectionOutput{
+		ConnectionArn: new(c.ARN(scope)), Name: &c.Name, Description: c.Description,
+		ConnectionState: new(ConnectionState(c.State)), StateReason: c.StateReason,
+		AuthorizationType: new(ConnectionAuthorizationType(c.Authorization)), SecretArn: text(c.SecretARN), KmsKeyIdentifier: c.KMSKey,
+		AuthParameters: showAuth(c),
+		CreationTime:   &c.Created, LastModifiedTime: &c.Modified, LastAuthorizedTime: moment(c.Authorized),
+	}, nil
+}
+
+// UpdateConnection changes what is given. Parameters for authorisation count only together with their type.
+func (f *Front) UpdateConnection(ctx context.Context, in *UpdateConnectionInput) (*UpdateConnectionOutput, error) {
+	scope := aws.Caller(ctx).Scope
+	authorizes := in.AuthorizationType != nil && in.AuthParameters.has(*in.AuthorizationType)
+	if !authorizes && in.Description == nil && in.KmsKeyIdentifier == nil {
+		return nil, invalid("%s", connectionFailed("update", "At least one of the following is required: Description, KmsKeyIdentifier, "+
+			"AuthorizationType with BasicAuthParameters, ApiKeyAuthParameters, or OAuthParameters."))
+	}
+	if err := wantPublic(in.InvocationConnectivityParameters, in.AuthParameters.connectivity()); err != nil {
+		return nil, err
+	}
+	defer f.control.lock(scope)()
+	before := f.catalog.Connections.Get(catalog.NameKey(scope, *in.Name))
+	is, err := f.editConnection(ctx, scope, *in.Name, "update", func(c *catalog.Connection) error {
+		c.Description = cmp.Or(in.Description, c.Description)
+		if in.KmsKeyIdentifier != nil {
+			c.KMSKey = keyOf(in.KmsKeyIdentifier)
+		}
+		c.Modified = f.clock.Now()
+		if !authorizes {
+			return nil
+		}
+		known, err := f.openSecrets(scope, c)
+		if err != nil {
+			return err
+		}
+		secrets, err := f.mergeSecrets(known, *in.AuthorizationType, in.AuthParameters)
+		if err != nil {
+			return err
+		}
+		return f.authorize(scope, c, secrets)
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &UpdateConnectionOutput{
+		ConnectionArn: new(is.ARN(scope)), ConnectionState: new(ConnectionState(is.State)),
+		CreationTime: &is.Created, LastModifiedTime: &before.Modified, // that before the update (recorded on AWS)
+		LastAuthorizedTime: moment(is.Authorized),
+	}, nil
+}
+
+// openSecrets opens what is known of a connection. One that was deauthorised has nothing left.
+func (f *Front) openSecrets(s rialto.Scope, c *catalog.Connection) (secrets catalog.ConnectionSecrets, err error) {
+	if c.Secrets == nil {
+		return secrets, nil
+	}
+	plain, err := f.vault.Open(c.Secrets, []byte(c.ARN(s)))
+	if err != nil {
+		return secrets, err
+	}
+	return secrets, json.Unmarshal(plain, &secrets)
+}
+
+// editConnection changes a connection that exists. The connection that change gets is a copy.
+func (f *Front) editConnection(ctx context.Context, s rialto.Scope, name, verb string, change func(*catalog.Connection) error) (*catalog.Connection, error) {
+	return f.catalog.Connections.Edit(ctx, catalog.NameKey(s, name), func(was *catalog.Connection) (*catalog.Connection, error) {
+		if was == nil {
+			return nil, errNoConnection(verb, name)
+		}
+		is := *was
+		return &is, change(&is)
+	})
+}
+
+// DeauthorizeConnection takes the secrets away. Doing so again is harmless.
+func (f *Front) DeauthorizeConnection(ctx context.Context, in *DeauthorizeConnectionInput) (*DeauthorizeConnectionOutput, error) {
+	scope := aws.Caller(ctx).Scope
+	defer f.control.lock(scope)()
+	c, err := f.editConnection(ctx, scope, *in.Name, "deauthorize", func(c *catalog.Connection) error {
+		if c.Secrets == nil {
+			return catalog.Unchanged
+		}
+		c.Secrets, c.SecretARN, c.Parameters = nil, "", nil
+		c.State, c.StateReason = string(ConnectionStateDeauthorized), new(deauthorizedReason)
+		c.Modified = f.clock.Now()
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &DeauthorizeConnectionOutput{
+		ConnectionArn: new(c.ARN(scope)), ConnectionState: new(ConnectionStateDeauthorizing),
+		CreationTime: &c.Created, LastModifiedTime: &c.Modified, LastAuthorizedTime: moment(c.Authorized),
+	}, nil
+}
+
+// DeleteConnection deletes a connection also when API destinations use it; they become inactive.
+func (f *Front) DeleteConnection(ctx context.Context, in *DeleteConnectionInput) (*DeleteConnectionOutput, error) {
+	scope := aws.Caller(ctx).Scope
+	defer f.control.lock(scope)()
+	var c *catalog.Connection
+	_, err := f.catalog.Connections.Edit(ctx, catalog.NameKey(scope, *in.Name), func(was *catalog.Connection) (*catalog.Connection, error) {
+		if was == nil {
+			return nil, errNoConnection("delete", *in.Name)
+		}
+		c = was
+		return nil, nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &DeleteConnectionOutput{
+		ConnectionArn: new(c.ARN(scope)), ConnectionState: new(ConnectionStateDeleting),
+		CreationTime: &c.Created, LastModifiedTime: &c.Modified, LastAuthorizedTime: moment(c.Authorized),
+	}, nil
+}
+
+func (f *Front) ListConnections(ctx context.Context, in *ListConnectionsInput) (*ListConnectionsOutput, error) {
+	scope := aws.Caller(ctx).Scope
+	prefix, state := deref(in.NamePrefix), deref(in.ConnectionState)
+	list, next, err := page(ctx, listing{in.NextToken, in.Limit, []string{prefix, string(state)}, badTokenValue}, func(after string, n int) []*catalog.Connection {
+		keys := catalog.ScopeKey(scope)
+		return firstOf(f.catalog.Connections.List(keys+prefix, keys+after, 0), n, func(c *catalog.Connection) bool {
+			return state == "" || c.State == string(state)
+		})
+	}, func(c *catalog.Connection) string { return c.Name })
+	if err != nil {
+		return nil, err
+	}
+	out := &ListConnectionsOutput{Connections: make([]Connection, 0, len(list)), NextToken: next}
+	for _, c := range list {
+		out.Connections = append(out.Connections, Connection{
+			ConnectionArn: new(c.ARN(scope)), Name: &c.Name, ConnectionState: new(ConnectionState(c.State)), StateReason: c.StateReason,
+			AuthorizationType: new(ConnectionAuthorizationType(c.Authorization)),
+			CreationTime:      &c.Created, LastModifiedTime: &c.Modified, LastAuthorizedTime: moment(c.Authorized),
+		})
+	}
+	return out, nil
+}

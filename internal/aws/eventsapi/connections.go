@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
+	"time"
 
 	"github.com/google/uuid"
 
@@ -116,13 +117,13 @@ func (f *Front) UpdateConnection(ctx context.Context, in *UpdateConnectionInput)
 		return nil, err
 	}
 	defer f.control.lock(scope)()
-	before := f.catalog.Connections.Get(catalog.NameKey(scope, *in.Name))
+	var before time.Time // of the last change before this one, which is what the answer shows (recorded on AWS)
 	is, err := f.editConnection(ctx, scope, *in.Name, "update", func(c *catalog.Connection) error {
 		c.Description = cmp.Or(in.Description, c.Description)
 		if in.KmsKeyIdentifier != nil {
 			c.KMSKey = keyOf(in.KmsKeyIdentifier)
 		}
-		c.Modified = f.clock.Now()
+		before, c.Modified = c.Modified, f.clock.Now()
 		if !authorizes {
 			return nil
 		}
@@ -141,8 +142,7 @@ func (f *Front) UpdateConnection(ctx context.Context, in *UpdateConnectionInput)
 	}
 	return &UpdateConnectionOutput{
 		ConnectionArn: new(is.ARN(scope)), ConnectionState: new(ConnectionState(is.State)),
-		CreationTime: &is.Created, LastModifiedTime: &before.Modified, // that before the update (recorded on AWS)
-		LastAuthorizedTime: moment(is.Authorized),
+		CreationTime: &is.Created, LastModifiedTime: &before, LastAuthorizedTime: moment(is.Authorized),
 	}, nil
 }
 

@@ -1,5 +1,10 @@
 // Package eventsapi is the front of Amazon EventBridge: the operations of the API "events", version 2015-10-07.
 //
+// A [Front] keeps buses, rules with their targets, permissions, tags, connections and API destinations in the catalog, and hands
+// events to package ingest. What it checks, and what it says when it refuses, is what AWS checks and says; where no text of AWS's
+// is known it has one of its own. A change is in force when its call returns. Secrets of connections are sealed before they are
+// kept, and never shown. Start with [Front.Service], the table of operations; files bear the names of their subjects.
+//
 // types_gen.go is generated from the service's public model. It holds model, which says how the service looks on the wire, and
 // for every operation, such as PutRule, a PutRuleInput and a PutRuleOutput; an operation without output returns *aws.NoOutput.
 // In all of them a member that may be absent is a pointer, or a list, map or blob that is nil when absent and empty when it was

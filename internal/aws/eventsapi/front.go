@@ -131,7 +131,7 @@ func (f *Front) Service() *aws.Service {
 // What the catalog promises of one resource is not enough here: a rule may only be put on a bus that is there and a bus only be
 // deleted when it has no rules, a limit counts all rules of a bus, and so on. These are statements about several resources that
 // are looked at first and changed then. Calls that only read, and the events, pass by. Scopes share a fixed number of locks, as
-// anybody can make up accounts.
+// anybody can make up accounts. The locks are of this process: nodes of a cluster are kept apart by the catalog alone.
 type control struct {
 	locks [64]sync.Mutex
 }

@@ -31,7 +31,11 @@ type statement struct {
 	Condition json.RawMessage `json:"Condition,omitempty"`
 }
 
-const policyVersion = "2012-10-17"
+// Versions of the policy language (IAM user guide, "Version").
+const (
+	policyVersion    = "2012-10-17"
+	oldPolicyVersion = "2008-10-17"
+)
 
 // with is the policy with a statement added, or put in the place of the one with its id.
 func (p *policy) with(s statement) *policy {
@@ -139,6 +143,9 @@ func parsePolicy(document string, bus route.Bus) (*policy, error) {
 	if given.Version == nil {
 		return nil, errMissing("Version")
 	}
+	if *given.Version != policyVersion && *given.Version != oldPolicyVersion {
+		return nil, invalid("The policy must contain a valid version string")
+	}
 	if len(given.Statement) == 0 {
 		return nil, invalid("Could not parse the policy: Statement is empty!")
 	}
@@ -149,7 +156,7 @@ func parsePolicy(document string, bus route.Bus) (*policy, error) {
 			return nil, err
 		}
 		if p.find(s.Sid) >= 0 {
-			line, column := place(document, strings.LastIndex(document, string(text)))
+			line, column := place(document, max(0, strings.LastIndex(document, string(text))))
 			return nil, invalid("Invalid statement at line %d column %d: The Statement Ids in the policy are not unique", line, column)
 		}
 		if err := s.check(bus); err != nil {

@@ -93,7 +93,7 @@ func TestTokensAreBound(t *testing.T) {
 	refused("longer", lister, *token+"A", "ab", "c")
 	for i := range *token {
 		spoiled := []byte(*token)
-		spoiled[i] = "AB"[(spoiled[i]&1)]
+		spoiled[i] = "AB"[(spoiled[i] & 1)]
 		if string(spoiled) != *token {
 			refused(fmt.Sprintf("byte %d spoiled", i), lister, string(spoiled), "ab", "c")
 		}

@@ -59,7 +59,7 @@ func (d *folder) take() error {
 		return fmt.Errorf("lock the data directory %s: %w", d.path, err)
 	}
 	if !taken {
-		return rialto.Errorf(rialto.Unavailable, "The data directory %s is in use by %s.", d.path, d.holder())
+		return &LockedError{Dir: d.path, Holder: d.holder()}
 	}
 	// Who we are is for the error of the next one who comes. A disk that is full must not keep us from reading.
 	if err := d.lock.Truncate(0); err == nil {
@@ -67,6 +67,19 @@ func (d *folder) take() error {
 	}
 	return nil
 }
+
+// A LockedError says that another process has a data directory open.
+type LockedError struct {
+	Dir    string
+	Holder string // in words, such as "the process with the id 17"
+}
+
+func (e *LockedError) Error() string {
+	return fmt.Sprintf("The data directory %s is in use by %s.", e.Dir, e.Holder)
+}
+
+// Unwrap gives it its kind: trying again makes sense once the other process has ended.
+func (e *LockedError) Unwrap() error { return rialto.Errorf(rialto.Unavailable, "%s", e.Error()) }
 
 // holder names who has the lock.
 func (d *folder) holder() string {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"runtime/pprof"
+	"slices"
 	"strings"
 	"time"
 )
@@ -17,6 +18,9 @@ func labelled(ctx context.Context, name string, start func(context.Context)) {
 	pprof.Do(ctx, pprof.Labels(label, name), start)
 }
 
+// shared are goroutines that whichever server comes first starts for all of the process, and the last one ends.
+var shared = []string{"nats-server/v2/server/ats.Register"} // the coarse clock of JetStream's stores
+
 // goroutines describes the goroutines that belong to a server.
 func goroutines(name string) string {
 	var profile bytes.Buffer
@@ -25,7 +29,8 @@ func goroutines(name string) string {
 	mark := `"` + label + `":"` + name + `"`
 	var ours []string
 	for paragraph := range strings.SplitSeq(profile.String(), "\n\n") {
-		if strings.Contains(paragraph, mark) {
+		isShared := slices.ContainsFunc(shared, func(f string) bool { return strings.Contains(paragraph, f) })
+		if strings.Contains(paragraph, mark) && !isShared {
 			ours = append(ours, strings.TrimSpace(paragraph))
 		}
 	}

@@ -1,0 +1,37 @@
+package bench
+
+import (
+	"testing"
+
+	"github.com/rialto-events/rialto/bench/child"
+)
+
+// TestMeasurementsRun runs every measurement of the whole server once, with few events, so that none can rot. Its figures say nothing.
+func TestMeasurementsRun(t *testing.T) {
+	for name, f := range map[string]func(t *testing.T) figures{
+		"PutEvents":   func(t *testing.T) figures { return putEvents(t, 4, 20) },
+		"no-op":       func(t *testing.T) figures { return noOp(t, 4, 20) },
+		"append":      func(t *testing.T) figures { return appendSync(t, 5) },
+		"to a queue":  func(t *testing.T) figures { return toQueue(t, 4, 20) },
+		"to HTTP":     func(t *testing.T) figures { return toEndpoint(t, 4, 20) },
+		"one is dead": func(t *testing.T) figures { _, beside := isolation(t, 3, 20); return beside },
+	} {
+		t.Run(name, func(t *testing.T) {
+			if got := f(t); got.perSecond <= 0 || got.p50 <= 0 || got.p99 < got.p50 {
+				t.Errorf("the figures are %+v", got)
+			}
+		})
+	}
+	t.Run("process", func(t *testing.T) {
+		if testing.Short() {
+			t.Skip("builds the binary")
+		}
+		binary, err := child.Build(t.Context(), t.TempDir())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if l := process(t, binary, 1); len(l.first) != 1 || len(l.again) != 1 {
+			t.Errorf("the lives are %+v", l)
+		}
+	})
+}

@@ -1,0 +1,194 @@
+"""Calls every operation with boto3 and looks at the answers. HOOK_URL is an endpoint that takes everything."""
+
+import json
+import os
+from datetime import datetime, timezone
+
+import boto3
+from botocore.exceptions import ClientError
+
+events = boto3.client("events")
+sqs = boto3.client("sqs")
+
+ARN = "arn:aws:events:us-east-1:000000000000:"
+QUEUE = "arn:aws:sqs:us-east-1:000000000000:"
+URL = os.environ["AWS_ENDPOINT_URL"] + "/000000000000/"
+
+
+def equal(got, want):
+    if got != want:
+        raise AssertionError(f"got {got!r}, want {want!r}")
+
+
+def refused(code, call, **arguments):
+    try:
+        call(**arguments)
+    except ClientError as e:
+        equal(e.response["Error"]["Code"], code)
+        return e
+    raise AssertionError(f"{call.__name__} succeeded, want {code}")
+
+
+def queues():
+    equal(sqs.create_queue(QueueName="billing", Attributes={"VisibilityTimeout": "600"}, tags={"team": "money"})["QueueUrl"], URL + "billing")
+    sqs.create_queue(QueueName="dead")
+    equal(sqs.get_queue_url(QueueName="billing")["QueueUrl"], URL + "billing")
+    equal(sorted(sqs.list_queues()["QueueUrls"]), [URL + "billing", URL + "dead"])
+    equal([len(p["QueueUrls"]) for p in sqs.get_paginator("list_queues").paginate(PaginationConfig={"PageSize": 1})], [1, 1])
+    redrive = json.dumps({"deadLetterTargetArn": QUEUE + "dead", "maxReceiveCount": "5"})
+    sqs.set_queue_attributes(QueueUrl=URL + "billing", Attributes={"RedrivePolicy": redrive})
+    got = sqs.get_queue_attributes(QueueUrl=URL + "billing", AttributeNames=["All"])["Attributes"]
+    equal((got["VisibilityTimeout"], got["QueueArn"], json.loads(got["RedrivePolicy"])), ("600", QUEUE + "billing", json.loads(redrive)))
+    equal(sqs.list_dead_letter_source_queues(QueueUrl=URL + "dead")["queueUrls"], [URL + "billing"])
+    sqs.tag_queue(QueueUrl=URL + "billing", Tags={"stage": "test"})
+    equal(sqs.list_queue_tags(QueueUrl=URL + "billing")["Tags"], {"stage": "test", "team": "money"})
+    sqs.untag_queue(QueueUrl=URL + "billing", TagKeys=["stage", "team"])
+    equal("Tags" in sqs.list_queue_tags(QueueUrl=URL + "billing"), False)
+    sqs.add_permission(QueueUrl=URL + "billing", Label="share", AWSAccountIds=["111122223333"], Actions=["SendMessage"])
+    sqs.remove_permission(QueueUrl=URL + "billing", Label="share")
+    e = refused("AWS.SimpleQueueService.NonExistentQueue", sqs.get_queue_url, QueueName="none")
+    equal(isinstance(e, sqs.exceptions.QueueDoesNotExist), True)
+
+
+def messages():
+    url = URL + "billing"
+    # boto3 compares the digests itself.
+    sent = sqs.send_message(
+        QueueUrl=url, MessageBody="foobar",
+        MessageAttributes={"Foo": {"DataType": "String", "StringValue": "Bar"}, "N": {"DataType": "Number", "StringValue": "17"},
+                           "B": {"DataType": "Binary", "BinaryValue": b"\x00\xff"}})
+    equal(sent["MD5OfMessageBody"], "3858f62230ac3c915f300c664312c63f")
+    got = sqs.receive_message(QueueUrl=url, MessageAttributeNames=["All"], AttributeNames=["All"], VisibilityTimeout=0)["Messages"][0]
+    equal((got["Body"], got["MessageId"]), ("foobar", sent["MessageId"]))
+    equal(got["MessageAttributes"]["B"]["BinaryValue"], b"\x00\xff")
+    equal(got["Attributes"]["ApproximateReceiveCount"], "1")
+    again = sqs.receive_message(QueueUrl=url, AttributeNames=["ApproximateReceiveCount"])["Messages"][0]
+    equal(again["Attributes"], {"ApproximateReceiveCount": "2"})
+    equal("Messages" in sqs.receive_message(QueueUrl=url), False)
+    sqs.change_message_visibility(QueueUrl=url, ReceiptHandle=again["ReceiptHandle"], VisibilityTimeout=0)
+    handle = sqs.receive_message(QueueUrl=url)["Messages"][0]["ReceiptHandle"]
+    sqs.delete_message(QueueUrl=url, ReceiptHandle=handle)
+    batch = sqs.send_message_batch(QueueUrl=url, Entries=[
+        {"Id": "a", "MessageBody": "1"}, {"Id": "b", "MessageBody": "2"}, {"Id": "c", "MessageBody": "\x00"}])
+    equal(([s["Id"] for s in batch["Successful"]], [f["Id"] for f in batch["Failed"]]), (["a", "b"], ["c"]))
+    handles = []
+    while len(handles) < 2:
+        handles += [m["ReceiptHandle"] for m in sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10, WaitTimeSeconds=2)["Messages"]]
+    entries = [{"Id": str(i), "ReceiptHandle": h} for i, h in enumerate(handles)]
+    equal(len(sqs.change_message_visibility_batch(QueueUrl=url, Entries=[e | {"VisibilityTimeout": 60} for e in entries])["Successful"]), 2)
+    equal(len(sqs.delete_message_batch(QueueUrl=url, Entries=entries)["Successful"]), 2)
+    sqs.purge_queue(QueueUrl=url)
+    refused("AWS.SimpleQueueService.BatchEntryIdsNotDistinct", sqs.delete_message_batch, QueueUrl=url, Entries=[entries[0], entries[0]])
+    refused("ReceiptHandleIsInvalid", sqs.delete_message, QueueUrl=url, ReceiptHandle="none of ours")
+
+
+def buses():
+    equal(events.create_event_bus(Name="orders", Description="first", Tags=[{"Key": "team", "Value": "shop"}])["EventBusArn"], ARN + "event-bus/orders")
+    e = refused("ResourceAlreadyExistsException", events.create_event_bus, Name="orders")
+    equal(e.response["Error"]["Message"], "Event bus orders already exists.")
+    equal(events.update_event_bus(Name="orders", Description="second")["Arn"], ARN + "event-bus/orders")
+    got = events.describe_event_bus(Name=ARN + "event-bus/orders")
+    equal((got["Name"], got["Description"], type(got["CreationTime"])), ("orders", "second", datetime))
+    equal([b["Name"] for b in events.list_event_buses()["EventBuses"]], ["default", "orders"])
+    first = events.list_event_buses(Limit=1)
+    equal([b["Name"] for b in events.list_event_buses(NextToken=first["NextToken"])["EventBuses"]], ["orders"])
+    events.put_permission(EventBusName="orders", Action="events:PutEvents", Principal="111122223333", StatementId="share")
+    statement = json.loads(events.describe_event_bus(Name="orders")["Policy"])["Statement"][0]
+    equal((statement["Sid"], statement["Principal"]), ("share", {"AWS": "arn:aws:iam::111122223333:root"}))
+    events.remove_permission(EventBusName="orders", StatementId="share")
+    equal("Policy" in events.describe_event_bus(Name="orders"), False)
+
+
+def rules():
+    pattern = '{"detail-type": ["paid"], "detail": {"total": [{"numeric": [">", 100]}]}}'
+    equal(events.put_rule(Name="paid", EventBusName="orders", EventPattern=pattern)["RuleArn"], ARN + "rule/orders/paid")
+    events.disable_rule(Name="paid", EventBusName="orders")
+    got = events.describe_rule(Name="paid", EventBusName="orders")
+    equal((got["State"], got["EventPattern"], got["CreatedBy"]), ("DISABLED", pattern, "000000000000"))
+    events.enable_rule(Name="paid", EventBusName="orders")
+    equal([(r["Name"], r["State"]) for r in events.list_rules(EventBusName="orders")["Rules"]], [("paid", "ENABLED")])
+    target = {
+        "Id": "billing", "Arn": QUEUE + "billing", "DeadLetterConfig": {"Arn": QUEUE + "dead"},
+        "RetryPolicy": {"MaximumRetryAttempts": 3, "MaximumEventAgeInSeconds": 600},
+        "InputTransformer": {"InputPathsMap": {"id": "$.detail.id"}, "InputTemplate": '{"paid": <id>}'},
+    }
+    got = events.put_targets(Rule="paid", EventBusName="orders", Targets=[target])
+    equal((got["FailedEntryCount"], got["FailedEntries"]), (0, []))
+    equal(events.list_targets_by_rule(Rule="paid", EventBusName="orders")["Targets"], [target])
+    equal(events.list_rule_names_by_target(TargetArn=QUEUE + "billing", EventBusName="orders")["RuleNames"], ["paid"])
+    rule = ARN + "rule/orders/paid"
+    events.tag_resource(ResourceARN=rule, Tags=[{"Key": "a", "Value": "1"}, {"Key": "b", "Value": "2"}])
+    events.untag_resource(ResourceARN=rule, TagKeys=["a"])
+    equal(events.list_tags_for_resource(ResourceARN=rule)["Tags"], [{"Key": "b", "Value": "2"}])
+    e = refused("InvalidEventPatternException", events.put_rule, Name="bad", EventPattern='{"source":[]}')
+    equal(e.response["Error"]["Message"].startswith("Event pattern is not valid. Reason: Empty arrays are not allowed"), True)
+    refused("ValidationException", events.delete_rule, Name="paid", EventBusName="orders")
+
+
+def putting():
+    whole = {"id": "1", "detail-type": "paid", "source": "shop", "account": "000000000000", "time": "2026-03-01T10:00:00Z", "region": "us-east-1"}
+    equal(events.test_event_pattern(EventPattern='{"source":["shop"]}', Event=json.dumps(whole))["Result"], True)
+    got = events.put_events(Entries=[
+        {"EventBusName": "orders", "Source": "shop", "DetailType": "paid", "Detail": '{"id": "o-17", "total": 250}',
+         "Time": datetime(2026, 3, 1, 10, 0, 5, 500000, tzinfo=timezone.utc), "Resources": ["r"]},
+        {"EventBusName": "orders", "Source": "shop", "DetailType": "paid", "Detail": "none"}])
+    equal((got["FailedEntryCount"], got["Entries"][1]["ErrorCode"], len(got["Entries"][0]["EventId"])), (1, "MalformedDetail", 36))
+    message = sqs.receive_message(QueueUrl=URL + "billing", WaitTimeSeconds=10)["Messages"][0]
+    equal(message["Body"], '{"paid": "o-17"}')
+    sqs.delete_message(QueueUrl=URL + "billing", ReceiptHandle=message["ReceiptHandle"])
+
+
+def destinations():
+    connection = events.create_connection(Name="crm", AuthorizationType="BASIC", AuthParameters={
+        "BasicAuthParameters": {"Username": "ada", "Password": "secret"},
+        "InvocationHttpParameters": {"HeaderParameters": [{"Key": "X-Secret", "Value": "v", "IsValueSecret": True}, {"Key": "X-Open", "Value": "w"}]}})
+    equal(connection["ConnectionState"], "AUTHORIZED")
+    got = events.describe_connection(Name="crm")
+    equal(got["AuthParameters"]["BasicAuthParameters"], {"Username": "ada"})
+    equal(got["AuthParameters"]["InvocationHttpParameters"]["HeaderParameters"],
+          [{"Key": "X-Secret", "IsValueSecret": True}, {"Key": "X-Open", "Value": "w", "IsValueSecret": False}])
+    events.update_connection(Name="crm", Description="new")
+    equal([c["Name"] for c in events.list_connections(NamePrefix="crm")["Connections"]], ["crm"])
+    made = events.create_api_destination(
+        Name="crm", ConnectionArn=connection["ConnectionArn"], HttpMethod="POST", InvocationEndpoint=os.environ["HOOK_URL"] + "/customers")
+    equal(made["ApiDestinationState"], "ACTIVE")
+    events.update_api_destination(Name="crm", InvocationRateLimitPerSecond=20)
+    got = events.describe_api_destination(Name="crm")
+    equal((got["InvocationRateLimitPerSecond"], got["HttpMethod"]), (20, "POST"))
+    equal([d["Name"] for d in events.list_api_destinations(NamePrefix="crm")["ApiDestinations"]], ["crm"])
+    events.deauthorize_connection(Name="crm")
+    equal(events.describe_api_destination(Name="crm")["ApiDestinationState"], "INACTIVE")
+
+
+def absent():
+    equal(events.list_archives()["Archives"], [])
+    equal(events.list_replays()["Replays"], [])
+    equal(events.list_endpoints()["Endpoints"], [])
+    equal(events.list_event_sources()["EventSources"], [])
+    equal(events.list_partner_event_sources(NamePrefix="aws.partner/none")["PartnerEventSources"], [])
+
+
+def end():
+    events.delete_api_destination(Name="crm")
+    equal(events.delete_connection(Name="crm")["ConnectionState"], "DELETING")
+    equal(events.remove_targets(Rule="paid", EventBusName="orders", Ids=["billing"])["FailedEntryCount"], 0)
+    events.delete_rule(Name="paid", EventBusName="orders")
+    e = refused("ResourceNotFoundException", events.describe_rule, Name="paid", EventBusName="orders")
+    equal(e.response["Error"]["Message"], "Rule paid does not exist on EventBus orders.")
+    events.delete_event_bus(Name="orders")
+    sqs.delete_queue(QueueUrl=URL + "billing")
+    sqs.delete_queue(QueueUrl=URL + "dead")
+    equal("QueueUrls" in sqs.list_queues(), False)
+
+
+failed = False
+for part in queues, messages, buses, rules, putting, destinations, absent, end:
+    try:
+        part()
+    except Exception as e:  # say so, and look at the rest
+        where = e.__traceback__
+        while where.tb_next and where.tb_next.tb_frame.f_code.co_filename == __file__:
+            where = where.tb_next
+        print(f"FAILED {part.__name__}, line {where.tb_lineno}: {type(e).__name__}: {e}")
+        failed = True
+raise SystemExit(failed)

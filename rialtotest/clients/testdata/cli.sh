@@ -1,0 +1,130 @@
+# Calls every operation with the AWS CLI and looks at the answers. HOOK_URL is an endpoint that takes everything.
+set -u
+failed=0
+
+# want RESULT COMMAND…: the command succeeds and prints the result.
+want() {
+  local result=$1 got
+  shift
+  if ! got=$("$@" 2>&1) || [ "$got" != "$result" ]; then
+    printf 'FAILED %s\n   got: %s\n  want: %s\n' "$*" "$got" "$result"
+    failed=1
+  fi
+}
+
+# refused CODE COMMAND…: the command fails and names the error code.
+refused() {
+  local code=$1 got
+  shift
+  if got=$("$@" 2>&1) || [[ "$got" != *"($code)"* ]]; then
+    printf 'FAILED %s\n   got: %s\n  want: an error with the code %s\n' "$*" "$got" "$code"
+    failed=1
+  fi
+}
+
+events() { aws events "$@" --output text; }
+sqs() { aws sqs "$@" --output text; }
+
+arn=arn:aws:events:us-east-1:000000000000
+q=arn:aws:sqs:us-east-1:000000000000
+url=$AWS_ENDPOINT_URL/000000000000
+
+# queues
+want "$url/billing" sqs create-queue --queue-name billing --attributes VisibilityTimeout=600 --tags team=money --query QueueUrl
+want "$url/dead" sqs create-queue --queue-name dead --query QueueUrl
+want "$url/billing" sqs get-queue-url --queue-name billing --query QueueUrl
+want "$url/billing	$url/dead" sqs list-queues --query 'QueueUrls | sort(@)'
+want "" sqs set-queue-attributes --queue-url "$url/billing" --attributes "{\"RedrivePolicy\":\"{\\\"deadLetterTargetArn\\\":\\\"$q:dead\\\",\\\"maxReceiveCount\\\":\\\"5\\\"}\"}"
+want "600	$q:billing" sqs get-queue-attributes --queue-url "$url/billing" --attribute-names All --query 'Attributes.[VisibilityTimeout,QueueArn]'
+want "$url/billing" sqs list-dead-letter-source-queues --queue-url "$url/dead" --query queueUrls
+want "" sqs tag-queue --queue-url "$url/billing" --tags stage=test
+want "test	money" sqs list-queue-tags --queue-url "$url/billing" --query 'Tags.[stage,team]'
+want "" sqs untag-queue --queue-url "$url/billing" --tag-keys stage
+want "None" sqs list-queue-tags --queue-url "$url/billing" --query 'Tags.stage'
+want "" sqs add-permission --queue-url "$url/billing" --label share --aws-account-ids 111122223333 --actions SendMessage
+want "" sqs remove-permission --queue-url "$url/billing" --label share
+refused AWS.SimpleQueueService.NonExistentQueue sqs get-queue-url --queue-name none
+
+# messages; the CLI compares the digests itself
+want "3858f62230ac3c915f300c664312c63f" sqs send-message --queue-url "$url/billing" --message-body foobar --query MD5OfMessageBody \
+  --message-attributes '{"Foo":{"DataType":"String","StringValue":"Bar"}}'
+want "foobar	Bar" sqs receive-message --queue-url "$url/billing" --message-attribute-names All --visibility-timeout 0 \
+  --query 'Messages[0].[Body,MessageAttributes.Foo.StringValue]'
+handle=$(sqs receive-message --queue-url "$url/billing" --query 'Messages[0].ReceiptHandle')
+want "" sqs change-message-visibility --queue-url "$url/billing" --receipt-handle "$handle" --visibility-timeout 0
+handle=$(sqs receive-message --queue-url "$url/billing" --query 'Messages[0].ReceiptHandle')
+want "" sqs delete-message --queue-url "$url/billing" --receipt-handle "$handle"
+want "a	b" sqs send-message-batch --queue-url "$url/billing" --entries '[{"Id":"a","MessageBody":"1"},{"Id":"b","MessageBody":"2"}]' --query 'Successful[].Id | sort(@)'
+handle=$(sqs receive-message --queue-url "$url/billing" --query 'Messages[0].ReceiptHandle')
+want "c" sqs change-message-visibility-batch --queue-url "$url/billing" --entries "[{\"Id\":\"c\",\"ReceiptHandle\":\"$handle\",\"VisibilityTimeout\":60}]" --query 'Successful[].Id'
+want "d" sqs delete-message-batch --queue-url "$url/billing" --entries "[{\"Id\":\"d\",\"ReceiptHandle\":\"$handle\"}]" --query 'Successful[].Id'
+want "" sqs purge-queue --queue-url "$url/billing"
+want "None" sqs receive-message --queue-url "$url/billing" --query 'Messages'
+
+# buses
+want "$arn:event-bus/orders" events create-event-bus --name orders --description first --tags Key=team,Value=shop --query EventBusArn
+refused ResourceAlreadyExistsException events create-event-bus --name orders
+want "$arn:event-bus/orders" events update-event-bus --name orders --description second --query Arn
+want "orders	second" events describe-event-bus --name orders --query '[Name,Description]'
+want "default	orders" events list-event-buses --query 'EventBuses[].Name'
+want "" events put-permission --event-bus-name orders --action events:PutEvents --principal 111122223333 --statement-id share
+want "True" events describe-event-bus --name orders --query 'contains(Policy, `share`)'
+want "" events remove-permission --event-bus-name orders --statement-id share
+
+# rules and targets
+want "$arn:rule/orders/paid" events put-rule --name paid --event-bus-name orders --query RuleArn \
+  --event-pattern '{"detail-type":["paid"],"detail":{"total":[{"numeric":[">",100]}]}}'
+want "" events disable-rule --name paid --event-bus-name orders
+want "DISABLED	orders" events describe-rule --name paid --event-bus-name orders --query '[State,EventBusName]'
+want "" events enable-rule --name paid --event-bus-name orders
+want "paid	ENABLED" events list-rules --event-bus-name orders --query 'Rules[].[Name,State]'
+want "0" events put-targets --rule paid --event-bus-name orders --query FailedEntryCount --targets "[{\"Id\":\"billing\",\"Arn\":\"$q:billing\",
+  \"DeadLetterConfig\":{\"Arn\":\"$q:dead\"},\"RetryPolicy\":{\"MaximumRetryAttempts\":3,\"MaximumEventAgeInSeconds\":600},
+  \"InputTransformer\":{\"InputPathsMap\":{\"id\":\"\$.detail.id\"},\"InputTemplate\":\"{\\\"paid\\\": <id>}\"}}]"
+want "billing	3	\$.detail.id" events list-targets-by-rule --rule paid --event-bus-name orders \
+  --query 'Targets[].[Id,RetryPolicy.MaximumRetryAttempts,InputTransformer.InputPathsMap.id]'
+want "paid" events list-rule-names-by-target --target-arn "$q:billing" --event-bus-name orders --query RuleNames
+want "" events tag-resource --resource-arn "$arn:rule/orders/paid" --tags Key=a,Value=1 Key=b,Value=2
+want "" events untag-resource --resource-arn "$arn:rule/orders/paid" --tag-keys a
+want "b	2" events list-tags-for-resource --resource-arn "$arn:rule/orders/paid" --query 'Tags[].[Key,Value]'
+refused InvalidEventPatternException events put-rule --name bad --event-pattern '{"source":[]}'
+refused ValidationException events delete-rule --name paid --event-bus-name orders
+
+# events
+want "True" events test-event-pattern --event-pattern '{"source":["shop"]}' --query Result \
+  --event '{"id":"1","detail-type":"paid","source":"shop","account":"000000000000","time":"2026-03-01T10:00:00Z","region":"us-east-1","resources":[],"detail":{}}'
+want "0" events put-events --query FailedEntryCount --entries '[{"EventBusName":"orders","Source":"shop","DetailType":"paid","Detail":"{\"id\":\"o-17\",\"total\":250}"}]'
+want '{"paid": "o-17"}' sqs receive-message --queue-url "$url/billing" --wait-time-seconds 10 --query 'Messages[0].Body'
+
+# connections and API destinations
+connection=$(events create-connection --name crm --authorization-type BASIC --query ConnectionArn \
+  --auth-parameters '{"BasicAuthParameters":{"Username":"ada","Password":"secret"}}')
+want "AUTHORIZED	ada	None" events describe-connection --name crm \
+  --query '[ConnectionState,AuthParameters.BasicAuthParameters.Username,AuthParameters.BasicAuthParameters.Password]'
+want "$connection" events update-connection --name crm --description new --query ConnectionArn
+want "crm" events list-connections --name-prefix crm --query 'Connections[].Name'
+destination=$(events create-api-destination --name crm --connection-arn "$connection" --http-method POST \
+  --invocation-endpoint "$HOOK_URL/customers" --query ApiDestinationArn)
+want "ACTIVE	300" events describe-api-destination --name crm --query '[ApiDestinationState,InvocationRateLimitPerSecond]'
+want "$destination" events update-api-destination --name crm --invocation-rate-limit-per-second 20 --query ApiDestinationArn
+want "crm	20" events list-api-destinations --name-prefix crm --query 'ApiDestinations[].[Name,InvocationRateLimitPerSecond]'
+want "$connection" events deauthorize-connection --name crm --query ConnectionArn
+
+# what is not there yet is empty
+want "" events list-archives --query Archives
+want "" events list-replays --query Replays
+want "" events list-endpoints --query Endpoints
+want "" events list-event-sources --query EventSources
+want "" events list-partner-event-sources --name-prefix aws.partner/none --query PartnerEventSources
+
+# the end
+want "" events delete-api-destination --name crm
+want "$connection" events delete-connection --name crm --query ConnectionArn
+want "0" events remove-targets --rule paid --event-bus-name orders --ids billing --query FailedEntryCount
+want "" events delete-rule --name paid --event-bus-name orders
+refused ResourceNotFoundException events describe-rule --name paid --event-bus-name orders
+want "" events delete-event-bus --name orders
+want "" sqs delete-queue --queue-url "$url/billing"
+want "" sqs delete-queue --queue-url "$url/dead"
+
+exit $failed

@@ -1,0 +1,110 @@
+# What a team defines for itself: a bus, a rule, a target with all that a target can have, a destination outside, and queues.
+
+terraform {
+  required_providers {
+    aws = {
+      source = "hashicorp/aws"
+    }
+  }
+}
+
+variable "endpoint" {
+  type = string
+}
+
+provider "aws" {
+  region                      = "us-east-1"
+  access_key                  = "test"
+  secret_key                  = "test"
+  skip_credentials_validation = true
+  skip_metadata_api_check     = true
+  skip_requesting_account_id  = true
+  skip_region_validation      = true
+
+  endpoints {
+    events = var.endpoint
+    sqs    = var.endpoint
+  }
+}
+
+resource "aws_cloudwatch_event_bus" "orders" {
+  name = "orders"
+  tags = { team = "shop" }
+}
+
+resource "aws_cloudwatch_event_rule" "paid" {
+  name           = "paid"
+  description    = "orders that are paid"
+  event_bus_name = aws_cloudwatch_event_bus.orders.name
+  event_pattern = jsonencode({
+    source      = ["shop"]
+    detail-type = ["paid"]
+    detail      = { total = [{ numeric = [">", 100] }] }
+  })
+  tags = { team = "shop" }
+}
+
+resource "aws_sqs_queue" "billing" {
+  name                       = "billing"
+  visibility_timeout_seconds = 60
+}
+
+resource "aws_sqs_queue" "dead" {
+  name                      = "dead"
+  message_retention_seconds = 1209600
+}
+
+resource "aws_cloudwatch_event_target" "billing" {
+  rule           = aws_cloudwatch_event_rule.paid.name
+  event_bus_name = aws_cloudwatch_event_bus.orders.name
+  target_id      = "billing"
+  arn            = aws_sqs_queue.billing.arn
+
+  input_transformer {
+    input_paths    = { id = "$.detail.id" }
+    input_template = "{\"paid\": <id>}"
+  }
+
+  retry_policy {
+    maximum_retry_attempts       = 5
+    maximum_event_age_in_seconds = 3600
+  }
+
+  dead_letter_config {
+    arn = aws_sqs_queue.dead.arn
+  }
+}
+
+resource "aws_cloudwatch_event_connection" "crm" {
+  name               = "crm"
+  authorization_type = "API_KEY"
+
+  auth_parameters {
+    api_key {
+      key   = "X-Api-Key"
+      value = "secret"
+    }
+  }
+}
+
+resource "aws_cloudwatch_event_api_destination" "crm" {
+  name                             = "crm"
+  invocation_endpoint              = "https://crm.example.com/customers/*"
+  http_method                      = "POST"
+  invocation_rate_limit_per_second = 20
+  connection_arn                   = aws_cloudwatch_event_connection.crm.arn
+}
+
+resource "aws_cloudwatch_event_target" "crm" {
+  rule           = aws_cloudwatch_event_rule.paid.name
+  event_bus_name = aws_cloudwatch_event_bus.orders.name
+  target_id      = "crm"
+  arn            = aws_cloudwatch_event_api_destination.crm.arn
+  role_arn       = "arn:aws:iam::000000000000:role/events"
+
+  http_target {
+    path_parameter_values   = ["$.detail.id"]
+    header_parameters       = { X-Team = "shop" }
+    query_string_parameters = { v = "1" }
+  }
+}

@@ -1,0 +1,107 @@
+package server
+
+import (
+	"log/slog"
+	"net"
+	"net/netip"
+	"time"
+
+	"github.com/rialto-events/rialto"
+)
+
+// Defaults of a [Config].
+const (
+	DefaultListen = "127.0.0.1:4566" // the port that local AWS tools already assume
+	DefaultData   = "rialto-data"
+)
+
+// shards is how many shards a new data directory gets: few, because each writes one frame at a time and waits for the disk,
+// and fewer shards make bigger frames. A cluster spreads them over its servers.
+const (
+	shardsEmbedded = 2
+	shardsExternal = 32
+	maxShards      = 256
+)
+
+// A Config is all that can be set about a server. The zero value is a server for one developer's machine.
+type Config struct {
+	Listen      string // host and port to serve on; "" is [DefaultListen], port 0 is any that is free
+	DataDir     string // "" is [DefaultData]
+	NATS        string // URL of an external JetStream cluster; "" keeps the journal in DataDir
+	NATSCreds   string // path of a NATS credentials file
+	Replicas    int    // of the journal on an external cluster, 1 or 3; 0 is 1
+	Shards      int    // of a new journal; 0 is 2, or 32 on an external cluster
+	Relaxed     bool   // sync once a second instead of before each answer
+	MaxBytes    int64  // that an embedded journal may occupy; 0 is what the volume allows
+	Credentials string // path of a file of access keys; if given, signatures are verified and bus policies enforced
+	Insecure    bool   // serve on other addresses than loopback without credentials
+	PublicURL   string // at which clients reach the server, if not at the Host that they name
+	VaultDir    string // folder of the keys that seal secrets, which the nodes of a cluster share; "" is DataDir
+
+	AllowTargets []netip.Prefix // private networks that API destinations may be in; loopback is one if Listen is on it
+	Window       int            // concurrent attempts per destination; 0 is the default of package deliver
+	AWSQuotas    bool           // enforce AWS's own quotas where rialto's are larger
+
+	Logger *slog.Logger // nil discards
+	Clock  rialto.Clock // nil is the system's
+}
+
+// withDefaults fills in what was left out.
+func (c Config) withDefaults() Config {
+	if c.Listen == "" {
+		c.Listen = DefaultListen
+	}
+	if c.DataDir == "" {
+		c.DataDir = DefaultData
+	}
+	if c.Logger == nil {
+		c.Logger = slog.New(slog.DiscardHandler)
+	}
+	if c.Clock == nil {
+		c.Clock = rialto.SystemClock
+	}
+	if c.Shards == 0 {
+		c.Shards = shardsEmbedded
+		if c.NATS != "" {
+			c.Shards = shardsExternal
+		}
+	}
+	return c
+}
+
+// check refuses what cannot work, and what would serve strangers without meaning to.
+func (c Config) check() error {
+	host, _, err := net.SplitHostPort(c.Listen)
+	if err != nil {
+		return rialto.Errorf(rialto.Invalid, "%q is no address to listen on: give a host and a port, such as %s.", c.Listen, DefaultListen)
+	}
+	if c.Shards < 1 || c.Shards > maxShards {
+		return rialto.Errorf(rialto.Invalid, "%d shards cannot be: give a number from 1 to %d.", c.Shards, maxShards)
+	}
+	if !loopback(host) && c.Credentials == "" && !c.Insecure {
+		return rialto.Errorf(rialto.Denied, "Refusing to serve on %s without credentials: anybody who reaches that address could read and "+
+			"send events. Name a file of access keys with --credentials, listen on %s, or say --insecure.", c.Listen, DefaultListen)
+	}
+	return nil
+}
+
+// trusted reports whether whoever defines API destinations may be expected to know the networks that they are in. Then their
+// endpoints need no TLS, which AWS asks for.
+func (c Config) trusted() bool { return c.Credentials == "" || len(c.AllowTargets) > 0 }
+
+// loopback reports whether only this machine reaches a host.
+func loopback(host string) bool {
+	if host == "localhost" {
+		return true
+	}
+	addr, err := netip.ParseAddr(host)
+	return err == nil && addr.IsLoopback()
+}
+
+// Limits of what a connection may cost the server.
+const (
+	headerTimeout = 10 * time.Second // to send the header of a request
+	bodyTimeout   = time.Minute      // to send all of a request
+	idleTimeout   = 2 * time.Minute
+	maxHeader     = 64 << 10
+)

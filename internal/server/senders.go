@@ -1,0 +1,53 @@
+package server
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"strings"
+
+	"github.com/rialto-events/rialto"
+	"github.com/rialto-events/rialto/internal/targets/bus"
+	"github.com/rialto-events/rialto/internal/targets/http"
+	"github.com/rialto-events/rialto/internal/targets/queue"
+	"github.com/rialto-events/rialto/internal/vault"
+	"github.com/rialto-events/rialto/target"
+)
+
+// senders knows who delivers to which kind of target. It is filled after the deliverer is made, because buses are targets, too.
+type senders struct{ queue, bus, http target.Sender }
+
+func (s *Server) senders(secrets *vault.Vault) senders {
+	guard := http.Guard{Allow: s.config.AllowTargets}
+	if host, _, err := net.SplitHostPort(s.config.Listen); err == nil && loopback(host) {
+		guard.Allow = append(guard.Allow[:len(guard.Allow):len(guard.Allow)], http.Loopback...)
+	}
+	calls := http.New(&directory{s.catalog, secrets}, http.Options{Guard: guard, Clock: s.config.Clock})
+	s.hangUp = calls.Close
+	return senders{queue: queue.New(s.queues), bus: bus.New(s.ingest), http: calls}
+}
+
+// of is the sender for a target.
+func (s *senders) of(d *target.Definition) target.Sender {
+	arn, err := rialto.ParseARN(d.ARN)
+	if err != nil {
+		return nobody(fmt.Sprintf("%q is not an ARN.", d.ARN))
+	}
+	switch {
+	case arn.Service == "sqs":
+		return s.queue
+	case arn.Service == "events" && strings.HasPrefix(arn.Resource, "event-bus/"):
+		return s.bus
+	case arn.Service == "events" && strings.HasPrefix(arn.Resource, "api-destination/"):
+		return s.http
+	}
+	return nobody(fmt.Sprintf("rialto has no target of the kind %q yet: it delivers to SQS queues, event buses and API destinations.", arn.Service))
+}
+
+// nobody is the sender for what cannot be delivered to. Its text is the reason.
+type nobody string
+
+// Send fails for good.
+func (reason nobody) Send(context.Context, *target.Message) error {
+	return &target.Error{Code: target.CodeNoResource, Message: string(reason), Permanent: true}
+}

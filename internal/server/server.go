@@ -1,0 +1,240 @@
+// Package server puts rialto together: it is the only package that knows all the others.
+//
+//	               ┌ eventsapi ─► ingest ─► route
+//	HTTP ─► aws ───┤                 └────► deliver ─► targets: http, bus, queue ─┐
+//	               └ sqsapi ──► queue ◄──────────────────────────────────────────┘
+//	                               deliver and queue stand on shards, shards on the journal, definitions in the catalog
+//
+// [Open] does everything that can be refused: it takes the address, opens and checks the journal, recovers the shards.
+// [Server.Run] serves until its context ends, and then stops in the order in which things depend on each other, so that
+// what was accepted is committed and what was attempted is known.
+package server
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"strconv"
+	"syscall"
+
+	"github.com/rialto-events/rialto"
+	"github.com/rialto-events/rialto/internal/aws"
+	"github.com/rialto-events/rialto/internal/aws/eventsapi"
+	"github.com/rialto-events/rialto/internal/aws/sqsapi"
+	"github.com/rialto-events/rialto/internal/catalog"
+	"github.com/rialto-events/rialto/internal/console"
+	"github.com/rialto-events/rialto/internal/deliver"
+	"github.com/rialto-events/rialto/internal/ingest"
+	"github.com/rialto-events/rialto/internal/journal"
+	"github.com/rialto-events/rialto/internal/queue"
+	"github.com/rialto-events/rialto/internal/route"
+	"github.com/rialto-events/rialto/internal/shard"
+	"github.com/rialto-events/rialto/internal/vault"
+)
+
+// A Server is a whole rialto.
+type Server struct {
+	config  Config
+	listen  net.Listener
+	journal journal.Journal
+	catalog *catalog.Catalog
+	queues  *queue.Service
+	deliver *deliver.Deliverer
+	ingest  *ingest.Ingester
+	shards  []*shard.Shard
+	http    http.Server
+	health  health
+	ready   chan struct{}
+	hangUp  func() // closes the connections to API destinations that are kept; nil before there can be any
+}
+
+// Open takes the address and opens everything that is stored. Nothing is served until [Server.Run].
+func Open(ctx context.Context, c Config) (_ *Server, err error) {
+	c = c.withDefaults()
+	if err := c.check(); err != nil {
+		return nil, err
+	}
+	s := &Server{config: c, ready: make(chan struct{})}
+	defer func() {
+		if err != nil {
+			s.close(context.WithoutCancel(ctx))
+		}
+	}()
+	auth, err := authenticator(c)
+	if err != nil {
+		return nil, err
+	}
+	if s.listen, err = listen(c.Listen); err != nil {
+		return nil, err
+	}
+	if s.journal, err = openJournal(ctx, c); err != nil {
+		return nil, err
+	}
+	if err := s.openCatalog(ctx); err != nil {
+		return nil, err
+	}
+	secrets, err := openVault(c)
+	if err != nil {
+		return nil, err
+	}
+	routes := route.New(s.catalog, route.Options{Logger: c.Logger, Policies: c.Credentials != ""})
+	s.queues = queue.New(s.catalog, queue.Options{Logger: c.Logger, Clock: c.Clock})
+	senders := new(senders)
+	s.deliver = deliver.New(senders.of, deliver.Options{Logger: c.Logger, Clock: c.Clock, Window: c.Window})
+	s.ingest = ingest.New(routes, s.deliver, ingest.Options{Clock: c.Clock})
+	*senders = s.senders(secrets)
+	if err := s.openShards(ctx); err != nil {
+		return nil, err
+	}
+	s.serve(auth, routes, secrets)
+	return s, nil
+}
+
+// Addr is the address that the server listens on.
+func (s *Server) Addr() string { return s.listen.Addr().String() }
+
+// Ready is closed when [Server.Run] serves requests.
+func (s *Server) Ready() <-chan struct{} { return s.ready }
+
+func listen(address string) (net.Listener, error) {
+	l, err := net.Listen("tcp", address)
+	if errors.Is(err, syscall.EADDRINUSE) {
+		return nil, &rialto.Error{Kind: rialto.Unavailable, Cause: err, Message: fmt.Sprintf("The address %s is in use: another rialto, or a "+
+			"program like it, runs already. Stop it, or choose another address with --listen.", address)}
+	}
+	return l, err
+}
+
+func openJournal(ctx context.Context, c Config) (journal.Journal, error) {
+	opts := journal.Options{
+		Logger: c.Logger, Clock: c.Clock, Replicas: c.Replicas, Credentials: c.NATSCreds, Relaxed: c.Relaxed, MaxBytes: c.MaxBytes,
+	}
+	if c.NATS != "" {
+		return journal.OpenExternal(ctx, c.NATS, opts)
+	}
+	if err := os.MkdirAll(c.DataDir, 0o700); err != nil {
+		return nil, fmt.Errorf("make the data directory: %w", err)
+	}
+	return journal.OpenEmbedded(ctx, c.DataDir, opts)
+}
+
+func openVault(c Config) (*vault.Vault, error) {
+	dir := c.VaultDir
+	if dir == "" {
+		dir = c.DataDir
+	}
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return nil, fmt.Errorf("make the folder of the vault: %w", err)
+	}
+	return vault.Open(dir)
+}
+
+func (s *Server) openCatalog(ctx context.Context) error {
+	kv, err := s.journal.KV(ctx, "catalog")
+	if err != nil {
+		return err
+	}
+	s.catalog, err = catalog.Open(ctx, kv, catalog.Options{Logger: s.config.Logger, Clock: s.config.Clock})
+	return err
+}
+
+// openShards recovers the shards, as many as the journal was made with.
+func (s *Server) openShards(ctx context.Context) error {
+	n, err := s.countShards(ctx)
+	if err != nil {
+		return err
+	}
+	blob, err := s.journal.Blob(ctx, "snapshots")
+	if err != nil {
+		return err
+	}
+	owner, _ := os.Hostname()
+	for i := range n {
+		log, err := s.journal.Log(ctx, "shard-"+strconv.Itoa(i))
+		if err != nil {
+			return err
+		}
+		sh, err := shard.Open(ctx, log, blob, []shard.Hosted{s.deliver.Host(), s.queues.Host()},
+			shard.Options{Logger: s.config.Logger, Clock: s.config.Clock, Owner: owner})
+		if err != nil {
+			return fmt.Errorf("open shard %d: %w", i, err)
+		}
+		s.shards = append(s.shards, sh)
+	}
+	s.deliver.Attach(s.shards)
+	s.queues.Attach(s.shards)
+	return nil
+}
+
+// countShards is the number of shards, which is fixed when the journal is made.
+func (s *Server) countShards(ctx context.Context) (int, error) {
+	kv, err := s.journal.KV(ctx, "server")
+	if err != nil {
+		return 0, err
+	}
+	_, err = kv.Create(ctx, "shards", []byte(strconv.Itoa(s.config.Shards)))
+	if err == nil {
+		return s.config.Shards, nil
+	}
+	if !errors.Is(err, journal.ErrExists) {
+		return 0, fmt.Errorf("note the number of shards: %w", err)
+	}
+	e, err := kv.Get(ctx, "shards")
+	if err != nil {
+		return 0, fmt.Errorf("read the number of shards: %w", err)
+	}
+	n, err := strconv.Atoi(string(e.Value))
+	if err != nil || n < 1 || n > maxShards {
+		return 0, fmt.Errorf("the journal says that it has %q shards", e.Value)
+	}
+	return n, nil
+}
+
+// serve builds what answers requests.
+func (s *Server) serve(auth aws.Authenticator, routes *route.Router, secrets *vault.Vault) {
+	events := eventsapi.Options{Clock: s.config.Clock, Limits: eventsapi.DefaultLimits, Policies: routes, PlainHTTP: s.config.trusted()}
+	if s.config.AWSQuotas {
+		events.Limits = eventsapi.AWSLimits
+	}
+	api := aws.NewHandler(
+		aws.Options{Logger: s.config.Logger, Authenticator: auth, Clock: s.config.Clock, PublicURL: s.config.PublicURL},
+		eventsapi.New(s.catalog, s.ingest, secrets, events).Service(),
+		sqsapi.New(s.queues).Service(),
+	)
+	mux := http.NewServeMux()
+	mux.Handle("/", api)
+	mux.Handle(console.Prefix, console.New(s.ingest, s.deliver, console.Options{Logger: s.config.Logger, Authenticator: auth}))
+	s.health.register(mux, s.journal)
+	s.http = http.Server{
+		Handler: mux, ReadHeaderTimeout: headerTimeout, ReadTimeout: bodyTimeout, IdleTimeout: idleTimeout, MaxHeaderBytes: maxHeader,
+	}
+}
+
+func authenticator(c Config) (aws.Authenticator, error) {
+	if c.Credentials == "" {
+		return aws.AcceptAny{}, nil
+	}
+	keys, err := aws.OpenKeys(c.Credentials)
+	if err != nil {
+		return nil, err
+	}
+	return aws.NewSigV4(keys, c.Clock), nil
+}
+
+// close lets go of what Open has taken.
+func (s *Server) close(ctx context.Context) {
+	if s.listen != nil {
+		_ = s.listen.Close()
+	}
+	if s.hangUp != nil {
+		s.hangUp()
+	}
+	if s.journal != nil {
+		if err := s.journal.Close(ctx); err != nil {
+			s.config.Logger.Error("journal not closed in order", "err", err)
+		}
+	}
+}

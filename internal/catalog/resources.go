@@ -190,8 +190,21 @@ type Queue struct {
 	Shard      int               `json:"shard"`
 	Attributes map[string]string `json:"attributes,omitempty"` // those that were set, by AWS name
 	Tags       map[string]string `json:"tags,omitempty"`
+	Tasks      []MoveTask        `json:"tasks,omitempty"` // oldest first
 	Created    time.Time         `json:"created"`
 	Modified   time.Time         `json:"modified"`
+}
+
+// A MoveTask moves the messages of a dead-letter queue to where they came from, or to another queue.
+type MoveTask struct {
+	ID          string    `json:"id"`
+	Destination string    `json:"destination,omitempty"` // ARN of a queue; "" is where each message came from
+	Rate        int       `json:"rate,omitempty"`        // messages a second; 0 is as many as there are
+	Status      string    `json:"status"`                // as AWS shows it
+	Reason      string    `json:"reason,omitempty"`      // why it failed
+	ToMove      int       `json:"toMove"`                // messages that there were when it began
+	Moved       int       `json:"moved"`                 // as far as is written down
+	Started     time.Time `json:"started"`
 }
 
 // Keys of tables. None of the parts but a bus's name can hold a slash, and none can hold a bar.

@@ -210,7 +210,7 @@ func choose(all map[string]string, names []string) map[string]string {
 }
 
 // allAttributes is every attribute of a queue. Messages are counted only if a name asks for that.
-func (s *Service) allAttributes(ctx context.Context, d *Definition, names []string) (map[string]string, error) {
+func (s *Service) allAttributes(ctx context.Context, d *definition, names []string) (map[string]string, error) {
 	all := effective(d.entry.Attributes)
 	all["QueueArn"] = d.ARN().String()
 	all["CreatedTimestamp"] = strconv.FormatInt(d.entry.Created.Unix(), 10)

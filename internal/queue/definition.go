@@ -39,8 +39,8 @@ const idCharacters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz012345
 // FIFO reports whether the name is that of a FIFO queue.
 func FIFO(name rialto.QueueName) bool { return strings.HasSuffix(string(name), ".fifo") }
 
-// A Definition is how a queue is set up. It does not change: when a queue is set up in another way, it gets another.
-type Definition struct {
+// A definition is how a queue is set up. It does not change: a queue that is set up in another way gets another.
+type definition struct {
 	Address
 	settings
 	id    ID
@@ -51,12 +51,12 @@ type Definition struct {
 // An index finds definitions. It follows the catalog.
 type index struct {
 	mu    sync.RWMutex
-	byKey map[string]*Definition
-	byID  map[ID]*Definition
+	byKey map[string]*definition
+	byID  map[ID]*definition
 }
 
 func newIndex() *index {
-	return &index{byKey: make(map[string]*Definition), byID: make(map[ID]*Definition)}
+	return &index{byKey: make(map[string]*definition), byID: make(map[ID]*definition)}
 }
 
 // follow takes a change of the catalog in.
@@ -71,18 +71,18 @@ func (x *index) follow(key string, was, is *catalog.Queue) {
 		return
 	}
 	scope, _ := catalog.SplitKey(key)
-	d := &Definition{Address: Address{scope, is.Name}, settings: settingsOf(is.Attributes), id: ID(is.ID), shard: is.Shard, entry: is}
+	d := &definition{Address: Address{scope, is.Name}, settings: settingsOf(is.Attributes), id: ID(is.ID), shard: is.Shard, entry: is}
 	x.byKey[key], x.byID[d.id] = d, d
 }
 
-func (x *index) find(at Address) (*Definition, bool) {
+func (x *index) find(at Address) (*definition, bool) {
 	x.mu.RLock()
 	defer x.mu.RUnlock()
 	d, ok := x.byKey[at.key()]
 	return d, ok
 }
 
-func (x *index) findID(id ID) (*Definition, bool) {
+func (x *index) findID(id ID) (*definition, bool) {
 	x.mu.RLock()
 	defer x.mu.RUnlock()
 	d, ok := x.byID[id]
@@ -90,14 +90,27 @@ func (x *index) findID(id ID) (*Definition, bool) {
 }
 
 // scope returns the queues of a scope, sorted by name.
-func (x *index) scope(s rialto.Scope) []*Definition {
+func (x *index) scope(s rialto.Scope) []*definition {
 	x.mu.RLock()
 	defer x.mu.RUnlock()
-	var list []*Definition
+	var list []*definition
 	prefix := catalog.ScopeKey(s)
 	for _, key := range slices.Sorted(maps.Keys(x.byKey)) {
 		if strings.HasPrefix(key, prefix) {
 			list = append(list, x.byKey[key])
+		}
+	}
+	return list
+}
+
+// withTasks returns the queues of which move tasks are remembered.
+func (x *index) withTasks() []*definition {
+	x.mu.RLock()
+	defer x.mu.RUnlock()
+	var list []*definition
+	for _, d := range x.byID {
+		if len(d.entry.Tasks) > 0 {
+			list = append(list, d)
 		}
 	}
 	return list

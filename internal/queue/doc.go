@@ -1,7 +1,7 @@
 // Package queue keeps standard SQS queues: what AWS documents of them, durably, on the shards.
 //
-// What a queue is called and how it is set up is a [Definition], which the catalog keeps. The messages are the state of a
-// [Machine], one on every shard; all messages of a queue are on one of them:
+// What a queue is called and how it is set up is in the catalog. The messages are the state of a [Machine], one on every shard; all
+// messages of a queue are on one of them:
 //
 //	Send ───► command ──► Apply ─┬─► visible ──Receive──► in flight ──Delete──► gone
 //	                             │      ▲                     │

@@ -73,7 +73,7 @@ func (s *Service) Receive(ctx context.Context, at Address, opts ReceiveOptions) 
 }
 
 // look receives what there is.
-func (s *Service) look(ctx context.Context, d *Definition, opts ReceiveOptions, waits bool) ([]Message, error) {
+func (s *Service) look(ctx context.Context, d *definition, opts ReceiveOptions, waits bool) ([]Message, error) {
 	timeout := d.visibility
 	if opts.Visibility != nil {
 		timeout = *opts.Visibility
@@ -113,7 +113,7 @@ func (s *Service) look(ctx context.Context, d *Definition, opts ReceiveOptions, 
 
 // redriveOf is the redrive policy of a queue as the machine takes it. A dead-letter queue that was deleted takes nothing, and
 // the messages stay where they are.
-func (s *Service) redriveOf(d *Definition) redrive {
+func (s *Service) redriveOf(d *definition) redrive {
 	if d.redrive == nil {
 		return redrive{}
 	}

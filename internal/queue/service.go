@@ -33,6 +33,7 @@ type Service struct {
 	clock   rialto.Clock
 	index   *index
 	lines   *lines
+	tasks   *tasks
 	hosts   []*host
 	closing chan struct{} // closed when Run ends: nobody may wait any more
 }
@@ -58,10 +59,13 @@ func New(cat *catalog.Catalog, opts Options) *Service {
 	}
 	s := &Service{
 		catalog: cat.Queues, log: opts.Logger, clock: opts.Clock,
-		index: newIndex(), lines: newLines(), closing: make(chan struct{}),
+		index: newIndex(), lines: newLines(), tasks: newTasks(), closing: make(chan struct{}),
 	}
 	s.catalog.Follow(func(key string, was, is *catalog.Queue) {
 		s.index.follow(key, was, is)
+		if is != nil && len(is.Tasks) > 0 {
+			s.tasks.tell()
+		}
 		if was != nil && is == nil {
 			s.lines.wake(ID(was.ID), everybody)
 		}
@@ -101,14 +105,15 @@ func (h *host) handle(effects []any) {
 	}
 }
 
-// Run brings dead letters to queues on other shards and removes what is too old in queues that nobody uses, until ctx ends. Then
-// nobody waits for messages any more.
+// Run brings dead letters to queues on other shards, carries out move tasks, and removes what is too old in queues that nobody uses,
+// until ctx ends. Then nobody waits for messages any more.
 func (s *Service) Run(ctx context.Context) error {
 	var group sync.WaitGroup
 	for _, h := range s.hosts {
 		group.Go(func() { s.carry(ctx, h) })
 		group.Go(func() { s.clean(ctx, h) })
 	}
+	group.Go(func() { s.runTasks(ctx) })
 	<-ctx.Done()
 	close(s.closing)
 	group.Wait()
@@ -116,7 +121,7 @@ func (s *Service) Run(ctx context.Context) error {
 }
 
 // find returns the definition of a queue.
-func (s *Service) find(at Address) (*Definition, error) {
+func (s *Service) find(at Address) (*definition, error) {
 	d, ok := s.index.find(at)
 	if !ok {
 		return nil, errMissing
@@ -125,7 +130,7 @@ func (s *Service) find(at Address) (*Definition, error) {
 }
 
 // host is where the messages of a queue are.
-func (s *Service) host(d *Definition) *host { return s.hosts[d.shard] }
+func (s *Service) host(d *definition) *host { return s.hosts[d.shard] }
 
 // Exists is nil if the queue is there.
 func (s *Service) Exists(at Address) error {

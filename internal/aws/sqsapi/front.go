@@ -47,6 +47,11 @@ func (f *Front) Service() *aws.Service {
 		aws.Op(f.DeleteMessageBatch),
 		aws.Op(f.ChangeMessageVisibility),
 		aws.Op(f.ChangeMessageVisibilityBatch),
+
+		// tasks.go
+		aws.Op(f.StartMessageMoveTask),
+		aws.Op(f.ListMessageMoveTasks),
+		aws.Op(f.CancelMessageMoveTask),
 	)
 }
 

@@ -374,4 +374,39 @@ func TestRestart(t *testing.T) {
 	}
 }
 
+func TestDeadLettersComeBack(t *testing.T) {
+	s := start(t)
+	dead := s.create(t, "dead", nil)
+	const arn = "arn:aws:sqs:eu-west-1:000000000000:"
+	url := s.create(t, "orders", map[string]string{
+		"VisibilityTimeout": "0", "RedrivePolicy": `{"deadLetterTargetArn":"` + arn + `dead","maxReceiveCount":1}`,
+	})
+	s.send(t, url, "poison")
+	s.receive(t, url)
+	if got := s.receive(t, url); len(got) != 0 {
+		t.Fatalf("received %d messages once too often", len(got))
+	}
+	out, err := s.ReceiveMessage(t.Context(), &sqs.ReceiveMessageInput{
+		QueueUrl: dead, WaitTimeSeconds: 20, VisibilityTimeout: 1, MessageSystemAttributeNames: []types.MessageSystemAttributeName{"All"},
+	})
+	must(t, err)
+	if a := out.Messages[0].Attributes; a["DeadLetterQueueSourceArn"] != arn+"orders" || a["ApproximateReceiveCount"] != "2" {
+		t.Errorf("the dead letter has %v", a)
+	}
+	_, err = s.ChangeMessageVisibility(t.Context(), &sqs.ChangeMessageVisibilityInput{QueueUrl: dead, ReceiptHandle: out.Messages[0].ReceiptHandle})
+	must(t, err)
+	_, err = s.StartMessageMoveTask(t.Context(), &sqs.StartMessageMoveTaskInput{SourceArn: new(arn + "dead")})
+	must(t, err)
+	out, err = s.ReceiveMessage(t.Context(), &sqs.ReceiveMessageInput{QueueUrl: url, WaitTimeSeconds: 20})
+	must(t, err)
+	if len(out.Messages) != 1 || *out.Messages[0].Body != "poison" {
+		t.Errorf("%d messages came back", len(out.Messages))
+	}
+	tasks, err := s.ListMessageMoveTasks(t.Context(), &sqs.ListMessageMoveTasksInput{SourceArn: new(arn + "dead")})
+	must(t, err)
+	if len(tasks.Results) != 1 || *tasks.Results[0].ApproximateNumberOfMessagesToMove != 1 {
+		t.Errorf("the tasks are %+v", tasks.Results)
+	}
+}
+
 var _ rialto.Clock = (*clock)(nil)

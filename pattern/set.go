@@ -1,54 +1,304 @@
 package pattern
 
 import (
+	"math"
+	"slices"
 	"sync"
+	"sync/atomic"
 
-	"github.com/rialto-events/rialto/pattern/internal/slow"
+	"github.com/rialto-events/rialto/pattern/syntax"
 )
 
-// A Set is a set of patterns that is matched as a whole. The zero value is empty and ready to use. Any number of
-// goroutines may match while one adds and removes.
+// A Set is a set of patterns that is matched as a whole. The zero value is empty and ready to use. Any number of goroutines
+// may match while others add and remove, which they do one at a time.
 type Set struct {
-	mu       sync.RWMutex
-	patterns map[ID]*Pattern
+	index atomic.Pointer[index] // what readers see; nil as long as nothing was added
+
+	mu    sync.Mutex
+	rules map[ID]*rule
+	dead  []*rule // removed, but still filed
 }
 
-// Add puts a pattern into the set. If there is one of that id, it is replaced.
+// An index leads from the values of an event to patterns. It grows in place, under the eyes of the readers, and is replaced
+// when it has too many paths that no pattern names any more.
+type index struct {
+	root    node
+	always  hits          // conjunctions that no leaf leads to, since they ask for absence alone
+	version atomic.Uint64 // of the set; see rule
+	tidied  atomic.Uint64 // how often what is dead was dropped
+
+	// For the writer.
+	clauses map[string]*clause // those that conjunctions can share, by their key
+	serial  uint64             // the last that was given out
+	fields  int
+	paths   map[string]*path
+}
+
+// A path counts the clauses on a field.
+type path struct {
+	name    string
+	field   *field
+	clauses int // of all conjunctions together
+}
+
+// A rule is a pattern in the set. Readers that see a version of the set from added on and before removed see the rule.
+type rule struct {
+	id      ID
+	serial  uint64
+	added   uint64
+	removed atomic.Uint64
+	several bool // alternatives
+	pattern *Pattern
+	conjs   []*conj
+}
+
+func (r *rule) alive() bool { return r.removed.Load() == never }
+
+const never = math.MaxUint64
+
+// A conj is an alternative of a pattern: clauses that must hold together. It is filed by its first clause.
+type conj struct {
+	rule    *rule
+	serial  uint64
+	several bool      // ways may lead here from one value
+	check   int       // from which clause on they must be looked at when a value led here: 0 or 1
+	clauses []*clause // those that are likely to fail first
+	filed   []filing
+}
+
+// A clause is the tests of a field, any of which must hold.
+type clause struct {
+	path    *path
+	field   *field
+	serial  uint64
+	mayMiss bool // one test is for absence
+	tests   []test
+	key     string // if it may be shared
+	users   int    // conjunctions that share it
+}
+
+// Add puts a pattern into the set. If there is one of that id, it is replaced: every Match sees the one or the other.
 func (s *Set) Add(id ID, p *Pattern) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.patterns == nil {
-		s.patterns = make(map[ID]*Pattern)
+	if s.rules == nil {
+		s.rules = make(map[ID]*rule)
+		s.index.Store(newIndex())
 	}
-	s.patterns[id] = p
+	x := s.index.Load()
+	version := x.version.Load() + 1
+	s.remove(id, version)
+	s.rules[id] = x.add(id, p, version)
+	x.version.Store(version)
+	s.tidy()
 }
 
 // Remove takes a pattern out of the set, if it is there.
 func (s *Set) Remove(id ID) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	delete(s.patterns, id)
+	if s.rules[id] == nil {
+		return
+	}
+	x := s.index.Load()
+	version := x.version.Load() + 1
+	s.remove(id, version)
+	x.version.Store(version)
+	s.tidy()
 }
 
-// Match returns the ids of the patterns that match an event, each once, in any order. The event must be a JSON object.
-// The result is valid until the next Match with the same scratch.
-func (s *Set) Match(event []byte, scratch *Scratch) ([]ID, error) {
-	s.mu.RLock()
-	defer s.mu.RUnlock()
-	scratch.ids = scratch.ids[:0]
-	for id, p := range s.patterns {
-		match, err := slow.Match(p, event)
-		if err != nil {
-			return nil, err
+// Len returns how many patterns there are.
+func (s *Set) Len() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.rules)
+}
+
+func (s *Set) remove(id ID, version uint64) {
+	if r := s.rules[id]; r != nil {
+		r.removed.Store(version)
+		s.dead = append(s.dead, r)
+		delete(s.rules, id)
+	}
+}
+
+// Tidying pays when a part of the set is dead; these are the sizes from which on it is done at all.
+const (
+	minDead      = 64
+	minDeadPaths = 1024
+)
+
+// tidy drops what is dead, once there is so much that this costs little for each.
+func (s *Set) tidy() {
+	if len(s.dead) < minDead+len(s.rules)/4 {
+		return
+	}
+	x := s.index.Load()
+	x.tidied.Add(1)
+	x.drop(s.dead)
+	s.dead = nil
+	if x.fields-len(x.paths) > minDeadPaths+len(x.paths) {
+		s.rebuild()
+	}
+}
+
+// rebuild makes an index anew, without the fields that have died.
+func (s *Set) rebuild() {
+	x := newIndex()
+	for id, r := range s.rules {
+		s.rules[id] = x.add(id, r.pattern, 1)
+	}
+	x.version.Store(1)
+	s.index.Store(x)
+}
+
+func newIndex() *index {
+	return &index{clauses: make(map[string]*clause), paths: make(map[string]*path)}
+}
+
+// add files a pattern.
+func (x *index) add(id ID, p *Pattern, version uint64) *rule {
+	r := &rule{id: id, serial: x.next(), added: version, several: len(p.Alternatives) > 1, pattern: p}
+	r.removed.Store(never)
+	r.conjs = make([]*conj, len(p.Alternatives))
+	for i, a := range p.Alternatives {
+		r.conjs[i] = x.addConj(r, a)
+	}
+	return r
+}
+
+func (x *index) next() uint64 {
+	x.serial++
+	return x.serial
+}
+
+// addConj files an alternative by the field whose values seem to lead there the most rarely.
+func (x *index) addConj(r *rule, a syntax.Alternative) *conj {
+	c := &conj{rule: r, serial: x.next(), clauses: make([]*clause, len(a))}
+	var best []place
+	least := math.MaxInt
+	for i, f := range a {
+		cl := &clause{path: x.path(f.Path), tests: compileAll(f.Tests), mayMiss: asksForAbsence(f)}
+		cl.path.clauses++
+		cl.field = cl.path.field
+		c.clauses[i] = cl
+		if cl.mayMiss {
+			continue
 		}
-		if match {
-			scratch.ids = append(scratch.ids, id)
+		places, cost := cl.places()
+		if isEnvelope(f.Path) {
+			cost = 4*cost + 4
+		}
+		if cost < least {
+			best, least = places, cost
+			c.clauses[0], c.clauses[i] = cl, c.clauses[0]
 		}
 	}
-	return scratch.ids, nil
+	if best == nil {
+		c.filed = []filing{&x.always}
+		x.always.add(c)
+	} else {
+		c.check = 1
+	}
+	c.several = len(best) > 1
+	for _, p := range best {
+		if p.doubt {
+			c.check = 0
+		}
+		c.several = c.several || p.use == useGrams
+		c.filed = append(c.filed, c.clauses[0].field.file(p, c))
+	}
+	for i := c.check; i < len(c.clauses); i++ {
+		c.clauses[i] = x.share(c.clauses[i])
+	}
+	return c
 }
 
-// A Scratch is the working memory of a match. The zero value is ready to use; who matches often keeps one per goroutine.
-type Scratch struct {
-	ids []ID
+func asksForAbsence(f syntax.Field) bool {
+	return slices.ContainsFunc(f.Tests, func(t syntax.Test) bool { return t.Op == syntax.Absent })
+}
+
+// isEnvelope reports whether a path is one of those that all events have; few values of these occur, each often.
+func isEnvelope(path string) bool {
+	for i := range len(path) {
+		if path[i] == '.' {
+			return false
+		}
+	}
+	return true
+}
+
+// places returns the places to file a clause by, all of which are needed, and what they cost.
+func (cl *clause) places() (all []place, cost int) {
+	for i := range cl.tests {
+		var cheapest []place
+		least := math.MaxInt
+		for _, option := range cl.field.options(&cl.tests[i]) {
+			sum := 0
+			for _, p := range option {
+				sum += cl.field.cost(p)
+			}
+			if sum < least {
+				cheapest, least = option, sum
+			}
+		}
+		all = append(all, cheapest...)
+		cost += least
+	}
+	return all, cost
+}
+
+// path returns the path of that name, which it makes if need be.
+func (x *index) path(name string) *path {
+	if p := x.paths[name]; p != nil {
+		return p
+	}
+	n := x.root.at(name)
+	f := n.field.Load()
+	if f == nil {
+		f = &field{id: x.fields}
+		x.fields++
+		n.field.Store(f)
+	}
+	p := &path{name: name, field: f}
+	x.paths[name] = p
+	return p
+}
+
+// share returns the clause that asks the same as cl.
+func (x *index) share(cl *clause) *clause {
+	key := append([]byte(nil), byte(cl.field.id), byte(cl.field.id>>8), byte(cl.field.id>>16), byte(cl.field.id>>24))
+	for i := range cl.tests {
+		key = cl.tests[i].appendKey(key)
+	}
+	if known := x.clauses[string(key)]; known != nil {
+		known.users++
+		return known
+	}
+	cl.serial, cl.key, cl.users = x.next(), string(key), 1
+	x.clauses[cl.key] = cl
+	return cl
+}
+
+// drop takes the traces of removed rules out of the index.
+func (x *index) drop(dead []*rule) {
+	filed := make(map[filing]bool)
+	for _, r := range dead {
+		for _, c := range r.conjs {
+			for _, f := range c.filed {
+				filed[f] = true
+			}
+			for _, cl := range c.clauses {
+				if cl.users--; cl.users == 0 {
+					delete(x.clauses, cl.key)
+				}
+				if cl.path.clauses--; cl.path.clauses == 0 {
+					delete(x.paths, cl.path.name)
+				}
+			}
+		}
+	}
+	for f := range filed {
+		f.tidy()
+	}
 }

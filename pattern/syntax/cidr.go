@@ -8,11 +8,13 @@ import (
 )
 
 // ParseAddr reads an IP address as the cidr operator understands it: four decimal numbers, or an IPv6 address without a
-// zone and without dots. An IPv4 address is in the last four bytes.
-func ParseAddr(s string) (addr [16]byte, v6, ok bool) {
-	if strings.IndexByte(s, ':') >= 0 {
-		addr, ok = parseIPv6(s)
-		return addr, true, ok
+// zone and without dots. An IPv4 address is in the last four bytes. It does not allocate.
+func ParseAddr[T ~string | ~[]byte](s T) (addr [16]byte, v6, ok bool) {
+	for i := range len(s) {
+		if s[i] == ':' {
+			addr, ok = parseIPv6(s)
+			return addr, true, ok
+		}
 	}
 	addr, ok = parseIPv4(s)
 	return addr, false, ok
@@ -26,51 +28,81 @@ func (n Net) Contains(addr [16]byte, v6 bool) bool {
 // maxIPv4 is the longest text that is tried as an IPv4 address (Java's IPAddressUtil); leading zeros make long ones.
 const maxIPv4 = 15
 
-func parseIPv4(s string) (addr [16]byte, ok bool) {
+func parseIPv4[T ~string | ~[]byte](s T) (addr [16]byte, ok bool) {
 	if len(s) > maxIPv4 {
 		return addr, false
 	}
-	for i := 12; i < 16; i++ {
-		part, rest, found := strings.Cut(s, ".")
-		if found != (i < 15) || !digitsOnly(part) {
+	at, value, digits := 12, 0, 0
+	for i := range len(s) {
+		switch c := s[i]; {
+		case '0' <= c && c <= '9':
+			if value, digits = 10*value+int(c-'0'), digits+1; value > 255 {
+				return addr, false
+			}
+			addr[at] = byte(value)
+		case c == '.' && digits > 0 && at < 15:
+			at, value, digits = at+1, 0, 0
+		default:
 			return addr, false
 		}
-		n, err := strconv.ParseUint(part, 10, 8)
-		if err != nil {
-			return addr, false
-		}
-		addr[i], s = byte(n), rest
 	}
+	return addr, at == 15 && digits > 0
+}
+
+// parseIPv6 reads groups of one to four hexadecimal digits with colons between them and at most one "::" that stands for
+// those left out.
+func parseIPv6[T ~string | ~[]byte](s T) (addr [16]byte, ok bool) {
+	n, elided, i := 0, -1, 0 // n bytes read, elided are before the "::"
+	if len(s) >= 2 && s[0] == ':' && s[1] == ':' {
+		elided, i = 0, 2
+	}
+	for i < len(s) {
+		group, digits := 0, 0
+		for ; i < len(s) && digits < 4; i, digits = i+1, digits+1 {
+			d := hexDigit(s[i])
+			if d < 0 {
+				break
+			}
+			group = group<<4 | d
+		}
+		if digits == 0 || n == 16 {
+			return addr, false
+		}
+		addr[n], addr[n+1] = byte(group>>8), byte(group)
+		n += 2
+		if i == len(s) {
+			break
+		}
+		if s[i] != ':' || i+1 == len(s) {
+			return addr, false
+		}
+		if i++; s[i] == ':' {
+			if elided >= 0 {
+				return addr, false
+			}
+			elided, i = n, i+1
+		}
+	}
+	if elided < 0 || n == 16 {
+		return addr, elided < 0 && n == 16
+	}
+	tail := n - elided
+	copy(addr[16-tail:], addr[elided:n])
+	clear(addr[elided : 16-tail])
 	return addr, true
 }
 
-// parseIPv6 reads groups of hexadecimal digits on both sides of at most one "::".
-func parseIPv6(s string) (addr [16]byte, ok bool) {
-	head, tail, elided := strings.Cut(s, "::")
-	front, ok1 := hexGroups(head)
-	back, ok2 := hexGroups(tail)
-	n := len(front) + len(back)
-	if !ok1 || !ok2 || n > 16 || !elided && n != 16 || elided && n == 16 {
-		return addr, false
+// hexDigit returns the value of a digit, or -1.
+func hexDigit(c byte) int {
+	switch {
+	case '0' <= c && c <= '9':
+		return int(c - '0')
+	case 'a' <= c && c <= 'f':
+		return int(c - 'a' + 10)
+	case 'A' <= c && c <= 'F':
+		return int(c - 'A' + 10)
 	}
-	copy(addr[:], front)
-	copy(addr[16-len(back):], back)
-	return addr, true
-}
-
-// hexGroups reads groups of one to four hexadecimal digits with colons between them, two bytes each.
-func hexGroups(s string) (b []byte, ok bool) {
-	if s == "" {
-		return nil, true
-	}
-	for g := range strings.SplitSeq(s, ":") {
-		n, err := strconv.ParseUint(g, 16, 16)
-		if err != nil || len(g) > 4 {
-			return nil, false
-		}
-		b = append(b, byte(n>>8), byte(n))
-	}
-	return b, true
+	return -1
 }
 
 func digitsOnly(s string) bool { return s != "" && strings.Trim(s, "0123456789") == "" }

@@ -49,8 +49,10 @@ const algorithm = "AWS4-HMAC-SHA256"
 
 // credentialOf reads the credential of a request from its Authorization header or, if it is presigned, from its query.
 func credentialOf(r *http.Request) Credential {
-	if field := authorization(r)["Credential"]; field != "" {
-		return parseCredential(field)
+	if header := r.Header.Get("Authorization"); strings.HasPrefix(header, "AWS4-") {
+		_, field, _ := strings.Cut(header, "Credential=")
+		field, _, _ = strings.Cut(field, ",")
+		return parseCredential(strings.TrimSpace(field))
 	}
 	if strings.Contains(r.URL.RawQuery, "X-Amz-Credential=") {
 		return parseCredential(r.URL.Query().Get("X-Amz-Credential"))

@@ -5,6 +5,8 @@ import "net/url"
 // The decoders, for tests that compare them with slower ones.
 func NewJSONDecoder(body []byte) Decoder { return newJSONDecoder(body) }
 
+func Free(d Decoder) { d.free() }
+
 func NewQueryDecoder(values url.Values) (Decoder, error) {
 	f, err := newForm(values)
 	if err != nil {

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/go-json-experiment/json/jsontext"
@@ -19,10 +20,13 @@ import (
 
 // jsonDecoder reads a request of the JSON protocols. Member names are case-sensitive, unknown members and members that are null
 // are passed over, and of a member that comes twice the last counts. jsontext refuses nesting deeper than 10,000 and invalid UTF-8.
+// What it hands out are copies, so that it may be used again; see free.
 type jsonDecoder struct {
-	d      *jsontext.Decoder
+	d      jsontext.Decoder
+	body   bytes.Buffer
 	shapes []*Shape // the structures that are open, innermost last
 	items  int      // of lists and maps, so far
+	plain  []byte   // room for a string without its escapes
 	err    error
 }
 
@@ -38,11 +42,31 @@ func (d *jsonDecoder) another() bool {
 	return d.err == nil
 }
 
+var (
+	jsonDecoders = sync.Pool{New: func() any { return new(jsonDecoder) }}
+	jsonOptions  = []jsontext.Options{jsontext.AllowDuplicateNames(true)}
+	noArguments  = []byte("{}")
+)
+
 func newJSONDecoder(body []byte) *jsonDecoder {
 	if len(bytes.TrimSpace(body)) == 0 {
-		body = []byte("{}") // an operation without arguments
+		body = noArguments
 	}
-	return &jsonDecoder{d: jsontext.NewDecoder(bytes.NewBuffer(body), jsontext.AllowDuplicateNames(true))}
+	d := jsonDecoders.Get().(*jsonDecoder)
+	d.body = *bytes.NewBuffer(body) // which jsontext reads in place
+	d.d.Reset(&d.body, jsonOptions...)
+	d.shapes, d.items, d.err = d.shapes[:0], 0, nil
+	return d
+}
+
+// maxPooled is the largest body, and the longest string, whose memory waits for the next request.
+const maxPooled = 64 << 10
+
+// free hands the decoder over to the next request.
+func (d *jsonDecoder) free() {
+	if d.body.Cap() <= maxPooled && cap(d.plain) <= maxPooled {
+		jsonDecoders.Put(d)
+	}
 }
 
 // Err reports the first failure, or that something follows the outermost value once that is closed.
@@ -212,10 +236,20 @@ func (d *jsonDecoder) scalar(kind jsontext.Kind, want string) (jsontext.Token, b
 }
 
 func (d *jsonDecoder) String() string {
-	if t, ok := d.scalar('"', "a String"); ok {
-		return t.String()
+	if k := d.next(); k != '"' {
+		d.mismatch(k, "a String")
+		return ""
 	}
-	return ""
+	quoted, err := d.d.ReadValue()
+	if err != nil {
+		d.malformed(err)
+		return ""
+	}
+	if bytes.IndexByte(quoted, '\\') < 0 {
+		return string(quoted[1 : len(quoted)-1])
+	}
+	d.plain, _ = jsontext.AppendUnquote(d.plain[:0], quoted) // has been read, so it is well formed
+	return string(d.plain)
 }
 
 func (d *jsonDecoder) Bool() bool {
@@ -304,6 +338,13 @@ func epoch(s string) (time.Time, bool) {
 type jsonEncoder struct {
 	buf    []byte
 	shapes []*Shape
+	room   [8]*Shape // for shapes, in nearly every response
+}
+
+func newJSONEncoder() *jsonEncoder {
+	e := &jsonEncoder{buf: make([]byte, 0, 512)}
+	e.shapes = e.room[:0]
+	return e
 }
 
 // comma separates a value or a name from the one before it.

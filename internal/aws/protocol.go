@@ -45,8 +45,8 @@ func (jsonProtocol) output(_ *Model, _ *Request, out Encodable) []byte {
 	if _, none := out.(*NoOutput); none {
 		return nil
 	}
-	e := jsonEncoder{buf: make([]byte, 0, 512)}
-	out.Encode(&e)
+	e := newJSONEncoder()
+	out.Encode(e)
 	return e.buf
 }
 
@@ -57,7 +57,7 @@ func (jsonProtocol) failure(m *Model, _ *Request, f failure) answer {
 	if f.modelled {
 		prefix = m.ErrorPrefix
 	}
-	var e jsonEncoder
+	e := newJSONEncoder()
 	e.BeginStruct(&errorShape)
 	e.Member(0, true)
 	e.String(prefix + f.code)

@@ -91,6 +91,7 @@ type formScope struct {
 }
 
 func (d *queryDecoder) Err() error { return d.err }
+func (d *queryDecoder) free()      {}
 
 func (d *queryDecoder) top() *formScope { return &d.open[len(d.open)-1] }
 func (d *queryDecoder) pop()            { d.open = d.open[:len(d.open)-1] }

@@ -80,7 +80,9 @@ func Op[I, O any, PI Input[I], PO Output[O]](f func(context.Context, PI) (PO, er
 		call: func(ctx context.Context, d Decoder) (Encodable, error) {
 			in := PI(new(I))
 			in.Decode(d)
-			if err := d.Err(); err != nil {
+			err := d.Err()
+			d.free()
+			if err != nil {
 				return nil, err
 			}
 			var c Checker

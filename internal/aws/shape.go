@@ -48,6 +48,7 @@ type Decoder interface {
 	Blob() []byte
 
 	Err() error
+	free() // ends the use of the decoder
 }
 
 // An Encoder writes values, whatever the protocol. Generated code visits every member of a structure, absent ones too.

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/rialto-events/rialto"
@@ -21,7 +22,13 @@ import (
 type SigV4 struct {
 	keys  map[string]AccessKey
 	clock rialto.Clock
+
+	mu      sync.Mutex
+	derived map[Credential][]byte // signing keys of credentials that have been verified, of which a caller uses few
 }
+
+// maxDerived bounds the signing keys that are kept. A caller may name any region and service.
+const maxDerived = 1000
 
 var _ Authenticator = (*SigV4)(nil)
 
@@ -30,7 +37,7 @@ func NewSigV4(keys []AccessKey, clock rialto.Clock) *SigV4 {
 	if clock == nil {
 		clock = rialto.SystemClock
 	}
-	a := &SigV4{keys: map[string]AccessKey{}, clock: clock}
+	a := &SigV4{keys: map[string]AccessKey{}, clock: clock, derived: map[Credential][]byte{}}
 	for _, k := range keys {
 		a.keys[k.ID] = k
 	}
@@ -71,11 +78,43 @@ func (a *SigV4) Authenticate(r *http.Request, body []byte, c Credential) (Identi
 	if err := s.covers(r); err != nil {
 		return Identity{}, err
 	}
-	if !hmac.Equal([]byte(s.digest), []byte(s.of(r, body, key.Secret, c))) {
+	signing, known := a.signing(c)
+	if !known {
+		signing = derive(key.Secret, c)
+	}
+	if !hmac.Equal([]byte(s.digest), []byte(s.of(r, body, signing))) {
 		return Identity{}, invalidSignature("The request signature we calculated does not match the signature you provided. " +
 			"Check your AWS Secret Access Key and signing method. Consult the service documentation for details.")
 	}
+	if !known {
+		a.remember(c, signing)
+	}
 	return Identity{Account: key.Account, Principal: key.Principal}, nil
+}
+
+func (a *SigV4) signing(c Credential) ([]byte, bool) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	key, ok := a.derived[c]
+	return key, ok
+}
+
+func (a *SigV4) remember(c Credential, key []byte) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if len(a.derived) >= maxDerived {
+		clear(a.derived) // at the end of a day all are worthless anyway
+	}
+	a.derived[c] = key
+}
+
+// derive makes the key that a credential's scope signs with on its day.
+func derive(secret string, c Credential) []byte {
+	key := []byte("AWS4" + secret)
+	for _, part := range []string{c.Date, c.Region, c.Service, terminator} {
+		key = mac(key, part)
+	}
+	return key
 }
 
 func invalidSignature(message string) error {
@@ -194,7 +233,7 @@ func (s *signature) covers(r *http.Request) error {
 }
 
 // of is the signature that the request should have: Signature Version 4 as AWS documents it.
-func (s *signature) of(r *http.Request, body []byte, secret string, c Credential) string {
+func (s *signature) of(r *http.Request, body, signing []byte) string {
 	var b strings.Builder
 	b.WriteString(r.Method + "\n" + escape(r.URL.EscapedPath(), true) + "\n" + canonicalQuery(r.URL.RawQuery) + "\n")
 	for name := range strings.SplitSeq(s.headers, ";") {
@@ -203,11 +242,7 @@ func (s *signature) of(r *http.Request, body []byte, secret string, c Credential
 	b.WriteString("\n" + s.headers + "\n" + hexHash(body))
 
 	toSign := algorithm + "\n" + s.date + "\n" + s.scope + "\n" + hexHash([]byte(b.String()))
-	key := []byte("AWS4" + secret)
-	for _, part := range []string{c.Date, c.Region, c.Service, terminator} {
-		key = mac(key, part)
-	}
-	return hex.EncodeToString(mac(key, toSign))
+	return hex.EncodeToString(mac(signing, toSign))
 }
 
 func mac(key []byte, text string) []byte {

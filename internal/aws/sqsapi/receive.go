@@ -30,6 +30,9 @@ func (f *Front) ReceiveMessage(ctx context.Context, in *ReceiveMessageInput) (*R
 		}
 	}
 	messages, err := f.queues.Receive(ctx, at, opts)
+	if err != nil && ctx.Err() != nil {
+		return new(ReceiveMessageOutput), nil // the caller has gone, or the server ends: no failure, and no messages
+	}
 	if err != nil {
 		return nil, err
 	}

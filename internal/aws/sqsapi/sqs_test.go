@@ -15,6 +15,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
 
 	"github.com/rialto-events/rialto"
+	"github.com/rialto-events/rialto/internal/aws"
+	"github.com/rialto-events/rialto/internal/aws/sqsapi"
 	"github.com/rialto-events/rialto/internal/journal"
 )
 
@@ -331,6 +333,13 @@ func TestLongPollOverHTTP(t *testing.T) {
 	cancel()
 	if err := <-ended; err == nil {
 		t.Error("a receive whose caller went away had a result")
+	}
+
+	// A server that ends gives those who wait an empty answer.
+	caller := &aws.Request{Scope: rialto.Scope{Account: "000000000000", Region: "eu-west-1"}}
+	out, err := sqsapi.New(s.queues).ReceiveMessage(aws.WithCaller(ctx, caller), &sqsapi.ReceiveMessageInput{QueueUrl: url, WaitTimeSeconds: new(int32(20))})
+	if err != nil || out.Messages != nil {
+		t.Errorf("at the end a receive got %v, %v", out, err)
 	}
 }
 

@@ -240,6 +240,82 @@ func (v *DeleteRuleInput) Check(c *aws.Checker) {
 
 func (*DeleteRuleInput) Operation() string { return "DeleteRule" }
 
+// DescribeEventBusInput is the input of DescribeEventBus.
+type DescribeEventBusInput struct {
+	Name *string
+}
+
+func (v *DescribeEventBusInput) Decode(d aws.Decoder) {
+	d.BeginStruct(&shapeOfDescribeEventBusRequest)
+	for {
+		switch d.NextMember() {
+		case 0:
+			v.Name = new(d.String())
+		default:
+			return
+		}
+	}
+}
+
+func (v *DescribeEventBusInput) Encode(e aws.Encoder) {
+	e.BeginStruct(&shapeOfDescribeEventBusRequest)
+	if e.Member(0, v.Name != nil) {
+		e.String(*v.Name)
+	}
+	e.EndStruct()
+}
+
+func (v *DescribeEventBusInput) Check(c *aws.Checker) {
+	aws.String(c, "Name", v.Name, &limitsOfEventBusNameOrArn)
+}
+
+func (*DescribeEventBusInput) Operation() string { return "DescribeEventBus" }
+
+// DescribeEventBusOutput is the output of DescribeEventBus.
+type DescribeEventBusOutput struct {
+	Name             *string
+	Arn              *string
+	Description      *string
+	KmsKeyIdentifier *string
+	DeadLetterConfig *DeadLetterConfig
+	Policy           *string
+	LogConfig        *LogConfig
+	CreationTime     *time.Time
+	LastModifiedTime *time.Time
+}
+
+func (v *DescribeEventBusOutput) Encode(e aws.Encoder) {
+	e.BeginStruct(&shapeOfDescribeEventBusResponse)
+	if e.Member(0, v.Name != nil) {
+		e.String(*v.Name)
+	}
+	if e.Member(1, v.Arn != nil) {
+		e.String(*v.Arn)
+	}
+	if e.Member(2, v.Description != nil) {
+		e.String(*v.Description)
+	}
+	if e.Member(3, v.KmsKeyIdentifier != nil) {
+		e.String(*v.KmsKeyIdentifier)
+	}
+	if e.Member(4, v.DeadLetterConfig != nil) {
+		v.DeadLetterConfig.Encode(e)
+	}
+	if e.Member(5, v.Policy != nil) {
+		e.String(*v.Policy)
+	}
+	if e.Member(6, v.LogConfig != nil) {
+		v.LogConfig.Encode(e)
+	}
+	if e.Member(7, v.CreationTime != nil) {
+		e.Time(*v.CreationTime)
+	}
+	if e.Member(8, v.LastModifiedTime != nil) {
+		e.Time(*v.LastModifiedTime)
+	}
+	e.EndStruct()
+}
+
 // DescribeRuleInput is the input of DescribeRule.
 type DescribeRuleInput struct {
 	Name         *string // required
@@ -1488,6 +1564,23 @@ func (v *KinesisParameters) Check(c *aws.Checker) {
 	aws.String(c, "PartitionKeyPath", v.PartitionKeyPath, &limitsOfTargetPartitionKeyPath)
 }
 
+// LogConfig is a part of requests and responses.
+type LogConfig struct {
+	IncludeDetail *IncludeDetail
+	Level         *Level
+}
+
+func (v *LogConfig) Encode(e aws.Encoder) {
+	e.BeginStruct(&shapeOfLogConfig)
+	if e.Member(0, v.IncludeDetail != nil) {
+		e.String(string(*v.IncludeDetail))
+	}
+	if e.Member(1, v.Level != nil) {
+		e.String(string(*v.Level))
+	}
+	e.EndStruct()
+}
+
 // NetworkConfiguration is a part of requests and responses.
 type NetworkConfiguration struct {
 	AwsvpcConfiguration *AwsVpcConfiguration
@@ -2203,6 +2296,14 @@ const (
 	ConnectionStateFailedConnectivity ConnectionState = "FAILED_CONNECTIVITY"
 )
 
+// IncludeDetail is one of these.
+type IncludeDetail string
+
+const (
+	IncludeDetailNone IncludeDetail = "NONE"
+	IncludeDetailFull IncludeDetail = "FULL"
+)
+
 // LaunchType is one of these.
 type LaunchType string
 
@@ -2210,6 +2311,16 @@ const (
 	LaunchTypeEc2      LaunchType = "EC2"
 	LaunchTypeFargate  LaunchType = "FARGATE"
 	LaunchTypeExternal LaunchType = "EXTERNAL"
+)
+
+// Level is one of these.
+type Level string
+
+const (
+	LevelOff   Level = "OFF"
+	LevelError Level = "ERROR"
+	LevelInfo  Level = "INFO"
+	LevelTrace Level = "TRACE"
 )
 
 // PlacementConstraintType is one of these.
@@ -2368,6 +2479,20 @@ var (
 		{Name: "EventBusName"},
 		{Name: "Force"},
 	}}
+	shapeOfDescribeEventBusRequest = aws.Shape{Name: "DescribeEventBusRequest", Members: []aws.Member{
+		{Name: "Name"},
+	}}
+	shapeOfDescribeEventBusResponse = aws.Shape{Name: "DescribeEventBusResponse", Members: []aws.Member{
+		{Name: "Name"},
+		{Name: "Arn"},
+		{Name: "Description"},
+		{Name: "KmsKeyIdentifier"},
+		{Name: "DeadLetterConfig"},
+		{Name: "Policy"},
+		{Name: "LogConfig"},
+		{Name: "CreationTime"},
+		{Name: "LastModifiedTime"},
+	}}
 	shapeOfDescribeRuleRequest = aws.Shape{Name: "DescribeRuleRequest", Members: []aws.Member{
 		{Name: "Name"},
 		{Name: "EventBusName"},
@@ -2422,6 +2547,10 @@ var (
 	shapeOfListArchivesResponse = aws.Shape{Name: "ListArchivesResponse", Members: []aws.Member{
 		{Name: "Archives"},
 		{Name: "NextToken"},
+	}}
+	shapeOfLogConfig = aws.Shape{Name: "LogConfig", Members: []aws.Member{
+		{Name: "IncludeDetail"},
+		{Name: "Level"},
 	}}
 	shapeOfNetworkConfiguration = aws.Shape{Name: "NetworkConfiguration", Members: []aws.Member{
 		{Name: "awsvpcConfiguration"},

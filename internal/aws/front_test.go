@@ -8,7 +8,7 @@ import (
 )
 
 // The tests of the wire have types of their own, so that they do not wait for the fronts.
-//go:generate go run ./generate -service events -models generate/models -package aws_test -out events_gen_test.go -operations CreateArchive,CreateConnection,DeleteRule,DescribeRule,ListArchives,PutEvents,PutTargets
+//go:generate go run ./generate -service events -models generate/models -package aws_test -out events_gen_test.go -operations CreateArchive,CreateConnection,DeleteRule,DescribeEventBus,DescribeRule,ListArchives,PutEvents,PutTargets
 //go:generate go run ./generate -service sqs -models generate/models -package aws_test -out queues_gen_test.go -operations DeleteQueue,GetQueueUrl,ReceiveMessage,SendMessage
 
 // Two services with a few operations, over types that the generator made.

@@ -355,6 +355,28 @@ func TestAQueueThatNobodyUsesForgetsOldMessages(t *testing.T) {
 	})
 }
 
+func TestOrphansGo(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := start(t, newSim(), 1)
+		must(t, p.OpenOrphan(t.Context(), 77))
+		holds := func() bool {
+			t.Helper()
+			there, err := p.Holds(t.Context(), 77)
+			must(t, err)
+			return there
+		}
+		time.Sleep(9 * time.Minute)
+		if !holds() {
+			t.Error("a queue that the catalog may still hear of is gone")
+		}
+		time.Sleep(3 * time.Minute)
+		if holds() {
+			t.Error("an orphan is still there")
+		}
+		p.stop()
+	})
+}
+
 func TestPurge(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := start(t, newSim(), 1)

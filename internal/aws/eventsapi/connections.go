@@ -16,16 +16,16 @@ import (
 // deauthorizedReason is why a connection is not authorised any more (recorded on AWS).
 const deauthorizedReason = "The authorization parameters were removed from this connection by a DeauthorizeConnection operation."
 
-// connectionFailed puts AWS's beginning before a message about a connection; verb is the operation's.
-func connectionFailed(verb, format string, args ...any) string {
-	return "Failed to " + verb + " the connection(s). " + rialto.Errorf(rialto.Invalid, format, args...).Message
+// connectionError is an error about a connection, with AWS's beginning; verb is the operation's.
+func connectionError(kind rialto.Kind, verb, format string, args ...any) error {
+	return rialto.Errorf(kind, "Failed to "+verb+" the connection(s). "+format, args...)
 }
 
 func errNoConnection(verb, name string) error {
-	return notFound("%s", connectionFailed(verb, "Connection '%s' does not exist.", name))
+	return connectionError(rialto.NotFound, verb, "Connection '%s' does not exist.", name)
 }
 
-// A connection is authorised at once. Those with OAuth get their token when it is needed first.
+// CreateConnection makes a connection, which is authorised at once. One with OAuth gets its token when that is needed first.
 func (f *Front) CreateConnection(ctx context.Context, in *CreateConnectionInput) (*CreateConnectionOutput, error) {
 	if err := wantPublic(in.InvocationConnectivityParameters, in.AuthParameters.ConnectivityParameters); err != nil {
 		return nil, err
@@ -41,7 +41,7 @@ func (f *Front) CreateConnection(ctx context.Context, in *CreateConnectionInput)
 	}
 	c, err := f.catalog.Connections.Edit(ctx, catalog.NameKey(scope, *in.Name), func(was *catalog.Connection) (*catalog.Connection, error) {
 		if was != nil {
-			return nil, exists("%s", connectionFailed("create", "Connection '%s' already exists.", *in.Name))
+			return nil, connectionError(rialto.Exists, "create", "Connection '%s' already exists.", *in.Name)
 		}
 		now := f.clock.Now()
 		is := &catalog.Connection{
@@ -110,8 +110,8 @@ func (f *Front) UpdateConnection(ctx context.Context, in *UpdateConnectionInput)
 	scope := aws.Caller(ctx).Scope
 	authorizes := in.AuthorizationType != nil && in.AuthParameters.has(*in.AuthorizationType)
 	if !authorizes && in.Description == nil && in.KmsKeyIdentifier == nil {
-		return nil, invalid("%s", connectionFailed("update", "At least one of the following is required: Description, KmsKeyIdentifier, "+
-			"AuthorizationType with BasicAuthParameters, ApiKeyAuthParameters, or OAuthParameters."))
+		return nil, connectionError(rialto.Invalid, "update", "At least one of the following is required: Description, KmsKeyIdentifier, "+
+			"AuthorizationType with BasicAuthParameters, ApiKeyAuthParameters, or OAuthParameters.")
 	}
 	if err := wantPublic(in.InvocationConnectivityParameters, in.AuthParameters.connectivity()); err != nil {
 		return nil, err

@@ -16,13 +16,13 @@ import (
 // usualRate is the limit of invocations per second of an API destination that names none (EventBridge API, CreateApiDestination).
 const usualRate = 300
 
-// destinationFailed puts AWS's beginning before a message about an API destination; verb is the operation's.
-func destinationFailed(verb, format string, args ...any) string {
-	return "Failed to " + verb + " the api-destination(s). " + rialto.Errorf(rialto.Invalid, format, args...).Message
+// destinationError is an error about an API destination, with AWS's beginning; verb is the operation's.
+func destinationError(kind rialto.Kind, verb, format string, args ...any) error {
+	return rialto.Errorf(kind, "Failed to "+verb+" the api-destination(s). "+format, args...)
 }
 
 func errNoDestination(verb, name string) error {
-	return notFound("%s", destinationFailed(verb, "An api-destination '%s' does not exist.", name))
+	return destinationError(rialto.NotFound, verb, "An api-destination '%s' does not exist.", name)
 }
 
 func (f *Front) CreateApiDestination(ctx context.Context, in *CreateApiDestinationInput) (*CreateApiDestinationOutput, error) {
@@ -41,7 +41,7 @@ func (f *Front) CreateApiDestination(ctx context.Context, in *CreateApiDestinati
 	}
 	_, err := f.catalog.Destinations.Edit(ctx, catalog.NameKey(scope, d.Name), func(was *catalog.Destination) (*catalog.Destination, error) {
 		if was != nil {
-			return nil, exists("%s", destinationFailed("create", "An api-destination with name '%s' already exists.", d.Name))
+			return nil, destinationError(rialto.Exists, "create", "An api-destination with name '%s' already exists.", d.Name)
 		}
 		return d, nil
 	})
@@ -62,12 +62,12 @@ func (f *Front) checkDestination(s rialto.Scope, d *catalog.Destination, verb st
 // checkCall checks where a destination calls, and how often.
 func (f *Front) checkCall(d *catalog.Destination, verb string) error {
 	if !f.validEndpoint(d.Endpoint) {
-		return invalid("%s", destinationFailed(verb,
-			"Parameter InvocationEndpoint is not valid. Reason: Endpoint '%s' is invalid, please provide a valid HTTPS endpoint URL.", d.Endpoint))
+		return destinationError(rialto.Invalid, verb,
+			"Parameter InvocationEndpoint is not valid. Reason: Endpoint '%s' is invalid, please provide a valid HTTPS endpoint URL.", d.Endpoint)
 	}
 	if rate := deref(d.RateLimit); int(rate) > f.limits.DestinationRate {
-		return rialto.Errorf(rialto.Exceeded, "%s", destinationFailed(verb,
-			"Invalid Invocation Rate Limit: Rate specified '%d' for '%s' exceeds maximum allowed of '%d'.", rate, d.Name, f.limits.DestinationRate))
+		return destinationError(rialto.Exceeded, verb,
+			"Invalid Invocation Rate Limit: Rate specified '%d' for '%s' exceeds maximum allowed of '%d'.", rate, d.Name, f.limits.DestinationRate)
 	}
 	return nil
 }
@@ -80,7 +80,7 @@ func (f *Front) checkConnection(s rialto.Scope, d *catalog.Destination, verb str
 	}
 	name, _, _ := strings.Cut(strings.TrimPrefix(arn.Resource, "connection/"), "/")
 	if c := f.catalog.Connections.Get(catalog.NameKey(s, name)); c == nil || c.ARN(s) != d.ConnectionARN {
-		return notFound("%s", destinationFailed(verb, "Connection '%s' does not exist.", d.ConnectionARN))
+		return destinationError(rialto.NotFound, verb, "Connection '%s' does not exist.", d.ConnectionARN)
 	}
 	return nil
 }
@@ -165,8 +165,8 @@ func (f *Front) ListApiDestinations(ctx context.Context, in *ListApiDestinations
 	scope := aws.Caller(ctx).Scope
 	prefix, connection := deref(in.NamePrefix), deref(in.ConnectionArn)
 	if prefix != "" && connection != "" {
-		return nil, invalid("%s", destinationFailed("list",
-			"Request failed because only one filter is supported per request, either ConnectionArn or NamePrefix."))
+		return nil, destinationError(rialto.Invalid, "list",
+			"Request failed because only one filter is supported per request, either ConnectionArn or NamePrefix.")
 	}
 	list, next, err := page(ctx, listing{in.NextToken, in.Limit, []string{prefix, connection}, badTokenValue}, func(after string, n int) []*catalog.Destination {
 		keys := catalog.ScopeKey(scope)

@@ -5,7 +5,6 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"strings"
-	"time"
 
 	"github.com/rialto-events/rialto"
 	"github.com/rialto-events/rialto/internal/aws"
@@ -71,14 +70,6 @@ func values[T any](entries []catalog.Entry[T]) []*T {
 		list[i] = entries[i].Value
 	}
 	return list
-}
-
-// moment is a member of an output for a time, or nil if there is none.
-func moment(t time.Time) *time.Time {
-	if t.IsZero() {
-		return nil
-	}
-	return &t
 }
 
 // firstOf takes the first n resources that satisfy want out of a list of entries.

@@ -22,6 +22,9 @@ func (f *Front) PutPermission(ctx context.Context, in *PutPermissionInput) (*aws
 		return nil, err
 	}
 	change := func(*policy) (*policy, error) { return parsePolicy(*in.Policy, bus) }
+	if len(deref(in.Policy)) > policySlack*f.limits.PolicyBytes {
+		return nil, errPolicyTooLong()
+	}
 	if in.Policy == nil {
 		added, err := statementOf(in, bus)
 		if err != nil {
@@ -34,6 +37,13 @@ func (f *Front) PutPermission(ctx context.Context, in *PutPermissionInput) (*aws
 		return nil, err
 	}
 	return f.editPolicy(ctx, bus, change)
+}
+
+// policySlack is how many times the limit of a policy somebody may send: the limit is about the policy without its blanks.
+const policySlack = 4
+
+func errPolicyTooLong() error {
+	return rialto.WithCode(rialto.Exceeded, "PolicyLengthExceededException", "Policy size would be larger than the maximum allowed.")
 }
 
 // statementOf makes the statement that the short form asks for.
@@ -113,7 +123,7 @@ func (f *Front) editPolicy(ctx context.Context, bus route.Bus, change func(*poli
 			return catalog.Unchanged
 		}
 		if len(document) > f.limits.PolicyBytes {
-			return rialto.WithCode(rialto.Exceeded, "PolicyLengthExceededException", "Policy size would be larger than the maximum allowed.")
+			return errPolicyTooLong()
 		}
 		b.Policy, b.Modified = document, f.clock.Now()
 		return nil

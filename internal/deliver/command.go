@@ -82,7 +82,7 @@ type postponed struct {
 
 func appendPostponed(b []byte, p postponed) []byte {
 	b = appendHandle(b, p.handle)
-	b = append(b, flag(p.letter))
+	b = append(b, bit(p.letter))
 	b = record.AppendUint(b, uint64(p.made))
 	b = record.AppendTime(b, p.until)
 	return record.AppendString(b, p.code)
@@ -155,7 +155,7 @@ func cut(s string, limit int) string {
 	return strings.ToValidUTF8(s, "\uFFFD")
 }
 
-func flag(b bool) byte {
+func bit(b bool) byte {
 	if b {
 		return 1
 	}

@@ -60,6 +60,12 @@ func TestRetriesForADay(t *testing.T) {
 		}})
 		to := testTarget("billing", true)
 		r.sender.when(to.ARN, fails(errBusy))
+		r.sender.when(to.DeadLetter, func(_ context.Context, m *target.Message) error {
+			if m.Attempt == 1 {
+				return errBusy // the age of the event does not matter any more
+			}
+			return nil
+		})
 		began := time.Now()
 		r.accept("e1", to)
 		for hour := range 25 {
@@ -74,7 +80,7 @@ func TestRetriesForADay(t *testing.T) {
 				r.start()
 			}
 		}
-		settle()
+		time.Sleep(time.Minute)
 		got := r.sender.to(to.ARN)
 		for i, m := range got {
 			if m.Attempt != i+1 {
@@ -99,10 +105,10 @@ func TestRetriesForADay(t *testing.T) {
 			t.Errorf("the last attempt was made after %v", last)
 		}
 		letters := r.sender.to(to.DeadLetter)
-		if len(letters) != 1 {
-			t.Fatalf("%d dead letters, want 1", len(letters))
+		if numbers(letters) != "1 2" {
+			t.Fatalf("attempts of the letter %q, want two", numbers(letters))
 		}
-		wantAttributes(t, letters[0], map[string]string{
+		wantAttributes(t, letters[1], map[string]string{
 			"RULE_ARN":                  "arn:aws:events:eu-west-1:000000000000:rule/orders/paid",
 			"TARGET_ARN":                "arn:aws:sqs:eu-west-1:000000000000:billing",
 			"ERROR_CODE":                "THROTTLING",
@@ -609,6 +615,42 @@ func TestLogRefusesWrites(t *testing.T) {
 		}
 		if n := len(r.sender.to(to.ARN)); n != 10 {
 			t.Errorf("%d attempts, want 10", n)
+		}
+	})
+}
+
+// TestCallerLeaves lets outcomes wait for a ride in a proposal whose caller goes away before its frame is built, and the frame
+// fail: nobody would hear of it, so they must not have been in it.
+func TestCallerLeaves(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, Options{})
+		to := testTarget("billing", false)
+		answer := make(chan struct{})
+		r.sender.when(to.ARN, func(context.Context, *target.Message) error { <-answer; return nil })
+		r.accept("e1", to)
+		hold, held := make(chan struct{}), make(chan struct{})
+		go r.shard.View(context.Background(), func() { close(held); <-hold })
+		<-held
+		ctx, leave := context.WithCancel(context.Background())
+		left := make(chan error, 1)
+		go func() { left <- r.Accept(ctx, []Accepted{newEvent("e2", to)}) }()
+		synctest.Wait()
+		close(answer)
+		synctest.Wait()
+		leave()
+		if err := <-left; !errors.Is(err, context.Canceled) {
+			t.Errorf("Accept: %v", err)
+		}
+		r.sim.SetFaults(journal.SimFaults{Unavailable: 1})
+		close(hold)
+		synctest.Wait()
+		r.sim.SetFaults(journal.SimFaults{})
+		time.Sleep(time.Minute)
+		if w := r.waiting(); w != "" {
+			t.Errorf("still waiting: %s", w)
+		}
+		if n := len(r.sender.to(to.ARN)); n != 1 {
+			t.Errorf("%d attempts, want 1", n)
 		}
 	})
 }

@@ -1,6 +1,7 @@
 package deliver
 
 import (
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"slices"
@@ -9,6 +10,7 @@ import (
 	"time"
 
 	"github.com/rialto-events/rialto"
+	"github.com/rialto-events/rialto/internal/journal"
 	"github.com/rialto-events/rialto/internal/shard"
 	"github.com/rialto-events/rialto/internal/shard/shardtest"
 	"github.com/rialto-events/rialto/target"
@@ -48,6 +50,8 @@ type simWorld struct {
 	fates   map[string]map[string]fate // by event and target
 	asked   []attempt                  // what the present process is to attempt
 	done    []attempt                  // what it has attempted; some of it is said again
+	made    map[string]uint16          // the failed attempts of every delivery, and apart from them of its letter, as seen last
+	wrong   error                      // what the world has seen that must not be; errors of Step are refused writes
 }
 
 // A fate is what the world knows of a delivery.
@@ -57,7 +61,9 @@ type fate struct {
 	doubt bool // it was said to have ended, and nobody knows whether that was committed
 }
 
-func newSimWorld() shardtest.World { return &simWorld{fates: make(map[string]map[string]fate)} }
+func newSimWorld() shardtest.World {
+	return &simWorld{fates: make(map[string]map[string]fate), made: make(map[string]uint16)}
+}
 
 func (w *simWorld) Start() []shard.Hosted {
 	w.machine, w.asked, w.done = newMachine(), nil, nil
@@ -75,13 +81,14 @@ func (w *simWorld) Start() []shard.Hosted {
 }
 
 func (w *simWorld) Step(r *rand.Rand, s *shard.Stepper, now time.Time) error {
-	if err := w.nothingForgotten(now); err != nil {
-		return err
-	}
+	w.mustBe(w.nothingForgotten(now))
 	switch n := r.IntN(20); {
 	case n < 7:
 		return w.accept(r, s, now)
 	case n < 8:
+		if r.IntN(15) == 0 {
+			now = now.Add(30 * time.Hour) // from now on the shard's clock stands
+		}
 		_, err := s.Commit(now, func(b *shard.Batch) {
 			if keys := w.machine.stale(now.Add(48 * time.Hour).UnixMicro()); len(keys) > 0 { // some of them not yet, by the frame's time
 				b.Add(kindForget, forgetCommand(keys))
@@ -94,14 +101,19 @@ func (w *simWorld) Step(r *rand.Rand, s *shard.Stepper, now time.Time) error {
 		i := r.IntN(len(w.asked))
 		a := w.asked[i]
 		w.asked = slices.Delete(w.asked, i, i+1)
-		w.done = append(w.done, a)
-		err := w.attempt(r, s, now, a)
-		if err != nil {
+		if err := w.attempt(r, s, now, a); err != nil {
 			w.asked = append(w.asked, a) // whoever reports an outcome goes on until it is heard
+			return err
 		}
-		return err
+		w.done = append(w.done, a)
 	}
 	return nil
+}
+
+func (w *simWorld) mustBe(err error) {
+	if w.wrong == nil {
+		w.wrong = err
+	}
 }
 
 func (w *simWorld) accept(r *rand.Rand, s *shard.Stepper, now time.Time) error {
@@ -136,7 +148,7 @@ func (w *simWorld) accept(r *rand.Rand, s *shard.Stepper, now time.Time) error {
 	}
 	for i, e := range events {
 		if last := answers[i][len(answers[i])-1]; last != nil {
-			return fmt.Errorf("accept of %s answered %v", e.EventID, last)
+			w.mustBe(fmt.Errorf("accept of %s answered %v", e.EventID, last))
 		}
 		for id := range w.fates[e.EventID] {
 			w.fates[e.EventID][id] = fate{sure: true}
@@ -155,15 +167,20 @@ func (w *simWorld) attempt(r *rand.Rand, s *shard.Stepper, now time.Time, a atte
 	ref := w.machine.events.get(d.event).ref
 	payload, err := s.Read(ref)
 	if err != nil {
-		return fmt.Errorf("read the event of an attempt: %w", err)
+		return w.readable(err)
 	}
 	e, err := readEvent(payload)
 	if err != nil {
+		w.mustBe(err)
 		return err
 	}
 	if a.letter != nil {
-		if _, err := s.Read(w.machine.letters[a.slot]); err != nil {
-			return fmt.Errorf("read the letter of an attempt: %w", err)
+		payload, err := s.Read(w.machine.letters[a.slot])
+		if err != nil {
+			return w.readable(err)
+		}
+		if l, err := readLetter(payload); err != nil || l != simLetter {
+			w.mustBe(fmt.Errorf("the letter of an attempt is %+v, %v", l, err))
 		}
 	}
 	switch n := r.IntN(10); {
@@ -175,17 +192,26 @@ func (w *simWorld) attempt(r *rand.Rand, s *shard.Stepper, now time.Time, a atte
 		_, err = s.Commit(now, func(b *shard.Batch) { b.Add(kindAgain, appendPostponed(nil, p)) })
 		return err
 	case a.letter == nil && a.def.DeadLetter != "":
-		l := letter{code: target.CodeNoResource, message: "No such queue."}
-		_, err = s.Commit(now, func(b *shard.Batch) { b.Add(kindDead, appendDead(nil, a.handle, l)) })
+		_, err = s.Commit(now, func(b *shard.Batch) { b.Add(kindDead, appendDead(nil, a.handle, simLetter)) })
 		return err
 	}
 	return w.end(s, now, kindDropped, e.EventID, a)
 }
 
+var simLetter = letter{code: target.CodeNoResource, message: "No such queue."}
+
+// readable complains of a payload that cannot be read, unless the process has died.
+func (w *simWorld) readable(err error) error {
+	if !errors.Is(err, journal.ErrClosed) {
+		w.mustBe(fmt.Errorf("read a payload of an attempt: %w", err))
+	}
+	return err
+}
+
 func (w *simWorld) end(s *shard.Stepper, now time.Time, kind shard.Kind, id string, a attempt) error {
 	f, known := w.fates[id][a.def.ID]
 	if !known {
-		return fmt.Errorf("event %s is to be brought to %s, which nobody wanted", id, a.def.ID)
+		w.mustBe(fmt.Errorf("event %s is to be brought to %s, which nobody wanted", id, a.def.ID))
 	}
 	answers, err := s.Commit(now, func(b *shard.Batch) { b.Add(kind, appendHandle(nil, a.handle)) })
 	if err != nil {
@@ -197,7 +223,7 @@ func (w *simWorld) end(s *shard.Stepper, now time.Time, kind shard.Kind, id stri
 	return err
 }
 
-// nothingForgotten checks that each delivery was handed out, or will be by an alarm.
+// nothingForgotten checks that each delivery was handed out, or will be by an alarm, and that no attempt was forgotten.
 func (w *simWorld) nothingForgotten(now time.Time) error {
 	asked := make(map[handle]bool)
 	for _, a := range w.asked {
@@ -205,15 +231,23 @@ func (w *simWorld) nothingForgotten(now time.Time) error {
 	}
 	for slot, d := range w.machine.deliveries.all() {
 		h := handle{slot, w.machine.events.get(d.event).key}
-		if waits := slices.Contains(w.machine.alarms[alarmAt(d.due)], slot); d.queued != asked[h] || !d.queued && !waits {
+		if waits := slices.Contains(w.machine.alarms[alarmAt(d.due)], slot); d.queued && !asked[h] || !d.queued && !waits {
 			return fmt.Errorf("delivery %v at %v: handed out %v, really %v, by an alarm %v", h, now, d.queued, asked[h], waits)
 		}
+		name := fmt.Sprint(h, d.dead)
+		if d.made < w.made[name] {
+			return fmt.Errorf("delivery %v was attempted %d times, and now it is %d times", h, w.made[name], d.made)
+		}
+		w.made[name] = d.made
 	}
 	return nil
 }
 
 // Check compares the machine with what the world knows, and then brings everything to its end.
 func (w *simWorld) Check(s *shard.Stepper, now time.Time) error {
+	if w.wrong != nil {
+		return w.wrong
+	}
 	there := make(map[string]map[string]bool)
 	for _, d := range w.machine.deliveries.all() {
 		payload, err := s.Read(w.machine.events.get(d.event).ref)
@@ -275,6 +309,23 @@ func (w *simWorld) drain(s *shard.Stepper, now time.Time) error {
 		if (*def).deliveries != 0 || (*def).letters != 0 {
 			return fmt.Errorf("target %s counts deliveries that are not there", (*def).ID)
 		}
+	}
+	return w.nothingPinned(s, now)
+}
+
+// nothingPinned checks that the log can be cut when nothing waits.
+func (w *simWorld) nothingPinned(s *shard.Stepper, now time.Time) error {
+	_, end := s.Bounds()
+	for range 2 { // the older of two snapshots counts
+		if _, err := s.Commit(now, func(b *shard.Batch) { b.Add(kindSettled, nil) }); err != nil {
+			return err
+		}
+		if err := s.Snapshot(); err != nil {
+			return err
+		}
+	}
+	if first, _ := s.Bounds(); first <= end {
+		return fmt.Errorf("nothing waits, and yet the log is needed from frame %d of %d on", first, end)
 	}
 	return nil
 }

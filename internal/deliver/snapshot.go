@@ -41,7 +41,7 @@ func (m *Machine) Snapshot(dst []byte) []byte {
 		dst = record.AppendUint(dst, uint64(d.target))
 		dst = record.AppendInt(dst, d.due)
 		dst = record.AppendUint(dst, uint64(d.made))
-		dst = append(dst, d.code, flag(d.dead))
+		dst = append(dst, d.code, bit(d.dead))
 		if d.dead {
 			dst = shard.AppendRef(dst, m.letters[slot])
 		}

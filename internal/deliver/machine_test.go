@@ -1,0 +1,488 @@
+package deliver
+
+import (
+	"bytes"
+	"encoding/hex"
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"runtime"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/rialto-events/rialto/internal/journal"
+	"github.com/rialto-events/rialto/internal/record"
+	"github.com/rialto-events/rialto/internal/shard"
+	"github.com/rialto-events/rialto/target"
+)
+
+var update = flag.Bool("update", false, "rewrite the golden files")
+
+// A bed is a machine on a shard that a test steps by hand.
+type bed struct {
+	t       testing.TB
+	machine *Machine
+	stepper *shard.Stepper
+	now     time.Time
+	asked   []attempt // handed out
+}
+
+func newBed(t testing.TB) *bed {
+	t.Helper()
+	b := &bed{t: t, machine: newMachine(), now: accepted}
+	proc := journal.NewSim(1, journal.SimFaults{}).Open()
+	log, err := proc.Log(t.Context(), "test")
+	if err != nil {
+		t.Fatal(err)
+	}
+	blob, err := proc.Blob(t.Context(), "snapshots")
+	if err != nil {
+		t.Fatal(err)
+	}
+	b.stepper, err = shard.OpenStepper(log, blob, b.now, shard.Hosted{Machine: b.machine, Handler: b.handle})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
+
+func (b *bed) handle(effects []any) {
+	for _, e := range effects {
+		switch e := e.(type) {
+		case ready:
+			b.asked = append(b.asked, e...)
+		case alarm:
+			b.asked = append(b.asked, b.machine.due(e)...)
+		}
+	}
+}
+
+// commit commits one command and returns its result.
+func (b *bed) commit(kind shard.Kind, body []byte) any {
+	b.t.Helper()
+	answers, err := b.stepper.Commit(b.now, func(batch *shard.Batch) { batch.Add(kind, body) })
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	return answers[0][0]
+}
+
+// accept accepts an event for targets that the machine learns first, and returns what was handed out.
+func (b *bed) accept(id string, targets ...*target.Sealed) []attempt {
+	b.t.Helper()
+	for _, s := range targets {
+		b.commit(kindDefine, s.JSON)
+	}
+	b.asked = nil
+	e := newEvent(id, targets...)
+	if got := b.commit(kindAccept, acceptCommand(&e)); got != nil {
+		b.t.Fatalf("accept %s: %v", id, got)
+	}
+	if len(b.asked) != len(targets) {
+		b.t.Fatalf("%d deliveries of %s were handed out, want %d", len(b.asked), id, len(targets))
+	}
+	return b.take()
+}
+
+// take takes what was handed out.
+func (b *bed) take() []attempt {
+	asked := b.asked
+	b.asked = nil
+	return asked
+}
+
+// again postpones an attempt.
+func (b *bed) again(a attempt, after time.Duration) {
+	b.t.Helper()
+	p := postponed{handle: a.handle, letter: a.letter != nil, made: int(a.made) + 1, until: b.now.Add(after), code: "X"}
+	if got := b.commit(kindAgain, appendPostponed(nil, p)); got != nil {
+		b.t.Fatalf("again: %v", got)
+	}
+}
+
+// pass lets time pass.
+func (b *bed) pass(d time.Duration) {
+	b.now = b.now.Add(d)
+	b.stepper.Ring(b.now)
+}
+
+func (b *bed) settled(a attempt) int {
+	b.t.Helper()
+	return b.commit(kindSettled, appendHandle(nil, a.handle)).(int)
+}
+
+func (b *bed) dead(a attempt) {
+	b.t.Helper()
+	b.commit(kindDead, appendDead(nil, a.handle, letter{code: "X", message: "x"}))
+}
+
+// TestWhatIsSaidTwice says outcomes again after the delivery has gone on.
+func TestWhatIsSaidTwice(t *testing.T) {
+	to := testTarget("billing", true)
+	t.Run("settled", func(t *testing.T) {
+		b := newBed(t)
+		a := b.accept("e1", to)[0]
+		if n := b.settled(a); n != 1 {
+			t.Errorf("%d deliveries ended, want 1", n)
+		}
+		other := b.accept("e2", to)[0]
+		if other.slot != a.slot {
+			t.Fatalf("the next delivery has slot %d, want %d again", other.slot, a.slot)
+		}
+		if n := b.settled(a); n != 0 {
+			t.Errorf("%d deliveries ended, want none", n)
+		}
+	})
+	t.Run("again, after another attempt", func(t *testing.T) {
+		b := newBed(t)
+		first := b.accept("e1", to)[0]
+		b.again(first, time.Second)
+		b.pass(time.Second)
+		second := b.take()[0]
+		b.again(first, time.Hour)
+		b.pass(24 * time.Hour)
+		if got := b.take(); len(got) != 0 {
+			t.Errorf("handed out %+v, while an attempt is being made", got)
+		}
+		b.again(second, time.Second)
+		b.pass(2 * time.Second)
+		if got := b.take(); len(got) != 1 || got[0].made != 2 {
+			t.Errorf("handed out %+v, want the third attempt", got)
+		}
+	})
+	t.Run("again, after it has died", func(t *testing.T) {
+		b := newBed(t)
+		a := b.accept("e1", to)[0]
+		b.dead(a)
+		l := b.take()[0]
+		b.again(a, time.Second)
+		b.pass(time.Minute)
+		if got := b.take(); len(got) != 0 {
+			t.Errorf("handed out %+v, while an attempt is being made", got)
+		}
+		b.again(l, time.Hour)
+		b.pass(2 * time.Hour)
+		if got := b.take(); len(got) != 1 || got[0].made != 1 || got[0].letter == nil {
+			t.Errorf("handed out %+v, want the second attempt of the letter", got)
+		}
+	})
+	t.Run("dead", func(t *testing.T) {
+		b := newBed(t)
+		a := b.accept("e1", to)[0]
+		b.dead(a)
+		b.dead(a)
+		if got := b.take(); len(got) != 1 {
+			t.Errorf("handed out %+v, want one letter", got)
+		}
+	})
+	t.Run("dead, of a target without a dead-letter queue", func(t *testing.T) {
+		b := newBed(t)
+		b.dead(b.accept("e1", testTarget("other", false))[0])
+		if n := b.machine.deliveries.n; n != 0 || len(b.asked) > 0 {
+			t.Errorf("%d deliveries are left, handed out %v", n, b.asked)
+		}
+	})
+}
+
+// TestAlarmsOfOthers lets deliveries end while they wait, and others take their slots before the alarm rings.
+func TestAlarmsOfOthers(t *testing.T) {
+	to := testTarget("billing", false)
+	b := newBed(t)
+	a := b.accept("e1", to)[0]
+	b.again(a, time.Second)
+	b.settled(a)
+	same := b.accept("e2", to)[0]
+	b.again(same, time.Second)
+	b.pass(time.Second)
+	if got := b.take(); len(got) != 1 || got[0].handle != same.handle {
+		t.Errorf("handed out %+v, want e2 once", got)
+	}
+	b.again(attempt{handle: same.handle, made: 1}, time.Second)
+	b.settled(same)
+	later := b.accept("e3", to)[0]
+	b.again(later, time.Minute)
+	b.pass(time.Second)
+	if got := b.take(); len(got) != 0 {
+		t.Errorf("handed out %+v before its time", got)
+	}
+	b.pass(time.Minute)
+	if got := b.take(); len(got) != 1 || got[0].handle != later.handle {
+		t.Errorf("handed out %+v, want e3", got)
+	}
+}
+
+// TestCarriedLate carries payloads that nobody needs any more.
+func TestCarriedLate(t *testing.T) {
+	to := testTarget("billing", true)
+	b := newBed(t)
+	a := b.accept("e1", to)[0]
+	b.dead(a)
+	l := b.take()[0]
+	event := b.machine.deliveries.get(a.slot).event
+	b.settled(l)
+	other := b.accept("e2", to)[0]
+	b.dead(other)
+	b.take()
+	ref, letters := b.machine.events.get(event).ref, fmt.Sprint(b.machine.letters)
+	for _, key := range [][]byte{
+		appendCarryKey(nil, carriesEvent, event, a.key), appendCarryKey(nil, carriesLetter, a.slot, a.key),
+		appendCarryKey(nil, carriesEvent, 999, a.key), appendCarryKey(nil, carriesLetter, 999, a.key), appendCarryKey(nil, 7, event, other.key), nil,
+	} {
+		b.commit(0x02, append(record.AppendBytes([]byte{byte(kindFirst)}, key), "payload"...))
+	}
+	if got := b.machine.events.get(event).ref; got != ref || fmt.Sprint(b.machine.letters) != letters {
+		t.Errorf("the payload of another event was taken: %v, %v", got, b.machine.letters)
+	}
+}
+
+// TestForgetInTheSameFrame forgets a definition right before a command that uses it.
+func TestForgetInTheSameFrame(t *testing.T) {
+	to, other := testTarget("billing", false), testTarget("other", false)
+	b := newBed(t)
+	b.commit(kindDefine, other.JSON)
+	b.settled(b.accept("e1", to)[0])
+	b.now = b.now.Add(25 * time.Hour)
+	e := newEvent("e2", other, to)
+	answers, err := b.stepper.Commit(b.now, func(batch *shard.Batch) {
+		batch.Add(kindForget, forgetCommand([]target.Key{to.Key}))
+		batch.Add(kindAccept, acceptCommand(&e))
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, _ := answers[0][1].(error); !errors.Is(got, errUndefined) {
+		t.Errorf("accept answered %v, want %v", answers[0][1], errUndefined)
+	}
+	if b.machine.deliveries.n != 0 || b.machine.events.n != 0 {
+		t.Error("a part of the event was taken")
+	}
+	b.accept("e2", other, to)
+	b.now = b.now.Add(25 * time.Hour)
+	b.commit(kindForget, forgetCommand([]target.Key{to.Key, other.Key}))
+	if b.machine.targets.n != 2 {
+		t.Error("a definition in use was forgotten")
+	}
+}
+
+// TestForgetLater counts the time that a definition stays from the end of its last delivery.
+func TestForgetLater(t *testing.T) {
+	to := testTarget("billing", false)
+	b := newBed(t)
+	a := b.accept("e1", to)[0]
+	b.now = b.now.Add(30 * time.Hour)
+	b.settled(a)
+	b.commit(kindForget, forgetCommand([]target.Key{to.Key}))
+	if b.machine.targets.n != 1 {
+		t.Error("a definition was forgotten that was used just now")
+	}
+	b.now = b.now.Add(24 * time.Hour)
+	b.commit(kindForget, forgetCommand([]target.Key{to.Key}))
+	if b.machine.targets.n != 0 {
+		t.Error("a definition was kept that nobody has used for a day")
+	}
+}
+
+// golden are commands of every kind, as version 1 of the format writes them.
+func golden() []struct {
+	name string
+	kind shard.Kind
+	body []byte
+} {
+	to := testTarget("billing", true)
+	e := newEvent("6b1f0f0e-3d52-9a4c-77aa-0e9d3b1c2f10", to)
+	e.Accepted = accepted
+	return []struct {
+		name string
+		kind shard.Kind
+		body []byte
+	}{
+		{"define", kindDefine, to.JSON},
+		{"accept", kindAccept, acceptCommand(&e)},
+		{"accept", kindAccept, acceptCommand(&e)},
+		{"again", kindAgain, appendPostponed(nil, postponed{handle: handle{0, 0}, made: 3, until: accepted.Add(time.Minute), code: "THROTTLING"})},
+		{"dead", kindDead, appendDead(nil, handle{1, 1}, letter{code: "TIMEOUT", message: "Too slow.", exhausted: exhaustedAttempts, retries: 185})},
+		{"again, a letter", kindAgain, appendPostponed(nil, postponed{handle: handle{1, 1}, letter: true, made: 1, until: accepted.Add(time.Hour), code: "THROTTLING"})},
+		{"accept", kindAccept, acceptCommand(&e)},
+		{"accept", kindAccept, acceptCommand(&e)},
+		{"settled", kindSettled, appendHandle(nil, handle{2, 2})},
+		{"dropped", kindDropped, appendHandle(nil, handle{3, 3})},
+		{"forget", kindForget, forgetCommand([]target.Key{to.Key})},
+	}
+}
+
+// TestGolden holds the format of commands and of the snapshot: what is in the file must be written, and must be read, in the same way.
+func TestGolden(t *testing.T) {
+	const file = "testdata/commands.v1.txt"
+	var want strings.Builder
+	b := newBed(t)
+	for _, c := range golden() {
+		b.commit(c.kind, c.body)
+		fmt.Fprintf(&want, "%02x %x  # %s\n", byte(c.kind), c.body, c.name)
+	}
+	fmt.Fprintf(&want, "snapshot %x\n", b.machine.Snapshot(nil))
+	if *update {
+		if err := os.WriteFile(file, []byte(want.String()), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	got, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if string(got) != want.String() {
+		t.Errorf("the format has changed: give it a new version, and keep the old file\ngot\n%s\nwant\n%s", want.String(), got)
+	}
+	old := newMachine()
+	_, state, _ := strings.Cut(string(got), "snapshot ")
+	snapshot, err := hex.DecodeString(strings.TrimSpace(state))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := old.Restore(snapshot); err != nil {
+		t.Fatalf("read the snapshot: %v", err)
+	}
+	if !bytes.Equal(old.Snapshot(nil), snapshot) || old.deliveries.n != 2 || len(old.letters) != 1 {
+		t.Errorf("the snapshot is read as %d deliveries and %d letters", old.deliveries.n, len(old.letters))
+	}
+}
+
+// FuzzCommands lets any bytes be commands: the machine answers, does not panic, and has a state that a snapshot can hold. The
+// input is a list of commands, each a kind, a length and so many bytes.
+func FuzzCommands(f *testing.F) {
+	var all []byte
+	for _, c := range golden() {
+		one := append([]byte{byte(c.kind)}, record.AppendBytes(nil, c.body)...)
+		all = append(all, one...)
+		f.Add(bytes.Clone(all))
+	}
+	f.Fuzz(func(t *testing.T, input []byte) {
+		b := newBed(t)
+		for r := record.NewReader(input); r.Len() > 0; {
+			kind, body := shard.Kind(r.Byte()), r.Bytes()
+			if r.Err() != nil {
+				break
+			}
+			if kind < kindFirst || kind > kindLast {
+				continue
+			}
+			b.commit(kind, body)
+			b.pass(time.Second)
+		}
+		state := b.machine.Snapshot(nil)
+		again := newMachine()
+		if err := again.Restore(state); err != nil {
+			t.Fatalf("the state cannot be restored: %v\n%x", err, state)
+		}
+		if got := again.Snapshot(nil); !bytes.Equal(got, state) {
+			t.Fatalf("the restored state differs:\n%x\n%x", state, got)
+		}
+	})
+}
+
+// FuzzRestore lets any bytes be a snapshot: it is refused, or what comes out is the same.
+func FuzzRestore(f *testing.F) {
+	b := newBed(f)
+	for _, c := range golden() {
+		b.commit(c.kind, c.body)
+		f.Add(b.machine.Snapshot(nil))
+	}
+	f.Fuzz(func(t *testing.T, input []byte) {
+		m := newMachine()
+		if m.Restore(input) != nil {
+			return
+		}
+		state, again := m.Snapshot(nil), newMachine()
+		if err := again.Restore(state); err != nil || !bytes.Equal(again.Snapshot(nil), state) {
+			t.Fatalf("restored twice it differs, %v:\n%x\n%x", err, state, again.Snapshot(nil))
+		}
+	})
+}
+
+// TestSlab compares a slab with a map, and its choice of slots with the obvious one.
+func TestSlab(t *testing.T) {
+	var s slab[uint32]
+	in := make(map[uint32]bool)
+	x := uint32(7)
+	for range 200_000 {
+		x = x*1664525 + 1013904223
+		slot := (x >> 8) % 9000
+		if in[slot] {
+			s.free(slot)
+			delete(in, slot)
+			continue
+		}
+		got, v := s.add()
+		if in[got] || *v != 0 {
+			t.Fatalf("slot %d was given twice, or not emptied: %d", got, *v)
+		}
+		for lower := range min(got, 50) { // a look at some of the lower ones
+			if !in[lower] {
+				t.Fatalf("slot %d was given, while %d is free", got, lower)
+			}
+		}
+		*v, in[got] = got+1, true
+	}
+	for range 300_000 { // beyond what one block of the upper table covers
+		got, v := s.add()
+		*v, in[got] = got+1, true
+	}
+	n := 0
+	for slot, v := range s.all() {
+		if !in[slot] || *v != slot+1 {
+			t.Fatalf("slot %d has %d", slot, *v)
+		}
+		n++
+	}
+	if n != len(in) || s.n != n {
+		t.Errorf("%d slots are in use, %d are counted, want %d", n, s.n, len(in))
+	}
+}
+
+// waitingSnapshot is the snapshot of a machine in which so many deliveries wait, in the next 22 minutes.
+func waitingSnapshot(t testing.TB, deliveries int) []byte {
+	m := newMachine()
+	m.codeIndex("THROTTLING")
+	to := testTarget("billing", true)
+	slot, at := m.targets.add()
+	*at = &definition{Sealed: to, slot: slot}
+	m.byKey[to.Key] = *at
+	for i := range deliveries {
+		place, e := m.events.add()
+		*e = event{ref: shard.Ref{Seq: uint64(i/200 + 1), Off: uint32(i % 200 * 1200), Len: 1200}, key: m.nextKey, left: 1}
+		m.nextKey++
+		_, d := m.deliveries.add()
+		*d = delivery{event: place, due: accepted.UnixMicro() + int64(i)*1319*1_000_000/int64(deliveries), made: 12, code: 1}
+	}
+	return m.Snapshot(nil)
+}
+
+// TestMillionWaiting measures the memory of a million waiting deliveries, each of an event of its own, with what makes them ring.
+func TestMillionWaiting(t *testing.T) {
+	const deliveries, budget = 1_000_000, 100 // bytes each
+	state := waitingSnapshot(t, deliveries)
+	memory := func() uint64 {
+		var s runtime.MemStats
+		runtime.GC()
+		runtime.ReadMemStats(&s)
+		return s.HeapAlloc
+	}
+	before := memory()
+	m := newMachine()
+	began := time.Now()
+	if err := m.Restore(state); err != nil {
+		t.Fatal(err)
+	}
+	for slot, d := range m.deliveries.all() { // as Resume does, for which a shard would be needed
+		m.alarms[alarmAt(d.due)] = append(m.alarms[alarmAt(d.due)], slot)
+	}
+	took := time.Since(began)
+	each := float64(memory()-before) / deliveries
+	t.Logf("%.0f bytes each; %d MB of snapshot, restored in %v", each, len(state)>>20, took)
+	if each > budget {
+		t.Errorf("%.0f bytes for each waiting delivery, want at most %d", each, budget)
+	}
+	runtime.KeepAlive(m)
+	runtime.KeepAlive(state)
+}

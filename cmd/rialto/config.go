@@ -1,0 +1,336 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"log/slog"
+	"maps"
+	"net/netip"
+	"net/url"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+	"text/tabwriter"
+
+	"github.com/knadh/koanf/parsers/yaml"
+	"github.com/knadh/koanf/providers/env/v2"
+	"github.com/knadh/koanf/providers/file"
+	"github.com/knadh/koanf/v2"
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"github.com/rialto-events/rialto/internal/server"
+)
+
+const envPrefix = "RIALTO_"
+
+// settings is all that can be set about `rialto serve`. Each has a flag; the flag's name is its key in the file and, in capitals
+// behind RIALTO_, its variable. The command line beats the environment, which beats the file.
+type settings struct {
+	server      server.Config
+	addressFile string
+	logLevel    string
+	logFormat   string
+	file        string
+
+	flags   *pflag.FlagSet
+	origins map[string]string // of each value that is no default: "--listen", "RIALTO_LISTEN", or the path of the file
+}
+
+// Formats of the log.
+const (
+	logAuto = "auto" // text on a terminal, else JSON
+	logText = "text"
+	logJSON = "json"
+)
+
+func newSettings() *settings {
+	s := &settings{flags: pflag.NewFlagSet("serve", pflag.ContinueOnError), origins: map[string]string{}, logLevel: "info", logFormat: logAuto}
+	c, fs := &s.server, s.flags
+	fs.SortFlags = false
+	fs.StringVar(&c.Listen, "listen", server.DefaultListen, "`ADDRESS` Serve on this host and port; port 0 is any that is free.")
+	fs.StringVar(&c.DataDir, "data-dir", server.DefaultData, "`FOLDER` Keep everything in this folder, which is made if it is not there.")
+	fs.StringVar(&c.PublicURL, "public-url", "", "`URL` Where clients reach the server. Queue URLs begin with it.")
+	describe(fs, "public-url", "the host that each client names")
+	fs.StringVar(&c.Credentials, "credentials", "", "`FILE` A file of access keys. Signatures are verified and bus policies enforced.")
+	describe(fs, "credentials", "anybody is believed")
+	fs.BoolVar(&c.Insecure, "insecure", false, "Serve on other addresses than loopback although anybody is believed.")
+	fs.StringVar(&c.VaultDir, "vault-dir", "", "`FOLDER` Where the keys are that seal the secrets of connections; made if there are none.")
+	describe(fs, "vault-dir", "the data folder")
+	fs.Var((*networks)(&c.AllowTargets), "allow-targets", "`NETWORKS` Private networks that API destinations may be in, separated by commas, such as 10.0.0.0/8.")
+	describe(fs, "allow-targets", "none, or loopback if the server itself listens there")
+	fs.IntVar(&c.Window, "window", 0, "`N` How many attempts may run at once to one destination.")
+	describe(fs, "window", "what suits most destinations")
+	fs.BoolVar(&c.AWSQuotas, "aws-quotas", false, "Enforce AWS's quotas where rialto's own are larger.")
+	fs.BoolVar(&c.Relaxed, "relaxed", false, "Sync the disk once a second and not before each answer. A power failure may then lose a second of what was acknowledged.")
+	fs.Var((*byteSize)(&c.MaxBytes), "max-bytes", "`SIZE` What the stored data may grow to, such as 20GiB.")
+	describe(fs, "max-bytes", "what the disk has room for")
+	fs.IntVar(&c.Shards, "shards", 0, "`N` How many shards a new data folder or cluster gets. It cannot be changed later.")
+	describe(fs, "shards", "2, or 32 with --nats")
+	fs.StringVar(&c.NATS, "nats", "", "`URL` A NATS JetStream cluster that keeps the data instead of the folder, such as nats://n1:4222,nats://n2:4222.")
+	describe(fs, "nats", "the data folder")
+	fs.StringVar(&c.NATSCreds, "nats-creds", "", "`FILE` NATS credentials for the cluster.")
+	fs.IntVar(&c.Replicas, "replicas", 0, "`N` How many servers of the cluster keep each record, 1 or 3.")
+	describe(fs, "replicas", "1")
+	fs.Var(&choice{&s.logLevel, []string{"debug", "info", "warn", "error"}}, "log-level", "`LEVEL` Log what is at least this important: debug, info, warn or error.")
+	fs.Var(&choice{&s.logFormat, []string{logAuto, logText, logJSON}}, "log-format", "`FORMAT` Write the log, on standard error, as text or json.")
+	describe(fs, "log-format", "text on a terminal, else json")
+	fs.StringVar(&s.addressFile, "address-file", "", "`FILE` Write the address to this file once the server is ready; for port 0.")
+	fs.StringVar(&s.file, "config", "", "`FILE` Read settings from this YAML file; names are those of the flags without the dashes.")
+	fs.VisitAll(func(f *pflag.Flag) { _ = fs.SetAnnotation(f.Name, envOf, []string{envName(f.Name)}) })
+	return s
+}
+
+func envName(flag string) string {
+	return envPrefix + strings.ToUpper(strings.ReplaceAll(flag, "-", "_"))
+}
+
+// load completes what the command line says from the environment and from the file.
+func (s *settings) load(environ []string) error {
+	fromEnv := koanf.New(".")
+	byName := map[string]string{}
+	s.flags.VisitAll(func(f *pflag.Flag) {
+		byName[envName(f.Name)] = f.Name
+		if f.Changed {
+			s.origins[f.Name] = "--" + f.Name
+		}
+	})
+	// Variables that are no settings are left alone: others are of this family, such as RIALTO_ENDPOINT, and Kubernetes
+	// makes some for every service. An empty one counts as not set.
+	err := fromEnv.Load(env.Provider(".", env.Opt{
+		EnvironFunc: func() []string { return environ },
+		TransformFunc: func(name, value string) (string, any) {
+			if value == "" {
+				return "", nil
+			}
+			return byName[name], value
+		},
+	}), nil)
+	if err != nil {
+		return fmt.Errorf("read the environment: %w", err)
+	}
+	if err := s.apply(fromEnv, func(name string) string { return envName(name) }); err != nil {
+		return err
+	}
+	if s.file == "" {
+		return nil
+	}
+	fromFile := koanf.New(".")
+	if err := fromFile.Load(file.Provider(s.file), yaml.Parser()); err != nil {
+		if _, statErr := os.Stat(s.file); statErr != nil {
+			return statErr
+		}
+		return usagef("a line such as listen: 127.0.0.1:4566", "The file %s is not YAML with settings: %v.", s.file, err)
+	}
+	return s.apply(fromFile, func(string) string { return s.file })
+}
+
+// apply takes over the values of a layer that no higher one has given.
+func (s *settings) apply(layer *koanf.Koanf, origin func(name string) string) error {
+	raw := layer.Raw()
+	for _, name := range slices.Sorted(maps.Keys(raw)) {
+		f := s.flags.Lookup(name)
+		if f == nil || name == "config" && origin(name) == s.file {
+			return s.unknownKey(name)
+		}
+		if s.origins[name] != "" {
+			continue
+		}
+		text, err := textOf(raw[name])
+		if err == nil {
+			err = f.Value.Set(text)
+		}
+		if err != nil {
+			return usagef("rialto serve --help, which says what it may be", "%s: %v is not a value for %s: %s.", origin(name), raw[name], name, wanted(f, err))
+		}
+		s.origins[name] = origin(name)
+	}
+	return nil
+}
+
+func (s *settings) unknownKey(name string) error {
+	if name == "config" {
+		return usagef("take the line out", "%s: a file of settings cannot name another one with \"config\".", s.file)
+	}
+	var names []string
+	s.flags.VisitAll(func(f *pflag.Flag) { names = append(names, f.Name) })
+	return usagef(meant(name, names, "", "rialto config print, which shows all settings"), "%s: there is no setting %q.", s.file, name)
+}
+
+// textOf is a value of a file as it would be written on the command line.
+func textOf(v any) (string, error) {
+	switch v := v.(type) {
+	case nil:
+		return "", nil
+	case map[string]any:
+		return "", fmt.Errorf("it has settings below it")
+	case []any:
+		parts := make([]string, len(v))
+		for i, x := range v {
+			part, err := textOf(x)
+			if err != nil {
+				return "", err
+			}
+			parts[i] = part
+		}
+		return strings.Join(parts, ","), nil
+	}
+	return fmt.Sprint(v), nil
+}
+
+// logger makes the log, on w.
+func (s *settings) logger(w io.Writer) *slog.Logger {
+	var level slog.Level
+	_ = level.UnmarshalText([]byte(s.logLevel)) // knows all that the flag takes
+	opts := &slog.HandlerOptions{Level: level}
+	if s.text(w) {
+		return slog.New(slog.NewTextHandler(w, opts))
+	}
+	return slog.New(slog.NewJSONHandler(w, opts))
+}
+
+// text reports whether w is to be written for people.
+func (s *settings) text(w io.Writer) bool {
+	return s.logFormat == logText || s.logFormat == logAuto && isTerminal(w)
+}
+
+func newConfig() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "config COMMAND",
+		Short: "Show the settings of the server",
+		Args:  knownCommand,
+		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+	}
+	cmd.AddCommand(newConfigPrint())
+	return cmd
+}
+
+func newConfigPrint() *cobra.Command {
+	s := newSettings()
+	var output outputFormat
+	cmd := &cobra.Command{
+		Use:   "print",
+		Short: "Print each setting, its value, and where the value is from",
+		Long: `Prints the settings that "rialto serve" would have with the same flags, here and now, and where each value is from:
+a flag, a variable, the file, or nowhere, which makes it the default.`,
+		Example: `  rialto config print --config rialto.yaml
+  RIALTO_LISTEN=127.0.0.1:0 rialto config print --output json`,
+		Args: noArguments,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := s.load(os.Environ()); err != nil {
+				return err
+			}
+			return s.print(cmd.OutOrStdout(), output)
+		},
+	}
+	cmd.Flags().SortFlags = false
+	output.declare(cmd.Flags(), asTable, asJSON)
+	cmd.Flags().AddFlagSet(s.flags)
+	return cmd
+}
+
+// A setting is one line of `config print`.
+type setting struct {
+	Name  string `json:"name"`
+	Value string `json:"value"`
+	From  string `json:"from"`
+}
+
+func (s *settings) print(w io.Writer, output outputFormat) error {
+	var all []setting
+	s.flags.VisitAll(func(f *pflag.Flag) {
+		x := setting{f.Name, f.Value.String(), s.origins[f.Name]}
+		if f.Name == "nats" {
+			x.Value = withoutPasswords(x.Value)
+		}
+		if x.From == "" {
+			x.From = "default"
+			x.Value = defaultText(f)
+		}
+		all = append(all, x)
+	})
+	if output == asJSON {
+		e := json.NewEncoder(w)
+		e.SetIndent("", "  ")
+		return e.Encode(all)
+	}
+	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(t, "SETTING\tVALUE\tFROM")
+	for _, x := range all {
+		fmt.Fprintf(t, "%s\t%s\t%s\n", x.Name, x.Value, x.From)
+	}
+	return t.Flush()
+}
+
+// withoutPasswords takes the passwords out of a list of URLs.
+func withoutPasswords(urls string) string {
+	parts := strings.Split(urls, ",")
+	for i, p := range parts {
+		u, err := url.Parse(strings.TrimSpace(p))
+		if err != nil {
+			parts[i] = "(not a URL)"
+		} else if u.User != nil {
+			parts[i] = u.Redacted()
+		}
+	}
+	return strings.Join(parts, ",")
+}
+
+// networks is a flag of IP networks. A bare address is a network of one.
+type networks []netip.Prefix
+
+func (n *networks) Type() string { return "networks" }
+
+func (n *networks) String() string {
+	parts := make([]string, len(*n))
+	for i, p := range *n {
+		parts[i] = p.String()
+	}
+	return strings.Join(parts, ",")
+}
+
+func (n *networks) Set(s string) error {
+	for part := range strings.SplitSeq(s, ",") {
+		p, err := netip.ParsePrefix(strings.TrimSpace(part))
+		if err != nil {
+			a, aerr := netip.ParseAddr(strings.TrimSpace(part))
+			if aerr != nil {
+				return fmt.Errorf("%q is not a network such as 10.0.0.0/8", part)
+			}
+			p = netip.PrefixFrom(a, a.BitLen())
+		}
+		*n = append(*n, p.Masked())
+	}
+	return nil
+}
+
+// byteSize is a flag of bytes, such as 512MiB. Decimal units are decimal.
+type byteSize int64
+
+var byteUnits = []struct {
+	name  string
+	bytes float64
+}{
+	{"KiB", 1 << 10}, {"MiB", 1 << 20}, {"GiB", 1 << 30}, {"TiB", 1 << 40}, {"KB", 1e3}, {"MB", 1e6}, {"GB", 1e9}, {"TB", 1e12}, {"B", 1}, {"", 1},
+}
+
+func (b *byteSize) Type() string   { return "size" }
+func (b *byteSize) String() string { return strconv.FormatInt(int64(*b), 10) }
+
+func (b *byteSize) Set(s string) error {
+	for _, u := range byteUnits {
+		number, ok := strings.CutSuffix(strings.ToLower(s), strings.ToLower(u.name))
+		if !ok {
+			continue
+		}
+		n, err := strconv.ParseFloat(strings.TrimSpace(number), 64)
+		if err != nil || !(n >= 0 && n*u.bytes < 1<<62) { // NaN is neither
+			break
+		}
+		*b = byteSize(n * u.bytes)
+		return nil
+	}
+	return fmt.Errorf("it is a size such as 20GiB")
+}

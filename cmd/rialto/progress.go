@@ -1,0 +1,71 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"time"
+)
+
+const (
+	progressAfter = time.Second            // what is done sooner needs no progress
+	progressEvery = 200 * time.Millisecond // between two pictures
+)
+
+// A progress says on a terminal how far a long file has got. A nil one says nothing.
+type progress struct {
+	w          io.Writer
+	total      int64 // bytes; 0 if they are not known
+	bytes      int64
+	count      int
+	began, due time.Time
+	shown      bool
+}
+
+// newProgress returns nil if w is no terminal.
+func newProgress(w io.Writer, total int64) *progress {
+	if !isTerminal(w) {
+		return nil
+	}
+	now := time.Now()
+	return &progress{w: w, total: total, began: now, due: now.Add(progressAfter)}
+}
+
+// add counts one event that came from so many bytes.
+func (p *progress) add(bytes int) {
+	if p == nil {
+		return
+	}
+	p.count++
+	p.bytes += int64(bytes)
+	now := time.Now()
+	if now.Before(p.due) {
+		return
+	}
+	p.due = now.Add(progressEvery)
+	p.clear()
+	spent := now.Sub(p.began).Seconds()
+	fmt.Fprintf(p.w, "%d events, %.0f a second", p.count, float64(p.count)/spent)
+	if p.total > 0 && p.bytes > 0 {
+		left := spent * float64(p.total-p.bytes) / float64(p.bytes)
+		fmt.Fprintf(p.w, ", %d %%, %v to go", p.bytes*100/p.total, time.Duration(left*float64(time.Second)).Round(time.Second))
+	}
+	p.shown = true
+}
+
+// clear takes the picture off the screen.
+func (p *progress) clear() {
+	if p != nil && p.shown {
+		fmt.Fprint(p.w, "\r\x1b[K")
+		p.shown = false
+	}
+}
+
+// done ends with the figures of the whole.
+func (p *progress) done() {
+	if p == nil || !p.shown {
+		return
+	}
+	p.clear()
+	spent := time.Since(p.began)
+	fmt.Fprintf(p.w, "%d events in %v\n", p.count, spent.Round(10*time.Millisecond))
+}

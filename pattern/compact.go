@@ -21,7 +21,9 @@ type JSONError struct {
 	Want   string // what should have been there
 }
 
-func (e *JSONError) Error() string { return fmt.Sprintf("not JSON: no %s at byte %d", e.Want, e.Offset) }
+func (e *JSONError) Error() string {
+	return fmt.Sprintf("not JSON: no %s at byte %d", e.Want, e.Offset)
+}
 
 // AppendCompact appends a JSON value to dst without the blanks between its tokens. Nothing else changes: members keep their
 // order, also duplicate ones, and numbers and escapes their spelling. Only bytes in strings that are no UTF-8 become U+FFFD

@@ -47,6 +47,17 @@ type taskHandle struct {
 	Source string `json:"sourceArn"`
 }
 
+func parseTaskHandle(handle string) (h taskHandle, ok bool) {
+	b, err := base64.StdEncoding.DecodeString(handle)
+	return h, err == nil && json.Unmarshal(b, &h) == nil && h.ID != ""
+}
+
+// TaskSource is the ARN of the queue whose messages the task of a handle moves, or empty if it is no handle.
+func TaskSource(handle string) string {
+	h, _ := parseTaskHandle(handle)
+	return h.Source
+}
+
 // tasks are the move tasks that this process carries out.
 type tasks struct {
 	mu      sync.Mutex
@@ -169,9 +180,8 @@ func (s *Service) progress(t catalog.MoveTask) catalog.MoveTask {
 
 // CancelTask ends a move task and returns how many messages it has moved.
 func (s *Service) CancelTask(ctx context.Context, handle string) (moved int, err error) {
-	var h taskHandle
-	b, err := base64.StdEncoding.DecodeString(handle)
-	if err != nil || json.Unmarshal(b, &h) != nil || h.ID == "" {
+	h, ok := parseTaskHandle(handle)
+	if !ok {
 		return 0, rialto.Errorf(rialto.Invalid, "Value for parameter TaskHandle is invalid.")
 	}
 	at, _, err := s.resource(h.Source, "SourceArn")

@@ -202,7 +202,7 @@ func (s *Server) serve(auth aws.Authenticator, routes *route.Router, secrets *va
 	api := aws.NewHandler(
 		aws.Options{Logger: s.config.Logger, Authenticator: auth, Clock: s.config.Clock, PublicURL: s.config.PublicURL},
 		eventsapi.New(s.catalog, s.ingest, secrets, events).Service(),
-		sqsapi.New(s.queues).Service(),
+		sqsapi.New(s.queues, sqsapi.Options{OwnQueuesOnly: s.config.Credentials != ""}).Service(),
 	)
 	mux := http.NewServeMux()
 	mux.Handle("/", api)

@@ -11,11 +11,21 @@ import (
 	"github.com/rialto-events/rialto/internal/queue"
 )
 
+// Options tunes a [Front]. The zero value is ready to use.
+type Options struct {
+	// OwnQueuesOnly keeps callers to the queues of their own account. Without it whoever knows a queue's URL may use the queue, which is
+	// right where nobody has to prove who they are.
+	OwnQueuesOnly bool
+}
+
 // A Front serves SQS.
-type Front struct{ queues *queue.Service }
+type Front struct {
+	queues  *queue.Service
+	options Options
+}
 
 // New makes a Front over the queues.
-func New(queues *queue.Service) *Front { return &Front{queues} }
+func New(queues *queue.Service, opts Options) *Front { return &Front{queues, opts} }
 
 // Service is the API.
 func (f *Front) Service() *aws.Service {
@@ -70,7 +80,7 @@ func queueURLs(ctx context.Context, scope rialto.Scope, names []rialto.QueueName
 
 // addressOf reads a queue URL. Account and name are the last two parts of its path, whatever the host; a name alone is a queue
 // of the caller. The region is the one that is spoken to.
-func addressOf(ctx context.Context, queueURL *string) (queue.Address, error) {
+func (f *Front) addressOf(ctx context.Context, queueURL *string) (queue.Address, error) {
 	at := queue.Address{Scope: aws.Caller(ctx).Scope}
 	u, err := url.Parse(*queueURL)
 	if err != nil || u.Opaque != "" {
@@ -89,7 +99,16 @@ func addressOf(ctx context.Context, queueURL *string) (queue.Address, error) {
 		return at, errAddress(*queueURL)
 	}
 	at.Name = rialto.QueueName(name)
-	return at, nil
+	return at, f.admit(ctx, at.Scope.Account)
+}
+
+// admit refuses a caller who may not use the queues of an account.
+func (f *Front) admit(ctx context.Context, owner rialto.AccountID) error {
+	caller := aws.Caller(ctx)
+	if f.options.OwnQueuesOnly && owner != caller.Scope.Account {
+		return rialto.Errorf(rialto.Denied, "Access to the resource %s/ is denied.", caller.BaseURL)
+	}
+	return nil
 }
 
 func errAddress(queueURL string) error {

@@ -47,7 +47,7 @@ var shared = []string{
 }
 
 func (f *Front) AddPermission(ctx context.Context, in *AddPermissionInput) (*aws.NoOutput, error) {
-	at, err := addressOf(ctx, in.QueueUrl)
+	at, err := f.addressOf(ctx, in.QueueUrl)
 	if err != nil {
 		return nil, err
 	}
@@ -86,7 +86,7 @@ func (f *Front) AddPermission(ctx context.Context, in *AddPermissionInput) (*aws
 }
 
 func (f *Front) RemovePermission(ctx context.Context, in *RemovePermissionInput) (*aws.NoOutput, error) {
-	at, err := addressOf(ctx, in.QueueUrl)
+	at, err := f.addressOf(ctx, in.QueueUrl)
 	if err != nil {
 		return nil, err
 	}

@@ -20,7 +20,7 @@ func (f *Front) CreateQueue(ctx context.Context, in *CreateQueueInput) (*CreateQ
 }
 
 func (f *Front) DeleteQueue(ctx context.Context, in *DeleteQueueInput) (*aws.NoOutput, error) {
-	at, err := addressOf(ctx, in.QueueUrl)
+	at, err := f.addressOf(ctx, in.QueueUrl)
 	if err != nil {
 		return nil, err
 	}
@@ -31,6 +31,9 @@ func (f *Front) GetQueueUrl(ctx context.Context, in *GetQueueUrlInput) (*GetQueu
 	at := queue.Address{Scope: aws.Caller(ctx).Scope, Name: rialto.QueueName(*in.QueueName)}
 	if owner := deref(in.QueueOwnerAWSAccountId); owner != "" {
 		at.Scope.Account = rialto.AccountID(owner)
+	}
+	if err := f.admit(ctx, at.Scope.Account); err != nil {
+		return nil, err
 	}
 	if err := f.queues.Exists(at); err != nil {
 		return nil, err
@@ -53,7 +56,7 @@ func (f *Front) ListQueues(ctx context.Context, in *ListQueuesInput) (*ListQueue
 }
 
 func (f *Front) ListDeadLetterSourceQueues(ctx context.Context, in *ListDeadLetterSourceQueuesInput) (*ListDeadLetterSourceQueuesOutput, error) {
-	at, err := addressOf(ctx, in.QueueUrl)
+	at, err := f.addressOf(ctx, in.QueueUrl)
 	if err != nil {
 		return nil, err
 	}
@@ -107,7 +110,7 @@ func (p page) cut(names []rialto.QueueName) ([]rialto.QueueName, *string) {
 }
 
 func (f *Front) GetQueueAttributes(ctx context.Context, in *GetQueueAttributesInput) (*GetQueueAttributesOutput, error) {
-	at, err := addressOf(ctx, in.QueueUrl)
+	at, err := f.addressOf(ctx, in.QueueUrl)
 	if err != nil {
 		return nil, err
 	}
@@ -119,7 +122,7 @@ func (f *Front) GetQueueAttributes(ctx context.Context, in *GetQueueAttributesIn
 }
 
 func (f *Front) SetQueueAttributes(ctx context.Context, in *SetQueueAttributesInput) (*aws.NoOutput, error) {
-	at, err := addressOf(ctx, in.QueueUrl)
+	at, err := f.addressOf(ctx, in.QueueUrl)
 	if err != nil {
 		return nil, err
 	}
@@ -130,7 +133,7 @@ func (f *Front) SetQueueAttributes(ctx context.Context, in *SetQueueAttributesIn
 }
 
 func (f *Front) PurgeQueue(ctx context.Context, in *PurgeQueueInput) (*aws.NoOutput, error) {
-	at, err := addressOf(ctx, in.QueueUrl)
+	at, err := f.addressOf(ctx, in.QueueUrl)
 	if err != nil {
 		return nil, err
 	}
@@ -138,7 +141,7 @@ func (f *Front) PurgeQueue(ctx context.Context, in *PurgeQueueInput) (*aws.NoOut
 }
 
 func (f *Front) TagQueue(ctx context.Context, in *TagQueueInput) (*aws.NoOutput, error) {
-	at, err := addressOf(ctx, in.QueueUrl)
+	at, err := f.addressOf(ctx, in.QueueUrl)
 	if err != nil {
 		return nil, err
 	}
@@ -149,7 +152,7 @@ func (f *Front) TagQueue(ctx context.Context, in *TagQueueInput) (*aws.NoOutput,
 }
 
 func (f *Front) UntagQueue(ctx context.Context, in *UntagQueueInput) (*aws.NoOutput, error) {
-	at, err := addressOf(ctx, in.QueueUrl)
+	at, err := f.addressOf(ctx, in.QueueUrl)
 	if err != nil {
 		return nil, err
 	}
@@ -160,7 +163,7 @@ func (f *Front) UntagQueue(ctx context.Context, in *UntagQueueInput) (*aws.NoOut
 }
 
 func (f *Front) ListQueueTags(ctx context.Context, in *ListQueueTagsInput) (*ListQueueTagsOutput, error) {
-	at, err := addressOf(ctx, in.QueueUrl)
+	at, err := f.addressOf(ctx, in.QueueUrl)
 	if err != nil {
 		return nil, err
 	}

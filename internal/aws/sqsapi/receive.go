@@ -11,7 +11,7 @@ import (
 )
 
 func (f *Front) ReceiveMessage(ctx context.Context, in *ReceiveMessageInput) (*ReceiveMessageOutput, error) {
-	at, err := addressOf(ctx, in.QueueUrl)
+	at, err := f.addressOf(ctx, in.QueueUrl)
 	if err != nil {
 		return nil, err
 	}
@@ -127,7 +127,7 @@ func attributeValue(a queue.Attribute) MessageAttributeValue {
 }
 
 func (f *Front) DeleteMessage(ctx context.Context, in *DeleteMessageInput) (*aws.NoOutput, error) {
-	at, err := addressOf(ctx, in.QueueUrl)
+	at, err := f.addressOf(ctx, in.QueueUrl)
 	if err != nil {
 		return nil, err
 	}
@@ -139,7 +139,7 @@ func (f *Front) DeleteMessage(ctx context.Context, in *DeleteMessageInput) (*aws
 }
 
 func (f *Front) DeleteMessageBatch(ctx context.Context, in *DeleteMessageBatchInput) (*DeleteMessageBatchOutput, error) {
-	at, err := addressOf(ctx, in.QueueUrl)
+	at, err := f.addressOf(ctx, in.QueueUrl)
 	if err != nil {
 		return nil, err
 	}
@@ -167,7 +167,7 @@ func (f *Front) DeleteMessageBatch(ctx context.Context, in *DeleteMessageBatchIn
 }
 
 func (f *Front) ChangeMessageVisibility(ctx context.Context, in *ChangeMessageVisibilityInput) (*aws.NoOutput, error) {
-	at, err := addressOf(ctx, in.QueueUrl)
+	at, err := f.addressOf(ctx, in.QueueUrl)
 	if err != nil {
 		return nil, err
 	}
@@ -179,7 +179,7 @@ func (f *Front) ChangeMessageVisibility(ctx context.Context, in *ChangeMessageVi
 }
 
 func (f *Front) ChangeMessageVisibilityBatch(ctx context.Context, in *ChangeMessageVisibilityBatchInput) (*ChangeMessageVisibilityBatchOutput, error) {
-	at, err := addressOf(ctx, in.QueueUrl)
+	at, err := f.addressOf(ctx, in.QueueUrl)
 	if err != nil {
 		return nil, err
 	}

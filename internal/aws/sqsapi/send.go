@@ -11,7 +11,7 @@ import (
 const traceHeader = string(MessageSystemAttributeNameAWSTraceHeader)
 
 func (f *Front) SendMessage(ctx context.Context, in *SendMessageInput) (*SendMessageOutput, error) {
-	at, err := addressOf(ctx, in.QueueUrl)
+	at, err := f.addressOf(ctx, in.QueueUrl)
 	if err != nil {
 		return nil, err
 	}
@@ -36,7 +36,7 @@ func (f *Front) SendMessage(ctx context.Context, in *SendMessageInput) (*SendMes
 }
 
 func (f *Front) SendMessageBatch(ctx context.Context, in *SendMessageBatchInput) (*SendMessageBatchOutput, error) {
-	at, err := addressOf(ctx, in.QueueUrl)
+	at, err := f.addressOf(ctx, in.QueueUrl)
 	if err != nil {
 		return nil, err
 	}

@@ -71,7 +71,7 @@ func startOn(t testing.TB, j journal.Journal, clock rialto.Clock) *server {
 	}
 	run(&group, ctx, cat.Run)
 	run(&group, ctx, queues.Run)
-	handler := aws.NewHandler(aws.Options{Clock: clock}, sqsapi.New(queues).Service())
+	handler := aws.NewHandler(aws.Options{Clock: clock}, sqsapi.New(queues, sqsapi.Options{}).Service())
 	front := httptest.NewServer(handler)
 	stop := sync.OnceFunc(func() {
 		cancel()

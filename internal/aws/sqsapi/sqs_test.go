@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"maps"
+	"net/http/httptest"
 	"slices"
 	"strconv"
 	"strings"
@@ -305,6 +306,39 @@ func TestAccountsAreApart(t *testing.T) {
 	if want := s.url + "/111122223333/orders"; *created.QueueUrl != want {
 		t.Errorf("the URL is %s, want %s", *created.QueueUrl, want)
 	}
+
+	// Who knows the URL may use the queue, unless callers are kept to their own.
+	s.send(t, created.QueueUrl, "from another account")
+	strict := httptest.NewServer(aws.NewHandler(aws.Options{}, sqsapi.New(s.queues, sqsapi.Options{OwnQueuesOnly: true}).Service()))
+	defer strict.Close()
+	kept := client(strict.URL, "000000000000")
+	arn := new("arn:aws:sqs:eu-west-1:111122223333:orders")
+	for name, call := range map[string]func() error{
+		"SendMessage": func() error {
+			_, err := kept.SendMessage(t.Context(), &sqs.SendMessageInput{QueueUrl: created.QueueUrl, MessageBody: new("x")})
+			return err
+		},
+		"ReceiveMessage": func() error {
+			_, err := kept.ReceiveMessage(t.Context(), &sqs.ReceiveMessageInput{QueueUrl: new("/111122223333/none")})
+			return err
+		},
+		"GetQueueUrl": func() error {
+			_, err := kept.GetQueueUrl(t.Context(), &sqs.GetQueueUrlInput{QueueName: new("orders"), QueueOwnerAWSAccountId: new("111122223333")})
+			return err
+		},
+		"ListMessageMoveTasks": func() error {
+			_, err := kept.ListMessageMoveTasks(t.Context(), &sqs.ListMessageMoveTasksInput{SourceArn: arn})
+			return err
+		},
+	} {
+		if err := call(); err == nil || !strings.Contains(err.Error(), "AccessDenied") {
+			t.Errorf("%s of another account's queue got %v", name, err)
+		}
+	}
+	must(t, func() error {
+		_, err := client(strict.URL, "111122223333").SendMessage(t.Context(), &sqs.SendMessageInput{QueueUrl: created.QueueUrl, MessageBody: new("x")})
+		return err
+	}())
 }
 
 func TestLongPollOverHTTP(t *testing.T) {
@@ -337,7 +371,7 @@ func TestLongPollOverHTTP(t *testing.T) {
 
 	// A server that ends gives those who wait an empty answer.
 	caller := &aws.Request{Scope: rialto.Scope{Account: "000000000000", Region: "eu-west-1"}}
-	out, err := sqsapi.New(s.queues).ReceiveMessage(aws.WithCaller(ctx, caller), &sqsapi.ReceiveMessageInput{QueueUrl: url, WaitTimeSeconds: new(int32(20))})
+	out, err := sqsapi.New(s.queues, sqsapi.Options{}).ReceiveMessage(aws.WithCaller(ctx, caller), &sqsapi.ReceiveMessageInput{QueueUrl: url, WaitTimeSeconds: new(int32(20))})
 	if err != nil || out.Messages != nil {
 		t.Errorf("at the end a receive got %v, %v", out, err)
 	}

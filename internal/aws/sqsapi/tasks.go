@@ -3,12 +3,16 @@ package sqsapi
 import (
 	"context"
 
+	"github.com/rialto-events/rialto"
 	"github.com/rialto-events/rialto/internal/queue"
 )
 
 func (f *Front) StartMessageMoveTask(ctx context.Context, in *StartMessageMoveTaskInput) (*StartMessageMoveTaskOutput, error) {
 	if n := in.MaxNumberOfMessagesPerSecond; n != nil && *n < 1 {
 		return nil, errParameter(*n, "MaxNumberOfMessagesPerSecond", "Must be an integer from 1 to 500, if provided.")
+	}
+	if err := f.admitTo(ctx, *in.SourceArn, deref(in.DestinationArn)); err != nil {
+		return nil, err
 	}
 	task, err := f.queues.StartTask(ctx, *in.SourceArn, deref(in.DestinationArn), int(deref(in.MaxNumberOfMessagesPerSecond)))
 	if err != nil {
@@ -17,10 +21,25 @@ func (f *Front) StartMessageMoveTask(ctx context.Context, in *StartMessageMoveTa
 	return &StartMessageMoveTaskOutput{TaskHandle: new(task.Handle())}, nil
 }
 
-func (f *Front) ListMessageMoveTasks(_ context.Context, in *ListMessageMoveTasksInput) (*ListMessageMoveTasksOutput, error) {
+// admitTo is admit for the queues of ARNs. What is no ARN is for the service to refuse.
+func (f *Front) admitTo(ctx context.Context, arns ...string) error {
+	for _, text := range arns {
+		if arn, err := rialto.ParseARN(text); err == nil {
+			if err := f.admit(ctx, arn.Account); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func (f *Front) ListMessageMoveTasks(ctx context.Context, in *ListMessageMoveTasksInput) (*ListMessageMoveTasksOutput, error) {
 	n := 1
 	if in.MaxResults != nil {
 		n = int(*in.MaxResults)
+	}
+	if err := f.admitTo(ctx, *in.SourceArn); err != nil {
+		return nil, err
 	}
 	tasks, err := f.queues.ListTasks(*in.SourceArn, n)
 	if err != nil {
@@ -49,6 +68,9 @@ func taskEntry(t *queue.Task) ListMessageMoveTasksResultEntry {
 }
 
 func (f *Front) CancelMessageMoveTask(ctx context.Context, in *CancelMessageMoveTaskInput) (*CancelMessageMoveTaskOutput, error) {
+	if err := f.admitTo(ctx, queue.TaskSource(*in.TaskHandle)); err != nil {
+		return nil, err
+	}
 	moved, err := f.queues.CancelTask(ctx, *in.TaskHandle)
 	if err != nil {
 		return nil, err

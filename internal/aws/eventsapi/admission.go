@@ -188,7 +188,8 @@ func checkShaping(t *Target, k kind) error {
 	case k.resource == busPrefix && (t.Input != nil || t.InputPath != nil || t.InputTransformer != nil):
 		return invalid("Modifying the input for target %s is not supported", *t.Id)
 	case k.service == "logs" && (t.Input != nil || t.InputPath != nil):
-		return invalid("Input and InputPath are not valid forms of input for target %s. The only valid form of input is InputTransformer.", *t.Id)
+		return invalid("Input and InputPath are not valid forms of input for target %s. "+
+			"The only valid form of input is InputTransformer.", *t.Id)
 	case k.service == "ecs" && t.InputPath != nil:
 		return invalid("InputPath is not a valid form of input for target %s.", *t.Id)
 	}

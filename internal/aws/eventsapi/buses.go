@@ -187,14 +187,17 @@ func (f *Front) DeleteEventBus(ctx context.Context, in *DeleteEventBusInput) (*a
 	if len(f.catalog.Rules.List(catalog.RulesKey(bus.Scope, bus.Name), "", 1)) > 0 {
 		return nil, invalid("EventBus can't be deleted since it has rules.")
 	}
-	_, err = f.catalog.Buses.Edit(ctx, catalog.BusKey(bus.Scope, bus.Name), func(*catalog.Bus) (*catalog.Bus, error) { return nil, nil })
+	key := catalog.BusKey(bus.Scope, bus.Name)
+	_, err = f.catalog.Buses.Edit(ctx, key, func(*catalog.Bus) (*catalog.Bus, error) { return nil, nil })
 	return &aws.NoOutput{}, err
 }
 
 func (f *Front) ListEventBuses(ctx context.Context, in *ListEventBusesInput) (*ListEventBusesOutput, error) {
 	scope := aws.Caller(ctx).Scope
-	buses, next, err := page(ctx, listing{in.NextToken, in.Limit, []string{deref(in.NamePrefix)}, badToken}, func(after string, n int) []*catalog.Bus {
-		return f.busesAfter(scope, deref(in.NamePrefix), after, n)
+	prefix := deref(in.NamePrefix)
+	l := listing{in.NextToken, in.Limit, []string{prefix}, badToken}
+	buses, next, err := page(ctx, l, func(after string, n int) []*catalog.Bus {
+		return f.busesAfter(scope, prefix, after, n)
 	}, func(b *catalog.Bus) string { return string(b.Name) })
 	if err != nil {
 		return nil, err
@@ -213,7 +216,7 @@ func (f *Front) ListEventBuses(ctx context.Context, in *ListEventBusesInput) (*L
 func (f *Front) busesAfter(s rialto.Scope, prefix, after string, n int) []*catalog.Bus {
 	buses := values(f.catalog.Buses.List(catalog.ScopeKey(s)+prefix, catalog.ScopeKey(s)+after, n))
 	const name = rialto.DefaultBus
-	at, there := slices.BinarySearchFunc(buses, name, func(b *catalog.Bus, name rialto.BusName) int { return cmp.Compare(b.Name, name) })
+	at, there := slices.BinarySearchFunc(buses, name, func(b *catalog.Bus, n rialto.BusName) int { return cmp.Compare(b.Name, n) })
 	if !there && strings.HasPrefix(string(name), prefix) && string(name) > after {
 		buses = slices.Insert(buses, at, &catalog.Bus{Name: name})
 	}

@@ -39,13 +39,15 @@ func (f *Front) CreateConnection(ctx context.Context, in *CreateConnectionInput)
 	if f.catalog.Connections.Count(catalog.ScopeKey(scope)) >= f.limits.Connections {
 		return nil, errTooMany()
 	}
-	c, err := f.catalog.Connections.Edit(ctx, catalog.NameKey(scope, *in.Name), func(was *catalog.Connection) (*catalog.Connection, error) {
+	key := catalog.NameKey(scope, *in.Name)
+	c, err := f.catalog.Connections.Edit(ctx, key, func(was *catalog.Connection) (*catalog.Connection, error) {
 		if was != nil {
 			return nil, connectionError(rialto.Exists, "create", "Connection '%s' already exists.", *in.Name)
 		}
 		now := f.clock.Now()
 		is := &catalog.Connection{
-			Name: *in.Name, ID: uuid.NewString(), Description: in.Description, KMSKey: keyOf(in.KmsKeyIdentifier), Created: now, Modified: now,
+			Name: *in.Name, ID: uuid.NewString(), Description: in.Description, KMSKey: keyOf(in.KmsKeyIdentifier),
+			Created: now, Modified: now,
 		}
 		return is, f.authorize(scope, is, secrets)
 	})
@@ -159,7 +161,9 @@ func (f *Front) openSecrets(s rialto.Scope, c *catalog.Connection) (secrets cata
 }
 
 // editConnection changes a connection that exists. The connection that change gets is a copy.
-func (f *Front) editConnection(ctx context.Context, s rialto.Scope, name, verb string, change func(*catalog.Connection) error) (*catalog.Connection, error) {
+func (f *Front) editConnection(
+	ctx context.Context, s rialto.Scope, name, verb string, change func(*catalog.Connection) error,
+) (*catalog.Connection, error) {
 	return f.catalog.Connections.Edit(ctx, catalog.NameKey(s, name), func(was *catalog.Connection) (*catalog.Connection, error) {
 		if was == nil {
 			return nil, errNoConnection(verb, name)
@@ -196,7 +200,8 @@ func (f *Front) DeleteConnection(ctx context.Context, in *DeleteConnectionInput)
 	scope := aws.Caller(ctx).Scope
 	defer f.control.lock(scope)()
 	var c *catalog.Connection
-	_, err := f.catalog.Connections.Edit(ctx, catalog.NameKey(scope, *in.Name), func(was *catalog.Connection) (*catalog.Connection, error) {
+	key := catalog.NameKey(scope, *in.Name)
+	_, err := f.catalog.Connections.Edit(ctx, key, func(was *catalog.Connection) (*catalog.Connection, error) {
 		if was == nil {
 			return nil, errNoConnection("delete", *in.Name)
 		}
@@ -215,7 +220,8 @@ func (f *Front) DeleteConnection(ctx context.Context, in *DeleteConnectionInput)
 func (f *Front) ListConnections(ctx context.Context, in *ListConnectionsInput) (*ListConnectionsOutput, error) {
 	scope := aws.Caller(ctx).Scope
 	prefix, state := deref(in.NamePrefix), deref(in.ConnectionState)
-	list, next, err := page(ctx, listing{in.NextToken, in.Limit, []string{prefix, string(state)}, badTokenValue}, func(after string, n int) []*catalog.Connection {
+	l := listing{in.NextToken, in.Limit, []string{prefix, string(state)}, badTokenValue}
+	list, next, err := page(ctx, l, func(after string, n int) []*catalog.Connection {
 		keys := catalog.ScopeKey(scope)
 		return firstOf(f.catalog.Connections.List(keys+prefix, keys+after, 0), n, func(c *catalog.Connection) bool {
 			return state == "" || c.State == string(state)

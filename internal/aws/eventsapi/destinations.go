@@ -29,8 +29,9 @@ func (f *Front) CreateApiDestination(ctx context.Context, in *CreateApiDestinati
 	scope := aws.Caller(ctx).Scope
 	now := f.clock.Now()
 	d := &catalog.Destination{
-		Name: *in.Name, ID: uuid.NewString(), Description: in.Description, ConnectionARN: *in.ConnectionArn, Endpoint: *in.InvocationEndpoint,
-		Method: string(*in.HttpMethod), RateLimit: in.InvocationRateLimitPerSecond, Created: now, Modified: now,
+		Name: *in.Name, ID: uuid.NewString(), Description: in.Description, ConnectionARN: *in.ConnectionArn,
+		Endpoint: *in.InvocationEndpoint, Method: string(*in.HttpMethod), RateLimit: in.InvocationRateLimitPerSecond,
+		Created: now, Modified: now,
 	}
 	defer f.control.lock(scope)()
 	if err := f.checkDestination(scope, d, "create"); err != nil {
@@ -39,7 +40,8 @@ func (f *Front) CreateApiDestination(ctx context.Context, in *CreateApiDestinati
 	if f.catalog.Destinations.Count(catalog.ScopeKey(scope)) >= f.limits.Destinations {
 		return nil, errTooMany()
 	}
-	_, err := f.catalog.Destinations.Edit(ctx, catalog.NameKey(scope, d.Name), func(was *catalog.Destination) (*catalog.Destination, error) {
+	key := catalog.NameKey(scope, d.Name)
+	_, err := f.catalog.Destinations.Edit(ctx, key, func(was *catalog.Destination) (*catalog.Destination, error) {
 		if was != nil {
 			return nil, destinationError(rialto.Exists, "create", "An api-destination with name '%s' already exists.", d.Name)
 		}
@@ -113,8 +115,9 @@ func (f *Front) DescribeApiDestination(ctx context.Context, in *DescribeApiDesti
 		return nil, errNoDestination("describe", *in.Name)
 	}
 	return &DescribeApiDestinationOutput{
-		ApiDestinationArn: new(d.ARN(scope)), Name: &d.Name, Description: d.Description, ApiDestinationState: f.destinationState(scope, d),
-		ConnectionArn: &d.ConnectionARN, InvocationEndpoint: &d.Endpoint, HttpMethod: new(ApiDestinationHttpMethod(d.Method)),
+		ApiDestinationArn: new(d.ARN(scope)), Name: &d.Name, Description: d.Description,
+		ApiDestinationState: f.destinationState(scope, d), ConnectionArn: &d.ConnectionARN,
+		InvocationEndpoint: &d.Endpoint, HttpMethod: new(ApiDestinationHttpMethod(d.Method)),
 		InvocationRateLimitPerSecond: cmp.Or(d.RateLimit, new(int32(usualRate))),
 		CreationTime:                 &d.Created, LastModifiedTime: &d.Modified,
 	}, nil
@@ -124,7 +127,8 @@ func (f *Front) DescribeApiDestination(ctx context.Context, in *DescribeApiDesti
 func (f *Front) UpdateApiDestination(ctx context.Context, in *UpdateApiDestinationInput) (*UpdateApiDestinationOutput, error) {
 	scope := aws.Caller(ctx).Scope
 	defer f.control.lock(scope)()
-	d, err := f.catalog.Destinations.Edit(ctx, catalog.NameKey(scope, *in.Name), func(was *catalog.Destination) (*catalog.Destination, error) {
+	key := catalog.NameKey(scope, *in.Name)
+	d, err := f.catalog.Destinations.Edit(ctx, key, func(was *catalog.Destination) (*catalog.Destination, error) {
 		if was == nil {
 			return nil, errNoDestination("update", *in.Name)
 		}
@@ -152,7 +156,8 @@ func (f *Front) UpdateApiDestination(ctx context.Context, in *UpdateApiDestinati
 func (f *Front) DeleteApiDestination(ctx context.Context, in *DeleteApiDestinationInput) (*DeleteApiDestinationOutput, error) {
 	scope := aws.Caller(ctx).Scope
 	defer f.control.lock(scope)()
-	_, err := f.catalog.Destinations.Edit(ctx, catalog.NameKey(scope, *in.Name), func(was *catalog.Destination) (*catalog.Destination, error) {
+	key := catalog.NameKey(scope, *in.Name)
+	_, err := f.catalog.Destinations.Edit(ctx, key, func(was *catalog.Destination) (*catalog.Destination, error) {
 		if was == nil {
 			return nil, errNoDestination("delete", *in.Name)
 		}
@@ -168,7 +173,8 @@ func (f *Front) ListApiDestinations(ctx context.Context, in *ListApiDestinations
 		return nil, destinationError(rialto.Invalid, "list",
 			"Request failed because only one filter is supported per request, either ConnectionArn or NamePrefix.")
 	}
-	list, next, err := page(ctx, listing{in.NextToken, in.Limit, []string{prefix, connection}, badTokenValue}, func(after string, n int) []*catalog.Destination {
+	l := listing{in.NextToken, in.Limit, []string{prefix, connection}, badTokenValue}
+	list, next, err := page(ctx, l, func(after string, n int) []*catalog.Destination {
 		keys := catalog.ScopeKey(scope)
 		return firstOf(f.catalog.Destinations.List(keys+prefix, keys+after, 0), n, func(d *catalog.Destination) bool {
 			return connection == "" || d.ConnectionARN == connection

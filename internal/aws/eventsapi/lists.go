@@ -32,7 +32,9 @@ func badTokenValue() error { return invalid("NextToken is not valid.") }
 //
 // A token is the last name on the page before, behind a hash that binds it to the operation, the scope and the filters. It says
 // where to go on and not what was seen: it stays good when resources come and go, and may be used again.
-func page[T any](ctx context.Context, l listing, fetch func(after string, n int) []T, name func(T) string) (items []T, next *string, err error) {
+func page[T any](
+	ctx context.Context, l listing, fetch func(after string, n int) []T, name func(T) string,
+) (items []T, next *string, err error) {
 	var after string
 	mark := markOf(aws.Caller(ctx), l.filters)
 	if l.token != nil {

@@ -15,7 +15,9 @@ func updateOf(p *CreateConnectionAuthRequestParameters) *UpdateConnectionAuthReq
 	}
 	if o := p.OAuthParameters; o != nil {
 		u.OAuthParameters = &UpdateConnectionOAuthRequestParameters{
-			ClientParameters:      &UpdateConnectionOAuthClientRequestParameters{ClientID: o.ClientParameters.ClientID, ClientSecret: o.ClientParameters.ClientSecret},
+			ClientParameters: &UpdateConnectionOAuthClientRequestParameters{
+				ClientID: o.ClientParameters.ClientID, ClientSecret: o.ClientParameters.ClientSecret,
+			},
 			AuthorizationEndpoint: o.AuthorizationEndpoint, HttpMethod: o.HttpMethod, OAuthHttpParameters: o.OAuthHttpParameters,
 		}
 	}
@@ -46,7 +48,9 @@ func (p *UpdateConnectionAuthRequestParameters) connectivity() *ConnectivityReso
 
 // mergeSecrets puts the parameters of a call over what was known of a connection. What is not given stays as it was, unless the type
 // of authorisation is another one; a list of HTTP parameters is replaced as a whole. In the end nothing may be missing.
-func (f *Front) mergeSecrets(was catalog.ConnectionSecrets, t ConnectionAuthorizationType, p *UpdateConnectionAuthRequestParameters) (catalog.ConnectionSecrets, error) {
+func (f *Front) mergeSecrets(
+	was catalog.ConnectionSecrets, t ConnectionAuthorizationType, p *UpdateConnectionAuthRequestParameters,
+) (catalog.ConnectionSecrets, error) {
 	is := was
 	if was.Authorization != string(t) {
 		is = catalog.ConnectionSecrets{Authorization: string(t), Headers: was.Headers, Query: was.Query, Body: was.Body}
@@ -75,7 +79,8 @@ func (f *Front) mergeSecrets(was catalog.ConnectionSecrets, t ConnectionAuthoriz
 			return is, errIncomplete("OAuthParameters")
 		}
 		if !f.validEndpoint(is.OAuth.Endpoint) {
-			return is, invalid("Parameter AuthorizationEndpoint is not valid. Reason: Endpoint '%s' is not valid, please provide a valid HTTPS endpoint URL.", is.OAuth.Endpoint)
+			return is, invalid("Parameter AuthorizationEndpoint is not valid. Reason: "+
+				"Endpoint '%s' is not valid, please provide a valid HTTPS endpoint URL.", is.OAuth.Endpoint)
 		}
 	}
 	return is, nil
@@ -162,7 +167,8 @@ func showHTTP(headers, query, body []catalog.HTTPParameter) *ConnectionHttpParam
 		p.HeaderParameters = append(p.HeaderParameters, ConnectionHeaderParameter{Key: &h.Key, Value: shown(h), IsValueSecret: &h.Secret})
 	}
 	for _, q := range query {
-		p.QueryStringParameters = append(p.QueryStringParameters, ConnectionQueryStringParameter{Key: &q.Key, Value: shown(q), IsValueSecret: &q.Secret})
+		p.QueryStringParameters = append(p.QueryStringParameters,
+			ConnectionQueryStringParameter{Key: &q.Key, Value: shown(q), IsValueSecret: &q.Secret})
 	}
 	for _, b := range body {
 		p.BodyParameters = append(p.BodyParameters, ConnectionBodyParameter{Key: &b.Key, Value: shown(b), IsValueSecret: &b.Secret})

@@ -89,7 +89,8 @@ func (f *Front) ListTargetsByRule(ctx context.Context, in *ListTargetsByRuleInpu
 	if r == nil {
 		return nil, name.missing()
 	}
-	targets, next, err := page(ctx, listing{in.NextToken, in.Limit, []string{name.arn()}, badToken}, func(after string, n int) []catalog.Target {
+	l := listing{in.NextToken, in.Limit, []string{name.arn()}, badToken}
+	targets, next, err := page(ctx, l, func(after string, n int) []catalog.Target {
 		i, there := findTarget(r.Targets, after)
 		if there {
 			i++

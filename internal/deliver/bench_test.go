@@ -1,0 +1,227 @@
+package deliver
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"runtime"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/rialto-events/rialto"
+	"github.com/rialto-events/rialto/internal/journal"
+	"github.com/rialto-events/rialto/internal/shard"
+	"github.com/rialto-events/rialto/target"
+)
+
+// nothing is a destination that takes everything.
+type nothing struct{ taken atomic.Int64 }
+
+var _ target.Sender = (*nothing)(nil)
+
+func (n *nothing) Send(context.Context, *target.Message) error { n.taken.Add(1); return nil }
+
+const benchEvent = 1 << 10 // bytes
+
+// BenchmarkAccept accepts events of 1 KiB for one target that takes everything, over an embedded journal. Beside it stands what
+// the disk can do: one event appended to a file, and synced, after the other. The budget of the design: 256 callers get at least
+// 20 times that.
+func BenchmarkAccept(b *testing.B) {
+	b.Run("file", func(b *testing.B) {
+		f, err := os.Create(filepath.Join(b.TempDir(), "file"))
+		if err != nil {
+			b.Fatal(err)
+		}
+		defer f.Close()
+		event := make([]byte, benchEvent)
+		for b.Loop() {
+			if _, err := f.Write(event); err != nil {
+				b.Fatal(err)
+			}
+			if err := f.Sync(); err != nil {
+				b.Fatal(err)
+			}
+		}
+		b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "events/s")
+	})
+	for _, shards := range []int{1, 2} {
+		for _, callers := range []int{1, 64, 256} {
+			b.Run(fmt.Sprintf("%d-shards/%d-callers", shards, callers), func(b *testing.B) { benchAccept(b, shards, callers) })
+		}
+	}
+}
+
+func benchAccept(b *testing.B, shards, callers int) {
+	taker := new(nothing)
+	d := New(func(*target.Definition) target.Sender { return taker }, Options{})
+	stop := startOnDisk(b, d, shards)
+	to := testTarget("billing", false)
+	event := []byte(`{"detail":"` + string(make([]byte, benchEvent-13)) + `"}`)
+	var left atomic.Int64
+	left.Store(int64(b.N))
+	b.ResetTimer()
+	var all sync.WaitGroup
+	for range callers {
+		all.Go(func() {
+			for left.Add(-1) >= 0 {
+				e := Accepted{
+					EventID: "6b1f0f0e-3d52-9a4c-77aa-0e9d3b1c2f10", Event: event, Bus: simScope.BusARN("orders"),
+					Accepted: time.Now(), Targets: []*target.Sealed{to},
+				}
+				if err := d.Accept(context.Background(), []Accepted{e}); err != nil {
+					b.Error(err)
+					return
+				}
+			}
+		})
+	}
+	all.Wait()
+	b.StopTimer()
+	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "events/s")
+	stop()
+	if n := taker.taken.Load(); n < int64(b.N) {
+		b.Errorf("%d of %d events were delivered", n, b.N)
+	}
+}
+
+// startOnDisk runs a Deliverer over an embedded journal, until the returned function is called.
+func startOnDisk(b *testing.B, d *Deliverer, shards int) (stop func()) {
+	b.Helper()
+	j, err := journal.OpenEmbedded(context.Background(), b.TempDir(), journal.Options{})
+	if err != nil {
+		b.Fatal(err)
+	}
+	blob, err := j.Blob(context.Background(), "snapshots")
+	if err != nil {
+		b.Fatal(err)
+	}
+	var list []*shard.Shard
+	var ends []func() error
+	for i := range shards {
+		log, err := j.Log(context.Background(), fmt.Sprintf("shard-%d", i))
+		if err != nil {
+			b.Fatal(err)
+		}
+		s, err := shard.Open(context.Background(), log, blob, []shard.Hosted{d.Host()}, shard.Options{})
+		if err != nil {
+			b.Fatal(err)
+		}
+		list = append(list, s)
+	}
+	d.Attach(list)
+	for _, s := range list {
+		ends = append(ends, inBackground(s.Run))
+	}
+	ends = append(ends, inBackground(d.Run))
+	return func() {
+		for i := len(ends) - 1; i >= 0; i-- {
+			if err := ends[i](); err != nil {
+				b.Error(err)
+			}
+		}
+		if err := j.Close(context.Background()); err != nil {
+			b.Error(err)
+		}
+	}
+}
+
+// BenchmarkRecover starts over a journal in memory in which a million deliveries wait, and reports the time until everything is
+// ready and the memory that it takes.
+func BenchmarkRecover(b *testing.B) {
+	const deliveries = 1_000_000
+	sim := journal.NewSim(1, journal.SimFaults{})
+	fillWaiting(b, sim, deliveries)
+	for b.Loop() {
+		var before, after runtime.MemStats
+		runtime.GC()
+		runtime.ReadMemStats(&before)
+		began := time.Now()
+		d := New(func(*target.Definition) target.Sender { return new(nothing) }, Options{})
+		proc := sim.Open()
+		log, err := proc.Log(context.Background(), "test")
+		if err != nil {
+			b.Fatal(err)
+		}
+		blob, err := proc.Blob(context.Background(), "snapshots")
+		if err != nil {
+			b.Fatal(err)
+		}
+		s, err := shard.Open(context.Background(), log, blob, []shard.Hosted{d.Host()}, shard.Options{})
+		if err != nil {
+			b.Fatal(err)
+		}
+		b.ReportMetric(time.Since(began).Seconds(), "s/open")
+		d.Attach([]*shard.Shard{s})
+		end := inBackground(s.Run)
+		stats, err := d.Stats(context.Background())
+		if err != nil || len(stats) != 0 && stats[0].Waiting != deliveries {
+			b.Fatalf("%+v, %v", stats, err)
+		}
+		runtime.ReadMemStats(&after)
+		b.ReportMetric(float64(after.HeapAlloc-before.HeapAlloc)/(1<<20), "MB/peak")
+		runtime.GC()
+		runtime.ReadMemStats(&after)
+		b.ReportMetric(float64(after.HeapAlloc-before.HeapAlloc)/(1<<20), "MB")
+		if err := end(); err != nil {
+			b.Fatal(err)
+		}
+		runtime.KeepAlive(d)
+	}
+}
+
+// fillWaiting writes so many events to a log, half of which wait for their next attempt, and half for a slot.
+func fillWaiting(b *testing.B, sim *journal.Sim, deliveries int) {
+	b.Helper()
+	proc := sim.Open()
+	log, err := proc.Log(context.Background(), "test")
+	if err != nil {
+		b.Fatal(err)
+	}
+	blob, err := proc.Blob(context.Background(), "snapshots")
+	if err != nil {
+		b.Fatal(err)
+	}
+	m, now := newMachine(), time.Now()
+	var asked []attempt
+	s, err := shard.OpenStepper(log, blob, now, shard.Hosted{Machine: m, Handler: func(effects []any) {
+		for _, e := range effects {
+			if e, ok := e.(ready); ok {
+				asked = append(asked, e...)
+			}
+		}
+	}})
+	if err != nil {
+		b.Fatal(err)
+	}
+	to := testTarget("billing", true)
+	e := Accepted{EventID: "e", Event: []byte("{}"), Bus: rialto.ARN{}, Accepted: now, Targets: []*target.Sealed{to}}
+	body := acceptCommand(&e)
+	commit := func(build func(*shard.Batch)) {
+		if _, err := s.Commit(now, build); err != nil {
+			b.Fatal(err)
+		}
+	}
+	commit(func(b *shard.Batch) { b.Add(kindDefine, to.JSON) })
+	for range deliveries / 200 {
+		asked = asked[:0]
+		commit(func(b *shard.Batch) {
+			for range 200 {
+				b.Add(kindAccept, body)
+			}
+		})
+		commit(func(b *shard.Batch) {
+			for i, a := range asked {
+				if i%2 == 0 {
+					p := postponed{handle: a.handle, made: 1, until: now.Add(time.Hour + time.Duration(a.slot)*time.Millisecond), code: target.CodeThrottling}
+					b.Add(kindAgain, appendPostponed(nil, p))
+				}
+			}
+		})
+	}
+	if err := s.Snapshot(); err != nil {
+		b.Fatal(err)
+	}
+}

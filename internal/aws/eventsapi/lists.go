@@ -2,9 +2,6 @@ package eventsapi
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/base64"
-	"strings"
 
 	"github.com/rialto-events/rialto"
 	"github.com/rialto-events/rialto/internal/aws"
@@ -29,40 +26,19 @@ func badToken() error {
 func badTokenValue() error { return invalid("NextToken is not valid.") }
 
 // page lists one page of what is sorted by name. It gets what comes after a name from fetch, which returns at most n.
-//
-// A token is the last name on the page before, behind a hash that binds it to the operation, the scope and the filters. It says
-// where to go on and not what was seen: it stays good when resources come and go, and may be used again.
 func page[T any](
 	ctx context.Context, l listing, fetch func(after string, n int) []T, name func(T) string,
 ) (items []T, next *string, err error) {
-	var after string
-	mark := markOf(aws.Caller(ctx), l.filters)
-	if l.token != nil {
-		b, err := base64.RawURLEncoding.DecodeString(*l.token)
-		var ours bool
-		if after, ours = strings.CutPrefix(string(b), mark); err != nil || !ours || after == "" {
-			return nil, nil, l.refuse()
-		}
-	}
 	n := defaultPage
 	if l.limit != nil {
 		n = int(*l.limit)
 	}
-	items = fetch(after, n+1)
-	if len(items) > n {
-		items = items[:n]
-		next = new(base64.RawURLEncoding.EncodeToString([]byte(mark + name(items[n-1]))))
+	p, ok := aws.OpenPage(aws.Caller(ctx), l.token, n, l.filters...)
+	if !ok {
+		return nil, nil, l.refuse()
 	}
+	items, next = aws.CutPage(p, fetch(p.After, p.Fetch()), name)
 	return items, next, nil
-}
-
-// markOf tells tokens of different lists apart.
-func markOf(r *aws.Request, filters []string) string {
-	// None of the parts holds a zero byte: they have passed the patterns of the service model, or are ARNs of which only equal
-	// ones are found.
-	list := strings.Join(append([]string{r.Operation, string(r.Scope.Account), string(r.Scope.Region)}, filters...), "\x00")
-	sum := sha256.Sum256([]byte(list))
-	return string(sum[:8])
 }
 
 // values takes the resources out of a list of entries.

@@ -2,7 +2,6 @@ package sqsapi
 
 import (
 	"context"
-	"encoding/base64"
 
 	"github.com/rialto-events/rialto"
 	"github.com/rialto-events/rialto/internal/aws"
@@ -42,12 +41,12 @@ func (f *Front) GetQueueUrl(ctx context.Context, in *GetQueueUrlInput) (*GetQueu
 }
 
 func (f *Front) ListQueues(ctx context.Context, in *ListQueuesInput) (*ListQueuesOutput, error) {
-	p, err := pageOf(in.MaxResults, in.NextToken)
+	p, err := pageOf(ctx, in.MaxResults, in.NextToken, deref(in.QueueNamePrefix))
 	if err != nil {
 		return nil, err
 	}
 	scope := aws.Caller(ctx).Scope
-	names, next := p.cut(f.queues.List(scope, deref(in.QueueNamePrefix), p.after, p.size+1))
+	names, next := p.cut(f.queues.List(scope, deref(in.QueueNamePrefix), p.After, p.Fetch()))
 	out := &ListQueuesOutput{NextToken: next}
 	if len(names) > 0 {
 		out.QueueUrls = queueURLs(ctx, scope, names)
@@ -60,11 +59,11 @@ func (f *Front) ListDeadLetterSourceQueues(ctx context.Context, in *ListDeadLett
 	if err != nil {
 		return nil, err
 	}
-	p, err := pageOf(in.MaxResults, in.NextToken)
+	p, err := pageOf(ctx, in.MaxResults, in.NextToken, string(at.Name))
 	if err != nil {
 		return nil, err
 	}
-	names, err := f.queues.DeadLetterSources(at, p.after, p.size+1)
+	names, err := f.queues.DeadLetterSources(at, p.After, p.Fetch())
 	if err != nil {
 		return nil, err
 	}
@@ -74,39 +73,32 @@ func (f *Front) ListDeadLetterSourceQueues(ctx context.Context, in *ListDeadLett
 
 // A page is the part of a list that is asked for.
 type page struct {
-	size  int
-	paged bool   // whether there is a token for the rest
-	after string // the last name of the page before
+	aws.Page
+	tokens bool // whether there is one for the rest; without MaxResults there is none
 }
 
-func pageOf(size *int32, token *string) (page, error) {
-	p := page{size: maxPage, paged: size != nil}
+// pageOf is the page of a list that depends on a name.
+func pageOf(ctx context.Context, size *int32, token *string, name string) (page, error) {
+	n := int32(maxPage)
 	if size != nil {
-		if *size < 1 || *size > maxPage {
-			return p, errParameter(*size, "MaxResults", "Must be an integer from 1 to 1000, if provided.")
+		if n = *size; n < 1 || n > maxPage {
+			return page{}, errParameter(n, "MaxResults", "Must be an integer from 1 to 1000, if provided.")
 		}
-		p.size = int(*size)
 	}
-	if token != nil {
-		after, err := base64.RawURLEncoding.DecodeString(*token)
-		if err != nil {
-			return p, errParameter(*token, "NextToken", "The token was not returned by an earlier call.")
-		}
-		p.after = string(after)
+	p, ok := aws.OpenPage(aws.Caller(ctx), token, int(n), name)
+	if !ok {
+		return page{}, errParameter(*token, "NextToken", "The token was not returned by an earlier call.")
 	}
-	return p, nil
+	return page{p, size != nil}, nil
 }
 
-// cut takes the page off a list that may have one name more, and makes the token for the next. Without MaxResults there is none.
+// cut takes the page off a list that may have one name more, and makes the token for the next.
 func (p page) cut(names []rialto.QueueName) ([]rialto.QueueName, *string) {
-	if len(names) <= p.size {
-		return names, nil
+	names, next := aws.CutPage(p.Page, names, func(n rialto.QueueName) string { return string(n) })
+	if !p.tokens {
+		next = nil
 	}
-	names = names[:p.size]
-	if !p.paged {
-		return names, nil
-	}
-	return names, new(base64.RawURLEncoding.EncodeToString([]byte(names[p.size-1])))
+	return names, next
 }
 
 func (f *Front) GetQueueAttributes(ctx context.Context, in *GetQueueAttributesInput) (*GetQueueAttributesOutput, error) {

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"os"
 	"sync"
 	"time"
@@ -144,7 +145,7 @@ func (d *demo) perform(ctx context.Context) error {
 	leave()
 	consuming.Wait()
 	d.hooks.Close()
-	close(d.show.notes)
+	close(d.show.over)
 	watching.Wait()
 	if err != nil {
 		return err
@@ -210,24 +211,29 @@ func (d *demo) consume(ctx context.Context, group *sync.WaitGroup, failed chan<-
 	})
 }
 
-// play puts events at the rate until the time is up, or ctx ends. What is begun is done while there is an audience.
+// play puts events at the rate until the time is up, or ctx ends. What is begun is done while there is an audience. A machine
+// that is too slow for the rate puts fewer.
 func (d *demo) play(ctx, audience context.Context, expected *forecast) error {
-	gap := max(time.Duration(float64(time.Second)/d.rate), minGap)
-	tick := time.NewTicker(gap)
+	tick := time.NewTicker(max(time.Duration(float64(time.Second)/d.rate), minGap))
 	defer tick.Stop()
 	story, began, put := newPlot(), time.Now(), 0
+	total := int(math.Ceil(d.duration.Seconds() * d.rate))
 	for {
 		spent := time.Since(began)
 		d.direct(audience, float64(spent)/float64(d.duration))
+		due := min(total, int(spent.Seconds()*d.rate)+1)
 		if spent >= d.duration {
-			return nil
+			due = min(due, put+batchEntries)
 		}
-		for due := int(spent.Seconds()*d.rate) + 1; put < due; {
+		for put < due {
 			n := min(due-put, batchEntries)
 			if err := d.put(audience, story, expected, n); err != nil {
 				return err
 			}
 			put += n
+		}
+		if spent >= d.duration {
+			return nil
 		}
 		select {
 		case <-tick.C:

@@ -36,6 +36,7 @@ type show struct {
 	second  time.Time
 	skipped int
 
+	over    chan struct{} // closed at the end; notes that come later are not taken
 	closing bool          // nothing more will be put
 	settled chan struct{} // closed when, after that, nothing waits
 }
@@ -50,12 +51,12 @@ type card struct {
 func newShow(out io.Writer, now time.Time) *show {
 	s := &show{
 		ledger: newLedger(), notes: make(chan func(*show), 1024), out: colored(out), live: isTerminal(out),
-		width: widthOf(out, plainWidth), began: now, shown: map[*happening]bool{}, settled: make(chan struct{}),
+		width: widthOf(out, plainWidth), began: now, shown: map[*happening]bool{}, over: make(chan struct{}), settled: make(chan struct{}),
 	}
 	return s
 }
 
-// tell hands a note to the show. It does not wait for one that has ended.
+// tell hands a note to the show, and waits until it has room or ctx, which is that of the audience, has ended.
 func (s *show) tell(ctx context.Context, note func(*show)) {
 	select {
 	case s.notes <- note:
@@ -63,7 +64,7 @@ func (s *show) tell(ctx context.Context, note func(*show)) {
 	}
 }
 
-// run takes notes until there are no more: until notes is closed.
+// run takes notes until it is over, and those that are there by then.
 func (s *show) run() {
 	tick := time.NewTicker(viewTick)
 	defer tick.Stop()
@@ -71,20 +72,28 @@ func (s *show) run() {
 	s.print(s.header())
 	for {
 		select {
-		case note, more := <-s.notes:
-			if !more {
-				s.showCards(true)
-				s.erase()
-				return
-			}
+		case note := <-s.notes:
 			note(s)
 			s.showCards(false)
+			s.checkSettled()
 		case <-tick.C:
 			s.showCards(false)
 			s.drawStatus()
+		case <-s.over:
+			s.last()
+			return
 		}
-		s.checkSettled()
 	}
+}
+
+// last shows what has not been shown.
+func (s *show) last() {
+	for len(s.notes) > 0 {
+		note := <-s.notes
+		note(s)
+	}
+	s.showCards(true)
+	s.erase()
 }
 
 // checkSettled tells when everything has come to its end.

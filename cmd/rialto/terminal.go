@@ -9,6 +9,7 @@ import (
 	"unicode"
 
 	"github.com/charmbracelet/colorprofile"
+	"github.com/charmbracelet/x/ansi"
 	"github.com/charmbracelet/x/term"
 	"github.com/spf13/pflag"
 )
@@ -80,13 +81,7 @@ func printable(s string) string {
 	}, s)
 }
 
-// shorten cuts s to a number of columns, one a character, and shows that it did.
-func shorten(s string, columns int) string {
-	r := []rune(s)
-	if len(r) <= columns {
-		return s
-	}
-	return string(r[:max(0, columns-1)]) + "…"
-}
+// shorten cuts s to a number of columns, and shows that it did.
+func shorten(s string, columns int) string { return ansi.Truncate(s, columns, "…") }
 
 func spaces(n int) string { return strings.Repeat(" ", max(0, n)) }

@@ -81,7 +81,8 @@ func checkAttributes(given map[string]string, fresh bool) error {
 		case name == "FifoQueue" && !fresh:
 			return errAttributeValue("FifoQueue. Reason: Modifying queue type is not supported")
 		case name == "DeduplicationScope" || name == "FifoThroughputLimit":
-			return rialto.WithCode(rialto.Invalid, "InvalidAttributeName", "You can specify the %s only when FifoQueue is set to true.", name)
+			return rialto.WithCode(rialto.Invalid, "InvalidAttributeName",
+				"You can specify the %s only when FifoQueue is set to true.", name)
 		case !ok:
 			return errAttributeName(name)
 		case !a.valid(value):
@@ -89,7 +90,8 @@ func checkAttributes(given map[string]string, fresh bool) error {
 		}
 	}
 	if strings.EqualFold(given["SqsManagedSseEnabled"], "true") && given["KmsMasterKeyId"] != "" {
-		return rialto.WithCode(rialto.Invalid, "InvalidAttributeName", "You can use one type of server-side encryption (SSE) at one time. You can either enable KMS SSE or SQS SSE.")
+		return rialto.WithCode(rialto.Invalid, "InvalidAttributeName",
+			"You can use one type of server-side encryption (SSE) at one time. You can either enable KMS SSE or SQS SSE.")
 	}
 	return nil
 }

@@ -9,10 +9,11 @@ import (
 // What callers of the service are told, in AWS's words. Codes are names of shapes in the service model of SQS.
 var (
 	errMissing = rialto.WithCode(rialto.NotFound, "QueueDoesNotExist", "The specified queue does not exist.")
-	errFIFO    = rialto.WithCode(rialto.Invalid, "UnsupportedOperation", "FIFO queues are not served yet: rialto has standard queues only. Leave out the attribute FifoQueue and the suffix .fifo.")
-	errName    = rialto.Errorf(rialto.Invalid, "Can only include alphanumeric characters, hyphens, or underscores. 1 to 80 in length")
-	errHandle  = rialto.WithCode(rialto.Invalid, "ReceiptHandleIsInvalid", "The input receipt handle is invalid.")
-	errFull    = rialto.WithCode(rialto.Exceeded, "OverLimit", "The maximum number of in flight messages is reached.")
+	errFIFO    = rialto.WithCode(rialto.Invalid, "UnsupportedOperation",
+		"FIFO queues are not served yet: rialto has standard queues only. Leave out the attribute FifoQueue and the suffix .fifo.")
+	errName   = rialto.Errorf(rialto.Invalid, "Can only include alphanumeric characters, hyphens, or underscores. 1 to 80 in length")
+	errHandle = rialto.WithCode(rialto.Invalid, "ReceiptHandleIsInvalid", "The input receipt handle is invalid.")
+	errFull   = rialto.WithCode(rialto.Exceeded, "OverLimit", "The maximum number of in flight messages is reached.")
 )
 
 func errAttributeName(name string) error {

@@ -85,14 +85,16 @@ func (d *Draft) check(maxSize int) error {
 		return err
 	}
 	if d.Size() > maxSize {
-		return rialto.Errorf(rialto.Invalid, "One or more parameters are invalid. Reason: Message must be shorter than %d bytes.", maxSize)
+		return rialto.Errorf(rialto.Invalid,
+			"One or more parameters are invalid. Reason: Message must be shorter than %d bytes.", maxSize)
 	}
 	return nil
 }
 
 func (d *Draft) checkAttributes() error {
 	if len(d.Attributes) > maxAttributes {
-		return rialto.Errorf(rialto.Invalid, "Number of message attributes [%d] exceeds the allowed maximum [%d].", len(d.Attributes), maxAttributes)
+		return rialto.Errorf(rialto.Invalid,
+			"Number of message attributes [%d] exceeds the allowed maximum [%d].", len(d.Attributes), maxAttributes)
 	}
 	for _, name := range slices.Sorted(maps.Keys(d.Attributes)) {
 		if err := checkAttributeName(name); err != nil {
@@ -109,13 +111,16 @@ func checkAttributeName(name string) error {
 	lower := strings.ToLower(name)
 	switch {
 	case name == "" || strings.Trim(name, idCharacters+".") != "":
-		return rialto.Errorf(rialto.Invalid, "Message (user) attribute name '%s' is invalid: it can contain letters, digits, underscores, hyphens and periods.", name)
+		return rialto.Errorf(rialto.Invalid,
+			"Message (user) attribute name '%s' is invalid: it can contain letters, digits, underscores, hyphens and periods.", name)
 	case len(name) > maxAttributeName:
 		return rialto.Errorf(rialto.Invalid, "Message (user) attribute names must be shorter than %d Bytes.", maxAttributeName)
 	case strings.HasPrefix(lower, "aws.") || strings.HasPrefix(lower, "amazon."):
-		return rialto.Errorf(rialto.Invalid, "Message (user) attribute name '%s' is invalid: names that begin with 'AWS.' or 'Amazon.' are reserved.", name)
+		return rialto.Errorf(rialto.Invalid,
+			"Message (user) attribute name '%s' is invalid: names that begin with 'AWS.' or 'Amazon.' are reserved.", name)
 	case strings.HasPrefix(name, ".") || strings.HasSuffix(name, ".") || strings.Contains(name, ".."):
-		return rialto.Errorf(rialto.Invalid, "Message (user) attribute name '%s' is invalid: it cannot begin or end with a period or have two in a row.", name)
+		return rialto.Errorf(rialto.Invalid,
+			"Message (user) attribute name '%s' is invalid: it cannot begin or end with a period or have two in a row.", name)
 	}
 	return nil
 }
@@ -124,7 +129,8 @@ func (a Attribute) check(name string) error {
 	kind := a.kind()
 	switch {
 	case kind != "String" && kind != "Number" && kind != "Binary":
-		return rialto.Errorf(rialto.Invalid, "The message attribute '%s' has an invalid message attribute type, the set of supported type prefixes is Binary, Number, and String.", name)
+		return rialto.Errorf(rialto.Invalid,
+			"The message attribute '%s' has an invalid message attribute type, the set of supported type prefixes is Binary, Number, and String.", name)
 	case len(a.Type) > maxAttributeType:
 		return rialto.Errorf(rialto.Invalid, "Message (user) attribute types must be shorter than %d Bytes.", maxAttributeType)
 	case a.Value == "":

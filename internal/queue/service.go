@@ -384,7 +384,8 @@ func (s *Service) Purge(ctx context.Context, at Address) error {
 	}
 	_, err = s.host(d).do(ctx, kindPurge, idCommand(d.id))
 	if errors.Is(err, errPurging) {
-		return rialto.WithCode(rialto.Throttled, "PurgeQueueInProgress", "Only one PurgeQueue operation on %s is allowed every 60 seconds.", at.Name)
+		return rialto.WithCode(rialto.Throttled, "PurgeQueueInProgress",
+			"Only one PurgeQueue operation on %s is allowed every 60 seconds.", at.Name)
 	}
 	return err
 }

@@ -125,7 +125,8 @@ func (s *Service) StartTask(ctx context.Context, source, destination string, rat
 	}
 	err = s.edit(ctx, at, func(q *catalog.Queue) error {
 		if slices.ContainsFunc(q.Tasks, func(t catalog.MoveTask) bool { return active(&t) }) {
-			return rialto.Errorf(rialto.Invalid, "There is already a task running. Only one active task is allowed for a source queue arn at a given time.")
+			return rialto.Errorf(rialto.Invalid,
+				"There is already a task running. Only one active task is allowed for a source queue arn at a given time.")
 		}
 		q.Tasks = append(slices.Clone(q.Tasks), task)
 		q.Tasks = q.Tasks[max(0, len(q.Tasks)-maxTasks):]
@@ -140,14 +141,16 @@ func active(t *catalog.MoveTask) bool { return t.Status == TaskRunning || t.Stat
 func (s *Service) resource(arn, parameter string) (Address, *definition, error) {
 	parsed, err := rialto.ParseARN(arn)
 	if err != nil {
-		return Address{}, nil, rialto.Errorf(rialto.Invalid, "You must use this format to specify the %s: arn:<partition>:<service>:<region>:<account-id>:<resource-id>", parameter)
+		return Address{}, nil, rialto.Errorf(rialto.Invalid,
+			"You must use this format to specify the %s: arn:<partition>:<service>:<region>:<account-id>:<resource-id>", parameter)
 	}
 	if at, ok := AddressOf(parsed); ok {
 		if d, ok := s.index.find(at); ok {
 			return at, d, nil
 		}
 	}
-	return Address{}, nil, rialto.WithCode(rialto.NotFound, "ResourceNotFoundException", "The resource that you specified for the %s parameter doesn't exist.", parameter)
+	return Address{}, nil, rialto.WithCode(rialto.NotFound, "ResourceNotFoundException",
+		"The resource that you specified for the %s parameter doesn't exist.", parameter)
 }
 
 // ListTasks returns up to n move tasks of a queue, the newest first.
@@ -225,13 +228,18 @@ func (s *Service) runTasks(ctx context.Context) {
 	}
 }
 
+// hasTask reports whether the queue has a task that stands at one of those.
+func (d *definition) hasTask(id string, status ...string) bool {
+	return slices.ContainsFunc(d.entry.Tasks, func(t catalog.MoveTask) bool { return t.ID == id && slices.Contains(status, t.Status) })
+}
+
 // errCancelled ends a task that somebody has cancelled.
 var errCancelled = errors.New("cancelled")
 
 // runTask carries out one task and writes down how it ended.
 func (s *Service) runTask(ctx context.Context, at Address, t catalog.MoveTask) {
 	defer s.tasks.end(t.ID)
-	if d, ok := s.index.find(at); !ok || !slices.ContainsFunc(d.entry.Tasks, func(x catalog.MoveTask) bool { return x.ID == t.ID && active(&x) }) {
+	if d, ok := s.index.find(at); !ok || !d.hasTask(t.ID, TaskRunning, TaskCancelling) {
 		return // it ended after it was looked up
 	}
 	err := s.moveAll(ctx, at, t)
@@ -277,7 +285,7 @@ func (s *Service) moveAll(ctx context.Context, at Address, t catalog.MoveTask) e
 		if err != nil {
 			return err
 		}
-		if slices.ContainsFunc(d.entry.Tasks, func(x catalog.MoveTask) bool { return x.ID == t.ID && x.Status == TaskCancelling }) {
+		if d.hasTask(t.ID, TaskCancelling) {
 			return errCancelled
 		}
 		n := min(left, maxReceive)

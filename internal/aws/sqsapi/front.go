@@ -116,7 +116,8 @@ func errAddress(queueURL string) error {
 }
 
 func errMissing(parameter string) error {
-	return rialto.WithCode(rialto.Invalid, "MissingRequiredParameterException", "The request must contain the parameter %s.", parameter)
+	return rialto.WithCode(rialto.Invalid, "MissingRequiredParameterException",
+		"The request must contain the parameter %s.", parameter)
 }
 
 func errParameter(value any, name, reason string) error {
@@ -172,7 +173,8 @@ func (b batch) check() error {
 	case n == 0:
 		return rialto.WithCode(rialto.Invalid, "EmptyBatchRequest", "There should be at least one %s in the request.", b.entry)
 	case n > maxEntries:
-		return rialto.WithCode(rialto.Invalid, "TooManyEntriesInBatchRequest", "Maximum number of entries per request are %d. You have sent %d.", maxEntries, n)
+		return rialto.WithCode(rialto.Invalid, "TooManyEntriesInBatchRequest",
+			"Maximum number of entries per request are %d. You have sent %d.", maxEntries, n)
 	}
 	seen := make(map[string]bool)
 	for _, id := range b.ids {

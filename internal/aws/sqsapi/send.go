@@ -97,7 +97,8 @@ func draftOf(ctx context.Context, in *SendMessageBatchRequestEntry) (queue.Draft
 	}
 	for name, v := range in.MessageSystemAttributes {
 		if name != traceHeader || deref(v.DataType) != "String" || deref(v.StringValue) == "" {
-			return d, rialto.Errorf(rialto.Invalid, "Message system attribute '%s' is invalid: the only one that can be sent is %s, of type String.", name, traceHeader)
+			return d, rialto.Errorf(rialto.Invalid,
+				"Message system attribute '%s' is invalid: the only one that can be sent is %s, of type String.", name, traceHeader)
 		}
 		d.Trace = *v.StringValue
 	}
@@ -111,7 +112,8 @@ const notForStandard = "The request include parameter that is not valid for this
 
 func attributeOf(name string, v MessageAttributeValue) (queue.Attribute, error) {
 	if v.StringListValues != nil || v.BinaryListValues != nil {
-		return queue.Attribute{}, rialto.WithCode(rialto.Invalid, "UnsupportedOperation", "Message attribute list values in SendMessage operation are not supported.")
+		return queue.Attribute{}, rialto.WithCode(rialto.Invalid, "UnsupportedOperation",
+			"Message attribute list values in SendMessage operation are not supported.")
 	}
 	a := queue.Attribute{Type: deref(v.DataType)}
 	switch {

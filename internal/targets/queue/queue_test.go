@@ -3,12 +3,10 @@ package queue_test
 import (
 	"context"
 	"strings"
-	"sync"
 	"testing"
 
 	"github.com/rialto-events/rialto"
-	"github.com/rialto-events/rialto/internal/catalog"
-	"github.com/rialto-events/rialto/internal/journal"
+	"github.com/rialto-events/rialto/internal/catalog/catalogtest"
 	"github.com/rialto-events/rialto/internal/queue"
 	"github.com/rialto-events/rialto/internal/shard"
 	"github.com/rialto-events/rialto/internal/shard/shardtest"
@@ -25,20 +23,9 @@ func definition(name string) *target.Definition {
 
 // start runs queues until the test ends.
 func start(t *testing.T) *queue.Service {
-	kv, err := journal.NewSim(1, journal.SimFaults{}).Open().KV(t.Context(), "catalog")
-	if err != nil {
-		t.Fatal(err)
-	}
-	cat, err := catalog.Open(t.Context(), kv, catalog.Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	s := queue.New(cat, queue.Options{})
+	t.Helper()
+	s := queue.New(catalogtest.Start(t), queue.Options{})
 	s.Attach([]*shard.Shard{shardtest.Start(t, shard.Options{}, s.Host())})
-	ctx, cancel := context.WithCancel(context.Background())
-	var group sync.WaitGroup
-	group.Go(func() { _ = cat.Run(ctx) })
-	t.Cleanup(func() { cancel(); group.Wait() })
 	if err := s.Create(t.Context(), queue.Address{Scope: scope, Name: "works"}, nil, nil); err != nil {
 		t.Fatal(err)
 	}

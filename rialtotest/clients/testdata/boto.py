@@ -165,7 +165,7 @@ def absent():
     equal(events.list_replays()["Replays"], [])
     equal(events.list_endpoints()["Endpoints"], [])
     equal(events.list_event_sources()["EventSources"], [])
-    equal(events.list_partner_event_sources(NamePrefix="aws.partner/none")["PartnerEventSources"], [])
+    equal(events.list_partner_event_sources(NamePrefix="aws.partner/none/")["PartnerEventSources"], [])
 
 
 def end():

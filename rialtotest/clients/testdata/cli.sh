@@ -23,7 +23,7 @@ refused() {
 }
 
 events() { aws events "$@" --output text; }
-sqs() { aws sqs "$@" --output text; }
+sqs() { aws sqs "$@" --endpoint-url "$AWS_ENDPOINT_URL" --output text; } # version 1 does not look at the variable for SQS
 
 arn=arn:aws:events:us-east-1:000000000000
 q=arn:aws:sqs:us-east-1:000000000000
@@ -103,8 +103,9 @@ want "AUTHORIZED	ada	None" events describe-connection --name crm \
   --query '[ConnectionState,AuthParameters.BasicAuthParameters.Username,AuthParameters.BasicAuthParameters.Password]'
 want "$connection" events update-connection --name crm --description new --query ConnectionArn
 want "crm" events list-connections --name-prefix crm --query 'Connections[].Name'
+# Version 1 of the CLI would fetch an argument that is a URL.
 destination=$(events create-api-destination --name crm --connection-arn "$connection" --http-method POST \
-  --invocation-endpoint "$HOOK_URL/customers" --query ApiDestinationArn)
+  --cli-input-json "{\"InvocationEndpoint\":\"$HOOK_URL/customers\"}" --query ApiDestinationArn)
 want "ACTIVE	300" events describe-api-destination --name crm --query '[ApiDestinationState,InvocationRateLimitPerSecond]'
 want "$destination" events update-api-destination --name crm --invocation-rate-limit-per-second 20 --query ApiDestinationArn
 want "crm	20" events list-api-destinations --name-prefix crm --query 'ApiDestinations[].[Name,InvocationRateLimitPerSecond]'
@@ -115,7 +116,7 @@ want "" events list-archives --query Archives
 want "" events list-replays --query Replays
 want "" events list-endpoints --query Endpoints
 want "" events list-event-sources --query EventSources
-want "" events list-partner-event-sources --name-prefix aws.partner/none --query PartnerEventSources
+want "" events list-partner-event-sources --name-prefix aws.partner/none/ --query PartnerEventSources
 
 # the end
 want "" events delete-api-destination --name crm

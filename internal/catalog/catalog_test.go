@@ -1,7 +1,6 @@
 package catalog_test
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"slices"
@@ -9,30 +8,9 @@ import (
 	"testing"
 
 	"github.com/rialto-events/rialto/internal/catalog"
+	"github.com/rialto-events/rialto/internal/catalog/catalogtest"
 	"github.com/rialto-events/rialto/internal/journal"
 )
-
-func open(t *testing.T, sim *journal.Sim) *catalog.Catalog {
-	t.Helper()
-	kv, err := sim.Open().KV(t.Context(), "catalog")
-	if err != nil {
-		t.Fatal(err)
-	}
-	c, err := catalog.Open(t.Context(), kv, catalog.Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	ctx, cancel := context.WithCancel(t.Context())
-	done := make(chan error, 1)
-	go func() { done <- c.Run(ctx) }()
-	t.Cleanup(func() {
-		cancel()
-		if err := <-done; err != nil {
-			t.Errorf("the catalog stopped with: %v", err)
-		}
-	})
-	return c
-}
 
 func put(t *testing.T, c *catalog.Catalog, key, description string) {
 	t.Helper()
@@ -61,7 +39,7 @@ func keys(entries []catalog.Entry[catalog.Bus]) []string {
 
 func TestChangesAreSeenWhenEditReturns(t *testing.T) {
 	sim := journal.NewSim(1, journal.SimFaults{})
-	c := open(t, sim)
+	c := catalogtest.StartOn(t, sim)
 	var seen []string
 	put(t, c, "a", "before")
 	c.Buses.Follow(func(key string, was, is *catalog.Bus) {
@@ -77,7 +55,7 @@ func TestChangesAreSeenWhenEditReturns(t *testing.T) {
 	if b := c.Buses.Get("a"); b == nil || *b.Description != "before" {
 		t.Errorf("bus a is %v", b)
 	}
-	again := open(t, sim)
+	again := catalogtest.StartOn(t, sim)
 	if got := keys(again.Buses.List("", "", 0)); !slices.Equal(got, []string{"a"}) {
 		t.Errorf("after a restart the buses are %q", got)
 	}
@@ -90,7 +68,7 @@ func TestChangesAreSeenWhenEditReturns(t *testing.T) {
 
 func TestNoChangeIsLost(t *testing.T) {
 	sim := journal.NewSim(1, journal.SimFaults{})
-	nodes := []*catalog.Catalog{open(t, sim), open(t, sim)}
+	nodes := []*catalog.Catalog{catalogtest.StartOn(t, sim), catalogtest.StartOn(t, sim)}
 	const rounds = 50
 	var wg sync.WaitGroup
 	for _, c := range nodes {
@@ -118,7 +96,7 @@ func TestNoChangeIsLost(t *testing.T) {
 }
 
 func TestEditCanLeaveThingsAsTheyAre(t *testing.T) {
-	c := open(t, journal.NewSim(1, journal.SimFaults{}))
+	c := catalogtest.Start(t)
 	put(t, c, "a", "x")
 	refused := errors.New("refused")
 	if _, err := c.Buses.Edit(t.Context(), "a", func(*catalog.Bus) (*catalog.Bus, error) { return nil, refused }); err != refused {
@@ -131,7 +109,7 @@ func TestEditCanLeaveThingsAsTheyAre(t *testing.T) {
 }
 
 func TestListPages(t *testing.T) {
-	c := open(t, journal.NewSim(1, journal.SimFaults{}))
+	c := catalogtest.Start(t)
 	for _, k := range []string{"s/b", "s/a", "s/c", "r/z", "t/a"} {
 		put(t, c, k, "")
 	}

@@ -11,9 +11,9 @@ import (
 
 	"github.com/rialto-events/rialto"
 	"github.com/rialto-events/rialto/internal/catalog"
+	"github.com/rialto-events/rialto/internal/catalog/catalogtest"
 	"github.com/rialto-events/rialto/internal/deliver"
 	"github.com/rialto-events/rialto/internal/ingest"
-	"github.com/rialto-events/rialto/internal/journal"
 	"github.com/rialto-events/rialto/internal/route"
 	"github.com/rialto-events/rialto/target"
 )
@@ -41,18 +41,7 @@ func (a *accepts) Accept(_ context.Context, events []deliver.Accepted) error {
 // open makes an Ingester with a rule on two buses that wants every event of the source "shop".
 func open(t *testing.T) (*ingest.Ingester, *accepts) {
 	t.Helper()
-	kv, err := journal.NewSim(1, journal.SimFaults{}).Open().KV(t.Context(), "catalog")
-	if err != nil {
-		t.Fatal(err)
-	}
-	c, err := catalog.Open(t.Context(), kv, catalog.Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	ctx, cancel := context.WithCancel(t.Context())
-	done := make(chan error, 1)
-	go func() { done <- c.Run(ctx) }()
-	t.Cleanup(func() { cancel(); <-done })
+	c := catalogtest.Start(t)
 	pattern := `{"source":["shop"]}`
 	for _, bus := range []rialto.BusName{"default", "other"} {
 		_, err := c.Rules.Edit(t.Context(), catalog.RuleKey(caller.Scope, bus, "all"), func(*catalog.Rule) (*catalog.Rule, error) {

@@ -1,38 +1,17 @@
 package route_test
 
 import (
-	"context"
 	"fmt"
 	"slices"
 	"testing"
 
 	"github.com/rialto-events/rialto"
 	"github.com/rialto-events/rialto/internal/catalog"
-	"github.com/rialto-events/rialto/internal/journal"
+	"github.com/rialto-events/rialto/internal/catalog/catalogtest"
 	"github.com/rialto-events/rialto/internal/route"
 )
 
 var scope = rialto.Scope{Account: rialto.DefaultAccount, Region: rialto.DefaultRegion}
-
-func open(t *testing.T) *catalog.Catalog {
-	t.Helper()
-	kv, err := journal.NewSim(1, journal.SimFaults{}).Open().KV(t.Context(), "catalog")
-	if err != nil {
-		t.Fatal(err)
-	}
-	c, err := catalog.Open(t.Context(), kv, catalog.Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	ctx, cancel := context.WithCancel(t.Context())
-	done := make(chan error, 1)
-	go func() { done <- c.Run(ctx) }()
-	t.Cleanup(func() {
-		cancel()
-		<-done
-	})
-	return c
-}
 
 // put makes or replaces a rule; without a pattern it removes it.
 func put(t *testing.T, c *catalog.Catalog, bus rialto.BusName, name rialto.RuleName, enabled bool, pattern string, targets ...string) {
@@ -67,7 +46,7 @@ func match(t *testing.T, r *route.Router, bus rialto.BusName, event string) []st
 }
 
 func TestMatchFollowsTheCatalog(t *testing.T) {
-	c := open(t)
+	c := catalogtest.Start(t)
 	put(t, c, "default", "early", true, `{"source":["shop"]}`, "a")
 	r := route.New(c, route.Options{})
 	want := func(bus rialto.BusName, event string, ids ...string) {
@@ -98,7 +77,7 @@ func TestMatchFollowsTheCatalog(t *testing.T) {
 
 // TestARuleIsNeverBetweenTwoPatterns changes a rule to and fro between patterns that both match.
 func TestARuleIsNeverBetweenTwoPatterns(t *testing.T) {
-	c := open(t)
+	c := catalogtest.Start(t)
 	r := route.New(c, route.Options{})
 	patterns := []string{`{"source":["shop"]}`, `{"detail-type":["paid"]}`}
 	put(t, c, "default", "rule", true, patterns[0], "a")
@@ -132,7 +111,7 @@ func TestARuleIsNeverBetweenTwoPatterns(t *testing.T) {
 }
 
 func TestPoliciesOfBuses(t *testing.T) {
-	c := open(t)
+	c := catalogtest.Start(t)
 	bus := route.Bus{Scope: scope, Name: "gate"}
 	statement := func(effect, principal, action, more string) string {
 		return fmt.Sprintf(`{"Effect":%q,"Principal":%s,"Action":%q,"Resource":%q%s}`, effect, principal, action, bus.ARN(), more)

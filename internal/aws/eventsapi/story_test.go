@@ -23,8 +23,8 @@ import (
 	"github.com/rialto-events/rialto/internal/aws"
 	"github.com/rialto-events/rialto/internal/aws/eventsapi"
 	"github.com/rialto-events/rialto/internal/catalog"
+	"github.com/rialto-events/rialto/internal/catalog/catalogtest"
 	"github.com/rialto-events/rialto/internal/ingest"
-	"github.com/rialto-events/rialto/internal/journal"
 	"github.com/rialto-events/rialto/internal/route"
 	"github.com/rialto-events/rialto/internal/vault"
 )
@@ -198,17 +198,9 @@ type server struct {
 
 func serve(t testing.TB, opts eventsapi.Options, policies bool) *server {
 	t.Helper()
-	kv, err := journal.NewSim(1, journal.SimFaults{}).Open().KV(t.Context(), "catalog")
-	if err != nil {
-		t.Fatal(err)
+	s := &server{
+		catalog: catalogtest.Start(t), clock: &clock{now: time.Date(2026, 3, 1, 10, 0, 0, 250e6, time.UTC)}, events: new(recorder),
 	}
-	s := &server{clock: &clock{now: time.Date(2026, 3, 1, 10, 0, 0, 250e6, time.UTC)}, events: new(recorder)}
-	if s.catalog, err = catalog.Open(t.Context(), kv, catalog.Options{}); err != nil {
-		t.Fatal(err)
-	}
-	ctx, cancel := context.WithCancel(context.Background())
-	ended := make(chan error, 1)
-	go func() { ended <- s.catalog.Run(ctx) }()
 	secrets, err := vault.Open(t.TempDir())
 	if err != nil {
 		t.Fatal(err)
@@ -220,13 +212,7 @@ func serve(t testing.TB, opts eventsapi.Options, policies bool) *server {
 	front := eventsapi.New(s.catalog, s.events, secrets, opts)
 	web := httptest.NewServer(aws.NewHandler(aws.Options{}, front.Service()))
 	s.url = web.URL
-	t.Cleanup(func() {
-		web.Close()
-		cancel()
-		if err := <-ended; err != nil {
-			t.Errorf("the catalog stopped with: %v", err)
-		}
-	})
+	t.Cleanup(web.Close)
 	return s
 }
 

@@ -67,7 +67,8 @@ type host struct {
 }
 
 // New makes a Deliverer. The function resolve gives the sender for a definition; it must be quick, may be called from several
-// goroutines, and never returns nil. A sender may also have a method Pace, see package target.
+// goroutines, and never returns nil. A sender that is a
+// [target.Paced] sets the pace of its destinations.
 func New(resolve func(*target.Definition) target.Sender, opts Options) *Deliverer {
 	if opts.Logger == nil {
 		opts.Logger = slog.New(slog.DiscardHandler)
@@ -287,9 +288,7 @@ func (d *Deliverer) pace(def *target.Definition) (per float64) {
 			d.opts.Logger.Error("sender panicked", "target", def.ARN, "err", p)
 		}
 	}()
-	if p, ok := d.resolve(def).(interface {
-		Pace(*target.Definition) float64
-	}); ok {
+	if p, ok := d.resolve(def).(target.Paced); ok {
 		return p.Pace(def)
 	}
 	return 0

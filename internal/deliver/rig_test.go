@@ -173,6 +173,8 @@ type sent struct {
 	at time.Time
 }
 
+var _ target.Paced = (*fakeSender)(nil)
+
 func newFakeSender() *fakeSender {
 	return &fakeSender{does: make(map[string]func(context.Context, *target.Message) error)}
 }

@@ -270,6 +270,8 @@ func (h *Handler) baseURL(r *http.Request) string {
 func (h *Handler) record(ctx context.Context, req *Request, to route, a answer, err error) {
 	level := slog.LevelDebug
 	switch {
+	case err != nil && ctx.Err() != nil:
+		level = slog.LevelInfo // the caller has gone, so whatever failed may have failed because of that
 	case a.status >= http.StatusInternalServerError:
 		level = slog.LevelError
 	case err != nil:

@@ -142,14 +142,10 @@ func TestFamilyCounts(t *testing.T) {
 // TestMatchingMeasurementsRun runs each measurement once with few events.
 func TestMatchingMeasurementsRun(t *testing.T) {
 	lots, events := inputs.CityLots(50), inputs.Events(50)
-	for name, rules := range inputs.Families() {
-		if f := measure(t, compile(t, rules), lots); f.perSecond <= 0 || f.multiple <= 0 {
-			t.Errorf("%s: %+v", name, f)
-		}
+	for _, rules := range inputs.Families() {
+		measure(t, compile(t, rules), lots)
 	}
-	if f := measure(t, compile(t, inputs.Mixed(300, false)), events); f.perSecond <= 0 || f.multiple <= 0 {
-		t.Errorf("mix: %+v", f)
-	}
+	measure(t, compile(t, inputs.Mixed(300, false)), events)
 	for shape := range arrayShapes {
 		matchArray(t, shape, 50)
 	}
@@ -183,26 +179,28 @@ type matchRate struct {
 
 // measure matches all events once and checks some of them with encoding/json, by turns, so that both have the same luck.
 func measure(tb testing.TB, set *pattern.Set, events [][]byte) matchRate {
-	const turns, checkedOf = 8, 16
+	const turns, checkedOf = 4, 8
 	var scratch pattern.Scratch
 	matchAll(tb, set, events[:min(len(events), 200)], &scratch)
 	var matching, checking time.Duration
 	checked := 0
 	for turn := range turns {
 		part := events[turn*len(events)/turns : (turn+1)*len(events)/turns]
-		start := time.Now()
-		matchAll(tb, set, part, &scratch)
-		matching += time.Since(start)
-
 		few := part[:(len(part)+checkedOf-1)/checkedOf]
-		start = time.Now()
+		start := cpuTime()
+		matchAll(tb, set, part, &scratch)
+		matched := cpuTime()
 		for _, event := range few {
 			if !json.Valid(event) {
 				tb.Fatalf("%s is no JSON", event)
 			}
 		}
-		checking += time.Since(start)
+		matching += matched - start
+		checking += cpuTime() - matched
 		checked += len(few)
+	}
+	if matching == 0 || checking == 0 {
+		return matchRate{} // too little to be measured
 	}
 	rate := matchRate{perSecond: float64(len(events)) / matching.Seconds()}
 	rate.multiple = rate.perSecond * checking.Seconds() / float64(checked)

@@ -23,8 +23,9 @@ import "errors"
 // errTooHard says that the bound was met.
 var errTooHard = errors.New("the arrays of the event allow too many combinations to try them all")
 
-// maxSteps is how many choices are compared in all for an event; some hundredths of a second.
-const maxSteps = 1 << 23
+// maxSteps is how many choices are compared in all for an event, apart from comparisons with one or two; about a tenth of a
+// second.
+const maxSteps = 1 << 24
 
 // A choice is a way to choose leaves, as far as it matters for the rest. Bits stand for clauses.
 type choice struct {
@@ -42,7 +43,8 @@ type fitter struct {
 	trail   []int32  // the elements that the leaf in hand lies in, from the outermost
 	at      int      // the clause of the leaf in hand, or -1 after the last leaf
 	levels  []*level // by depth
-	steps   int      // of all decisions for the event
+	steps   int      // of all decisions for the event, up to maxSteps
+	leaves  int      // looked at in all these decisions
 }
 
 // A fitting is a clause and its next leaf.
@@ -86,7 +88,7 @@ func (s *Scratch) fits(c *conj) bool {
 
 // settleNext passes over leaves that do not matter.
 func (s *Scratch) settleNext(f *fitting) {
-	for f.next != 0 {
+	for ; f.next != 0; s.fit.leaves++ {
 		if f.holds = f.clause.holds(&s.leaves[f.next]); f.holds || f.clause.mayMiss {
 			return
 		}
@@ -203,9 +205,11 @@ func (s *Scratch) chooseInArray(l *level, depth int) {
 // include adds a choice unless there is one that is as good, and drops those that it is better than.
 func (s *Scratch) include(choices []choice, c choice) []choice {
 	f := &s.fit
-	if f.steps += 1 + len(choices); f.steps > maxSteps {
-		s.err = errTooHard
-		return choices
+	if len(choices) > 2 {
+		if f.steps += len(choices); f.steps > maxSteps {
+			s.err = errTooHard
+			return choices
+		}
 	}
 	kept := choices[:0]
 	for i, d := range choices {

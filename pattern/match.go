@@ -104,7 +104,7 @@ func (s *Scratch) start() {
 	s.ids, s.text, s.elements, s.leaves, s.touched = s.ids[:0], s.text[:0], s.elements[:0], s.leaves[:1], s.touched[:0]
 	s.in, s.arrayCount = outside, 0
 	s.tried.clear()
-	s.fit.steps = 0
+	s.fit.steps, s.fit.leaves = 0, 0
 }
 
 func (s *Scratch) tryEntry(e *entry) {

@@ -2,6 +2,7 @@ package pattern
 
 import (
 	"bytes"
+	"strings"
 	"unicode/utf8"
 )
 
@@ -27,16 +28,19 @@ func makeNeedle(name string) needle {
 	return n
 }
 
-// commonness orders bytes by how often events have them: quotes, then small letters from e to z, then digits, capitals
-// and the rest.
+// commonness orders bytes by how often events have them: quotes, small letters, then digits, capitals and the rest; letters
+// as in English.
 func commonness(c byte) int {
+	const letters = "zjqxkvbpgyfwmcuhdlrsnioate"
 	switch {
 	case c == '"':
 		return 100
 	case 'a' <= c && c <= 'z':
-		return 60 - bytes.IndexByte([]byte("etaoinsrhdlucmfywgpbvkxqjz"), c)
+		return 50 + strings.IndexByte(letters, c)
 	case '0' <= c && c <= '9':
-		return 30
+		return 40
+	case 'A' <= c && c <= 'Z':
+		return 10 + strings.IndexByte(letters, c|0x20)
 	default:
 		return 20
 	}

@@ -55,20 +55,37 @@ func (s *Scratch) object(n *node, i int) int {
 	s.open = append(s.open, n)
 	s.incomplete++
 	missing := 1<<min(len(n.kids.list.load()), 64) - uint64(1) // kids that have not come yet, a bit for each
+	filter, deep := n.kids.filter.Load(), n.kids.deep.Load()
 	for {
 		if i >= len(b) || b[i] != '"' {
 			return s.fail(errEvent)
 		}
-		start := i + 1
-		end, plain := stringEnd(b, start)
-		if end == stop {
-			return s.fail(errEvent)
+		var kid *node
+		start, end, plain := i+1, 0, true
+		if k, ok := shortKey(b, start); ok {
+			end = start + k.n
+			if filter&k.filterBit() != 0 {
+				kid = n.kids.find(k, b[start:end])
+			}
+		} else {
+			if end, plain = stringEnd(b, start); end == stop {
+				return s.fail(errEvent)
+			}
+			if k = keyAt(b, start, end); plain && filter&k.filterBit() != 0 {
+				kid = n.kids.find(k, b[start:end])
+			}
 		}
-		if i = skipBlanks(b, end+1); i >= len(b) || b[i] != ':' {
+		if kid == nil && (deep || !plain) {
+			kid = s.disguisedKid(n, b[start:end], plain)
+		}
+		if i = end + 1; i < len(b) && b[i] != ':' {
+			i = skipBlanks(b, i)
+		}
+		if i >= len(b) || b[i] != ':' {
 			return s.fail(errEvent)
 		}
 		i = skipBlanks(b, i+1)
-		if kid := s.kid(n, start, end, plain); kid == nil {
+		if kid == nil {
 			if i = skipValue(b, i); i == stop {
 				return s.fail(errEvent)
 			}
@@ -100,19 +117,32 @@ func (s *Scratch) object(n *node, i int) int {
 	}
 }
 
-// kid returns the node that a key of an object at n leads to, or nil.
-func (s *Scratch) kid(n *node, start, end int, plain bool) *node {
-	name := s.event[start:end]
-	k := keyAt(s.event, start, end)
+// shortKey makes the key of a name that ends within eight bytes from start and has no escapes.
+func shortKey(b []byte, start int) (k key, ok bool) {
+	if start+8 > len(b) {
+		return key{}, false
+	}
+	w := binary.LittleEndian.Uint64(b[start:])
+	found := bytesEqual(w, '"')
+	below := found&-found - 1 // the bits below the quote's highest
+	if found == 0 || bytesEqual(w, '\\')&below != 0 {
+		return key{}, false
+	}
+	return key{first: w & (below >> 7), n: bits.TrailingZeros64(found) / 8}, true
+}
+
+// disguisedKid returns the node that a key leads to, or nil, if the key has escapes or may have dots.
+func (s *Scratch) disguisedKid(n *node, name []byte, plain bool) *node {
 	if !plain {
 		name = s.unescape(name)
-		k = makeKey(name)
+		if kid := n.kids.find(makeKey(name), name); kid != nil {
+			return kid
+		}
 	}
-	kid := n.kids.find(k, name)
-	if kid == nil && n.kids.deep.Load() {
-		kid = n.dotted(name)
+	if n.kids.deep.Load() {
+		return n.dotted(name)
 	}
-	return kid
+	return nil
 }
 
 // maxLooks bounds how often an event's rest is searched in vain.

@@ -1,7 +1,6 @@
 package inputs
 
 import (
-	"bytes"
 	"fmt"
 	"strconv"
 	"strings"
@@ -245,7 +244,7 @@ func pointCount(r *random) int {
 // CityLots returns the first n citylots events.
 func CityLots(n int) [][]byte {
 	r := newRandom()
-	events := make([][]byte, min(n, CityLotsLines))
+	var lines lines
 	ids, street, from, shapes := lotIDs(r), streetNames(r), houseNumbers(r), lotShapes(r)
 	const st, odd = 116386, 52527
 	types := deal(r, CityLotsLines, []quota{{"ST", st}, {"CT", 1774}, {"STWY", 15}}, func() string {
@@ -255,8 +254,7 @@ func CityLots(n int) [][]byte {
 	oddLeft, restLeft := odd, CityLotsLines-st
 	yLeft := 1
 	num := func(x float64) string { return strconv.FormatFloat(x, 'f', -1, 64) }
-	for i := range events {
-		var line bytes.Buffer
+	for i := range min(n, CityLotsLines) {
 		sh := shapes[i]
 		parity := "E"
 		if types[i] == "ST" {
@@ -312,20 +310,20 @@ func CityLots(n int) [][]byte {
 		if sh.multi && yLeft > 0 {
 			ys[1], yLeft = yExact, yLeft-1
 		}
-		fmt.Fprintf(&line, `{"type":"Feature","properties":{"MAPBLKLOT":"%s","BLKLOT":"%s","BLOCK_NUM":"%s","LOT_NUM":"%s",`,
+		lines.text = fmt.Appendf(lines.text, `{"type":"Feature","properties":{"MAPBLKLOT":"%s","BLKLOT":"%s","BLOCK_NUM":"%s","LOT_NUM":"%s",`,
 			ids[i], blk, blk[:len(blk)-3], lot)
-		fmt.Fprintf(&line, `"FROM_ST":"%s","TO_ST":"%s","STREET":"%s","ST_TYPE":%s,"ODD_EVEN":"%s"},`,
+		lines.text = fmt.Appendf(lines.text, `"FROM_ST":"%s","TO_ST":"%s","STREET":"%s","ST_TYPE":%s,"ODD_EVEN":"%s"},`,
 			from[i], to, street[i], stType, parity)
-		fmt.Fprintf(&line, `"geometry":{"type":"%s","firstCoordinates":{"x":%s,"y":%s,"z":0.0},"coordinates":[`,
+		lines.text = fmt.Appendf(lines.text, `"geometry":{"type":"%s","firstCoordinates":{"x":%s,"y":%s,"z":0.0},"coordinates":[`,
 			geo, num(xs[0]), num(ys[0]))
 		for k := range xs {
 			if k > 0 {
-				line.WriteByte(',')
+				lines.text = append(lines.text, ',')
 			}
-			line.WriteString(`{"x":` + num(xs[k]) + `,"y":` + num(ys[k]) + `,"z":0.0}`)
+			lines.text = append(lines.text, `{"x":`+num(xs[k])+`,"y":`+num(ys[k])+`,"z":0.0}`...)
 		}
-		line.WriteString("]}}")
-		events[i] = line.Bytes()
+		lines.text = append(lines.text, "]}}"...)
+		lines.end()
 	}
-	return events
+	return lines.all()
 }

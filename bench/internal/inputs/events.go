@@ -353,13 +353,14 @@ func Events(n int) [][]byte {
 		}
 	}
 	clock := clock{r, time.Date(2026, 3, 1, 8, 0, 0, 0, time.UTC)}
-	events := make([][]byte, n)
-	for i := range events {
+	var lines lines
+	for range n {
 		k := pick(r, deck)
 		account, region, t := accounts[r.skew(len(accounts))], regions[r.skew(len(regions))], clock.next()
-		events[i] = appendJSON(nil, o("version", "0", "id", r.uuid(), "detail-type", k.detailType, "source", k.source,
+		lines.text = appendJSON(lines.text, o("version", "0", "id", r.uuid(), "detail-type", k.detailType, "source", k.source,
 			"account", account, "time", t.Format(time.RFC3339), "region", region, "resources", k.arn(r, account, region),
 			"detail", k.detail(r, t)))
+		lines.end()
 	}
-	return events
+	return lines.all()
 }

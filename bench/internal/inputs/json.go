@@ -5,6 +5,23 @@ import (
 	"strconv"
 )
 
+// lines collects events one behind the other, as if they had been read from a file, so that memory is gone through in order.
+type lines struct {
+	text []byte
+	ends []int
+}
+
+func (l *lines) end() { l.ends = append(l.ends, len(l.text)) }
+
+func (l *lines) all() [][]byte {
+	all, start := make([][]byte, len(l.ends)), 0
+	for i, end := range l.ends {
+		all[i] = l.text[start:end:end]
+		start = end
+	}
+	return all
+}
+
 // An ob is a JSON object: keys and values by turns, in the order given.
 type ob []any
 

@@ -237,3 +237,15 @@ func fillWaiting(b *testing.B, sim *journal.Sim, deliveries int) {
 		b.Fatal(err)
 	}
 }
+
+// BenchmarkSnapshot encodes the state with a million waiting deliveries; the shard stands still meanwhile.
+func BenchmarkSnapshot(b *testing.B) {
+	m := newMachine()
+	if err := m.Restore(waitingSnapshot(b, 1_000_000)); err != nil {
+		b.Fatal(err)
+	}
+	var state []byte
+	for b.Loop() {
+		state = m.Snapshot(state[:0])
+	}
+}

@@ -67,8 +67,7 @@ type host struct {
 }
 
 // New makes a Deliverer. The function resolve gives the sender for a definition; it must be quick, may be called from several
-// goroutines, and never returns nil. A sender that is a
-// [target.Paced] sets the pace of its destinations.
+// goroutines, and never returns nil. A sender that is a [target.Paced] sets the pace of its destinations.
 func New(resolve func(*target.Definition) target.Sender, opts Options) *Deliverer {
 	if opts.Logger == nil {
 		opts.Logger = slog.New(slog.DiscardHandler)
@@ -152,6 +151,12 @@ func (h *host) accept(ctx context.Context, events []Accepted) error {
 	}
 	for range acceptTries {
 		results, err := h.propose(ctx, list)
+		if errors.Is(err, shard.ErrTooLarge) {
+			// Many large definitions on their first use do not fit into one frame with the events.
+			if err = h.define(ctx, list); err == nil {
+				results, err = h.propose(ctx, list)
+			}
+		}
 		if err != nil {
 			return err
 		}
@@ -181,8 +186,7 @@ func (h *host) propose(ctx context.Context, list []proposed) ([]any, error) {
 		n := 0
 		for i, p := range list {
 			for _, t := range p.Targets {
-				if _, ok := h.machine.byKey[t.Key]; !ok && b.First("deliver:"+string(t.Key[:])) {
-					b.Add(kindDefine, t.JSON)
+				if h.defines(b, t) {
 					n++
 				}
 			}
@@ -200,6 +204,41 @@ func (h *host) propose(ctx context.Context, list []proposed) ([]any, error) {
 		list[i].at = at[i]
 	}
 	return results, nil
+}
+
+// defines adds a target's definition to a frame, unless it is in the log already or comes along in this frame.
+func (h *host) defines(b *shard.Batch, t *target.Sealed) bool {
+	if _, ok := h.machine.byKey[t.Key]; ok || !b.First("deliver:"+string(t.Key[:])) {
+		return false
+	}
+	b.Add(kindDefine, t.JSON)
+	return true
+}
+
+// define gets the definitions that events use into the log, in as many frames as it takes. Those that are not used in the end are
+// forgotten some time.
+func (h *host) define(ctx context.Context, list []proposed) error {
+	var targets []*target.Sealed
+	for _, p := range list {
+		targets = append(targets, p.Targets...)
+	}
+	for len(targets) > 0 {
+		n, size := 0, 0
+		for ; n < len(targets) && (n == 0 || size+len(targets[n].JSON) <= acceptSize); n++ {
+			size += len(targets[n].JSON)
+		}
+		some := targets[:n]
+		_, err := h.shard.Propose(ctx, func(b *shard.Batch) {
+			for _, t := range some {
+				h.defines(b, t)
+			}
+		})
+		if err != nil {
+			return err
+		}
+		targets = targets[n:]
+	}
+	return nil
 }
 
 // handle takes the machine's effects. The shard's owner calls it.

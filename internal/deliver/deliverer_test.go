@@ -683,6 +683,53 @@ func TestManyAtOnce(t *testing.T) {
 	})
 }
 
+// TestManyDefinitions uses so many large definitions for the first time that they do not fit into a frame.
+func TestManyDefinitions(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, Options{})
+		var targets []*target.Sealed
+		for i := range 500 {
+			constant := `"` + strings.Repeat("x", 8000) + `"`
+			targets = append(targets, changed(t, testTarget(fmt.Sprintf("t%d", i), false), func(d *target.Definition) { d.Input = &constant }))
+		}
+		r.accept("e1", targets...)
+		settle()
+		if n := len(r.sender.got); n != 500 || r.waiting() != "" {
+			t.Errorf("%d attempts, and %q waits", n, r.waiting())
+		}
+	})
+}
+
+func TestBacklog(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, Options{})
+		busy, gone, fine := testTarget("busy", false), testTarget("gone", true), testTarget("fine", false)
+		r.sender.when(busy.ARN, fails(errBusy))
+		r.sender.when(gone.ARN, fails(errGone))
+		r.sender.when(gone.DeadLetter, hangs)
+		began := time.Now()
+		r.accept("e1", busy, gone, fine)
+		settle()
+		want := map[string]Waiting{
+			"busy": {EventID: "e1", Rule: busy.Rule, TargetID: "busy", Target: busy.ARN, Attempts: 1, Next: began.Add(time.Second / 2), Code: "THROTTLING"},
+			"gone": {EventID: "e1", Rule: gone.Rule, TargetID: "gone", Target: gone.ARN, DeadLetter: true, Code: "NO_RESOURCE"},
+		}
+		got, err := r.Backlog(context.Background(), 10)
+		if err != nil || len(got) != len(want) {
+			t.Fatalf("%+v, %v", got, err)
+		}
+		for _, w := range got {
+			w.Next = w.Next.In(want[w.TargetID].Next.Location())
+			if w != want[w.TargetID] {
+				t.Errorf("got  %+v\nwant %+v", w, want[w.TargetID])
+			}
+		}
+		if got, err := r.Backlog(context.Background(), 1); err != nil || len(got) != 1 {
+			t.Errorf("one of them: %+v, %v", got, err)
+		}
+	})
+}
+
 // TestPayloadMoves lets so much pass by that the log is compacted, while a delivery waits in its destination's queue: the event is
 // then no longer where it was.
 func TestPayloadMoves(t *testing.T) {

@@ -23,7 +23,7 @@ type slab[T any] struct {
 
 const (
 	pageSize = 1024
-	maxSlots = 1 << 28 // no snapshot has a higher slot; a damaged one cannot make its reader reserve more
+	maxSlots = 1 << 26 // no snapshot has a higher slot; a damaged one cannot make its reader reserve more
 )
 
 type page[T any] struct {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"time"
 
 	"github.com/rialto-events/rialto"
 	"github.com/rialto-events/rialto/internal/shard"
@@ -65,6 +66,75 @@ func (m *Machine) count(counts map[place]int) {
 	}
 }
 
+// A Waiting is a delivery that has not ended.
+type Waiting struct {
+	EventID    string
+	Rule       rialto.ARN
+	TargetID   string
+	Target     string    // ARN of the target
+	DeadLetter bool      // it has failed for good, and the dead-letter queue does not have it yet
+	Attempts   int       // that failed; if it has failed for good, of the letter
+	Next       time.Time // when it is attempted again; a time in the past, or none, means as soon as the destination has room
+	Code       string    // why the last attempt failed, if one did
+}
+
+// Backlog returns deliveries that have not ended, in no particular order, but no more than limit. It reads their events from the
+// log.
+func (d *Deliverer) Backlog(ctx context.Context, limit int) ([]Waiting, error) {
+	list := make([]Waiting, 0)
+	for _, h := range d.hosts {
+		of, err := h.backlog(ctx, limit-len(list))
+		if err != nil {
+			return nil, fmt.Errorf("list what waits in %s: %w", h.shard.Name(), err)
+		}
+		list = append(list, of...)
+	}
+	return list, nil
+}
+
+func (h *host) backlog(ctx context.Context, limit int) ([]Waiting, error) {
+	var list []Waiting
+	var events []keptEvent
+	err := h.shard.View(ctx, func() {
+		for _, d := range h.machine.deliveries.all() {
+			if len(list) >= limit {
+				return
+			}
+			list = append(list, h.machine.waiting(d))
+			events = append(events, keptEvent{d.event, *h.machine.events.get(d.event)})
+		}
+	})
+	if err != nil {
+		return nil, err
+	}
+	n := 0
+	for i, w := range list {
+		w.EventID, err = h.eventID(ctx, events[i])
+		switch {
+		case err == errEnded:
+			continue
+		case err != nil:
+			return nil, err
+		}
+		list[n] = w
+		n++
+	}
+	return list[:n], nil
+}
+
+// waiting says of a delivery what the machine knows.
+func (m *Machine) waiting(d *delivery) Waiting {
+	def := *m.targets.get(d.target)
+	w := Waiting{Rule: def.Rule, TargetID: def.ID, Target: def.ARN, DeadLetter: d.dead, Attempts: int(d.made)}
+	if d.due > 0 {
+		w.Next = microTime(d.due)
+	}
+	if d.code > 0 {
+		w.Code = m.codes[d.code-1]
+	}
+	return w
+}
+
 // WaitingEvents returns the ids of the events that have a delivery which has not ended, sorted. It reads every one of them from
 // the log, so it is for tests and for looking into a small backlog.
 func (d *Deliverer) WaitingEvents(ctx context.Context) ([]string, error) {
@@ -81,38 +151,49 @@ func (d *Deliverer) WaitingEvents(ctx context.Context) ([]string, error) {
 }
 
 func (h *host) waitingEvents(ctx context.Context) ([]string, error) {
-	type waiting struct {
-		slot uint32
-		event
-	}
-	var list []waiting
+	var events []keptEvent
 	err := h.shard.View(ctx, func() {
 		for slot, e := range h.machine.events.all() {
-			list = append(list, waiting{slot, *e})
+			events = append(events, keptEvent{slot, *e})
 		}
 	})
 	if err != nil {
 		return nil, err
 	}
 	var ids []string
-	for _, w := range list {
-		payload, err := h.read(ctx, w.ref, func(m *Machine) (shard.Ref, bool) {
-			if !m.events.inUse(w.slot) || m.events.get(w.slot).key != w.key {
-				return shard.Ref{}, false
-			}
-			return m.events.get(w.slot).ref, true
-		})
+	for _, e := range events {
+		id, err := h.eventID(ctx, e)
 		if err == errEnded {
 			continue
 		}
 		if err != nil {
 			return nil, err
 		}
-		e, err := readEvent(payload)
-		if err != nil {
-			return nil, err
-		}
-		ids = append(ids, e.EventID)
+		ids = append(ids, id)
 	}
 	return ids, nil
+}
+
+// A keptEvent is an event as it was at some moment.
+type keptEvent struct {
+	slot uint32
+	event
+}
+
+// eventID reads the id of an event from the log.
+func (h *host) eventID(ctx context.Context, e keptEvent) (string, error) {
+	payload, err := h.read(ctx, e.ref, func(m *Machine) (shard.Ref, bool) {
+		if !m.events.inUse(e.slot) || m.events.get(e.slot).key != e.key {
+			return shard.Ref{}, false
+		}
+		return m.events.get(e.slot).ref, true
+	})
+	if err != nil {
+		return "", err
+	}
+	read, err := readEvent(payload)
+	if err != nil {
+		return "", err
+	}
+	return read.EventID, nil
 }

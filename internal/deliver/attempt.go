@@ -24,7 +24,11 @@ func (d *Deliverer) work(ctx context.Context, idle <-chan struct{}, dest *destin
 		j, wait, ok := dest.next()
 		switch {
 		case ok:
-			d.attempt(ctx, dest, &j)
+			failed := d.attempt(ctx, dest, &j)
+			if pause := dest.rest(failed); pause > 0 {
+				d.pause(pause, idle)
+				dest.rested()
+			}
 		case wait == 0:
 			return
 		case !d.pause(wait, idle) || !dest.back():
@@ -45,26 +49,27 @@ func (d *Deliverer) pause(wait time.Duration, idle <-chan struct{}) bool {
 	}
 }
 
-// attempt makes one attempt and hands its outcome on. If it was broken off it has no outcome, and is made again after the next
-// start.
-func (d *Deliverer) attempt(ctx context.Context, dest *destination, j *job) {
+// attempt makes one attempt, hands its outcome on, and reports whether it failed in a way that another may not. If it was broken
+// off it has no outcome, and is made again after the next start.
+func (d *Deliverer) attempt(ctx context.Context, dest *destination, j *job) (failed bool) {
 	began := d.opts.Clock.Now()
 	m, err := j.message(ctx)
 	switch {
 	case errors.Is(err, errEnded):
-		return
+		return false
 	case errors.Is(err, transform.ErrEmpty):
 		err = nil // nothing to deliver, and no failure
 	case err == nil:
 		err = d.send(ctx, m)
 	}
 	if err != nil && ctx.Err() != nil {
-		return
+		return true
 	}
 	now := d.opts.Clock.Now()
 	v := d.verdict(j, m, err, now)
 	d.log(ctx, j, m, v, err, now.Sub(began))
 	d.act(dest, j, m, v)
+	return err != nil && !target.Permanent(err)
 }
 
 // message reads the event and shapes what is to be sent. With an error it returns what is known of the message.

@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -248,4 +249,75 @@ func BenchmarkSnapshot(b *testing.B) {
 	for b.Loop() {
 		state = m.Snapshot(state[:0])
 	}
+}
+
+// BenchmarkBesideDead sends events to a good destination at a steady rate, alone and beside one that has refused 200,000 events
+// and is attempted again all the time, and reports how long it took from the call of Accept to the attempt.
+func BenchmarkBesideDead(b *testing.B) {
+	for _, backlog := range []int{0, 200_000} {
+		b.Run(fmt.Sprintf("backlog-%d", backlog), func(b *testing.B) { benchBesideDead(b, backlog) })
+	}
+}
+
+func benchBesideDead(b *testing.B, backlog int) {
+	const interval, callers = 2 * time.Millisecond, 8
+	good, dead := testTarget("good", false), testTarget("dead", false)
+	s := &stopwatch{dead: dead.ARN, arrived: make(chan time.Duration, b.N)}
+	d := New(func(*target.Definition) target.Sender { return s }, Options{Policy: Policy{Cap: time.Minute}})
+	defer startOnDisk(b, d, 2)()
+	event := []byte(`{"detail":"` + string(make([]byte, benchEvent-13)) + `"}`)
+	accept := func(to *target.Sealed) {
+		e := Accepted{EventID: "e", Event: event, Bus: simScope.BusARN("orders"), Accepted: time.Now(), Targets: []*target.Sealed{to}}
+		if err := d.Accept(context.Background(), []Accepted{e}); err != nil {
+			b.Error(err)
+		}
+	}
+	var all sync.WaitGroup
+	for range 256 {
+		all.Go(func() {
+			for range backlog / 256 {
+				accept(dead)
+			}
+		})
+	}
+	all.Wait()
+	var left atomic.Int64
+	left.Store(int64(b.N))
+	b.ResetTimer()
+	for range callers {
+		all.Go(func() {
+			tick := time.NewTicker(interval * callers)
+			defer tick.Stop()
+			for left.Add(-1) >= 0 {
+				<-tick.C
+				accept(good)
+			}
+		})
+	}
+	all.Wait()
+	took := make([]time.Duration, b.N)
+	for i := range took {
+		took[i] = <-s.arrived
+	}
+	b.StopTimer()
+	slices.Sort(took)
+	b.ReportMetric(float64(took[b.N/2].Microseconds())/1000, "ms/p50")
+	b.ReportMetric(float64(took[b.N*99/100].Microseconds())/1000, "ms/p99")
+	b.ReportMetric(float64(s.refused.Load())/b.Elapsed().Seconds(), "refused/s")
+}
+
+// A stopwatch takes the time of what arrives, and is refused by one destination.
+type stopwatch struct {
+	dead    string
+	refused atomic.Int64
+	arrived chan time.Duration
+}
+
+func (s *stopwatch) Send(_ context.Context, m *target.Message) error {
+	if m.Definition.ARN == s.dead {
+		s.refused.Add(1)
+		return errBusy
+	}
+	s.arrived <- time.Since(m.Accepted)
+	return nil
 }

@@ -329,6 +329,34 @@ func TestDeadDestinationBesideGoodOne(t *testing.T) {
 	})
 }
 
+// TestRefusingDestination gives a backlog to a destination that refuses at once: it is tried at a bearable pace, and everything
+// arrives soon after it has come back.
+func TestRefusingDestination(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const events = 5000
+		r := newRig(t, Options{})
+		to := testTarget("billing", false)
+		r.sender.when(to.ARN, fails(errBusy))
+		for i := range events {
+			r.accept(fmt.Sprintf("e%d", i), to)
+		}
+		time.Sleep(10 * time.Second) // to get used to it
+		before := len(r.sender.to(to.ARN))
+		time.Sleep(time.Minute)
+		if n := len(r.sender.to(to.ARN)) - before; n > 60*640 || n < 60*300 {
+			t.Errorf("%d attempts in a minute, want some less than 640 a second", n)
+		}
+		if s := r.stat(to.ARN); s.InFlight != 0 || s.Waiting != events {
+			t.Errorf("figures %+v", s)
+		}
+		r.sender.when(to.ARN, nil)
+		time.Sleep(5 * time.Minute) // the pauses of those attempts were shorter than that
+		if w := r.waiting(); w != "" {
+			t.Errorf("%d events still wait", len(strings.Fields(w)))
+		}
+	})
+}
+
 // TestKilled kills the process in every state of a delivery. Attempts that were made are counted; one that nobody can tell of is
 // made again, and not counted.
 func TestKilled(t *testing.T) {

@@ -16,6 +16,13 @@ import (
 // burst is the part of a second for which a rate may be caught up, when a timer comes late or nothing was sent for a while.
 const burst = 20
 
+// A destination that does nothing but fail gets its attempts at a slower pace. One that refuses at once would otherwise be tried
+// as fast as the processor can, and a large backlog would take that from everybody else. The first attempt that goes well ends it.
+const (
+	restStep = 10 * time.Millisecond  // by which a slot rests longer after every window full of failures
+	maxRest  = 100 * time.Millisecond // a window of 64 then makes 640 attempts a second
+)
+
 // A place identifies a destination: rules of one account and region that name the same ARN share it.
 type place struct {
 	scope rialto.Scope
@@ -59,6 +66,8 @@ type destination struct {
 	working int           // workers, each with a slot of the window
 	limiter *rate.Limiter // nil without a rate
 	waiting bool          // a worker without a slot waits for the rate
+	failing int           // attempts that failed since the last that went well, or was refused for good
+	resting int           // workers that make no attempt, but hold their slots
 	users   int           // bindings; guarded by Deliverer.mu
 
 	settled, failed, dead, dropped atomic.Uint64
@@ -157,11 +166,33 @@ func (d *destination) back() bool {
 	return true
 }
 
+// rest notes how an attempt ended, and returns how long its slot is to rest. If that is not zero, rested ends it.
+func (d *destination) rest(failed bool) time.Duration {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if !failed {
+		d.failing = 0
+		return 0
+	}
+	d.failing++
+	pause := min(restStep*time.Duration(d.failing/d.window), maxRest)
+	if pause > 0 {
+		d.resting++
+	}
+	return pause
+}
+
+func (d *destination) rested() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.resting--
+}
+
 // inFlight is how many attempts are being made.
 func (d *destination) inFlight() int {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	return d.working
+	return d.working - d.resting
 }
 
 // definition is what the job's attempt sends to.

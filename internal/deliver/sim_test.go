@@ -1,7 +1,6 @@
 package deliver
 
 import (
-	"errors"
 	"fmt"
 	"math/rand/v2"
 	"slices"
@@ -10,7 +9,6 @@ import (
 	"time"
 
 	"github.com/rialto-events/rialto"
-	"github.com/rialto-events/rialto/internal/journal"
 	"github.com/rialto-events/rialto/internal/shard"
 	"github.com/rialto-events/rialto/internal/shard/shardtest"
 	"github.com/rialto-events/rialto/target"
@@ -51,7 +49,6 @@ type simWorld struct {
 	asked   []attempt                  // what the present process is to attempt
 	done    []attempt                  // what it has attempted; some of it is said again
 	made    map[string]uint16          // the failed attempts of every delivery, and apart from them of its letter, as seen last
-	wrong   error                      // what the world has seen that must not be; errors of Step are refused writes
 }
 
 // A fate is what the world knows of a delivery.
@@ -81,7 +78,9 @@ func (w *simWorld) Start() []shard.Hosted {
 }
 
 func (w *simWorld) Step(r *rand.Rand, s *shard.Stepper, now time.Time) error {
-	w.mustBe(w.nothingForgotten(now))
+	if err := w.nothingForgotten(now); err != nil {
+		return err
+	}
 	switch n := r.IntN(20); {
 	case n < 7:
 		return w.accept(r, s, now)
@@ -108,12 +107,6 @@ func (w *simWorld) Step(r *rand.Rand, s *shard.Stepper, now time.Time) error {
 		w.done = append(w.done, a)
 	}
 	return nil
-}
-
-func (w *simWorld) mustBe(err error) {
-	if w.wrong == nil {
-		w.wrong = err
-	}
 }
 
 func (w *simWorld) accept(r *rand.Rand, s *shard.Stepper, now time.Time) error {
@@ -148,7 +141,7 @@ func (w *simWorld) accept(r *rand.Rand, s *shard.Stepper, now time.Time) error {
 	}
 	for i, e := range events {
 		if last := answers[i][len(answers[i])-1]; last != nil {
-			w.mustBe(fmt.Errorf("accept of %s answered %v", e.EventID, last))
+			return fmt.Errorf("accept of %s answered %v", e.EventID, last)
 		}
 		for id := range w.fates[e.EventID] {
 			w.fates[e.EventID][id] = fate{sure: true}
@@ -167,20 +160,19 @@ func (w *simWorld) attempt(r *rand.Rand, s *shard.Stepper, now time.Time, a atte
 	ref := w.machine.events.get(d.event).ref
 	payload, err := s.Read(ref)
 	if err != nil {
-		return w.readable(err)
+		return fmt.Errorf("read the event of an attempt: %w", err)
 	}
 	e, err := readEvent(payload)
 	if err != nil {
-		w.mustBe(err)
 		return err
 	}
 	if a.letter != nil {
 		payload, err := s.Read(w.machine.letters[a.slot])
 		if err != nil {
-			return w.readable(err)
+			return fmt.Errorf("read the letter of an attempt: %w", err)
 		}
 		if l, err := readLetter(payload); err != nil || l != simLetter {
-			w.mustBe(fmt.Errorf("the letter of an attempt is %+v, %v", l, err))
+			return fmt.Errorf("the letter of an attempt is %+v, %v", l, err)
 		}
 	}
 	switch n := r.IntN(10); {
@@ -200,18 +192,10 @@ func (w *simWorld) attempt(r *rand.Rand, s *shard.Stepper, now time.Time, a atte
 
 var simLetter = letter{code: target.CodeNoResource, message: "No such queue."}
 
-// readable complains of a payload that cannot be read, unless the process has died.
-func (w *simWorld) readable(err error) error {
-	if !errors.Is(err, journal.ErrClosed) {
-		w.mustBe(fmt.Errorf("read a payload of an attempt: %w", err))
-	}
-	return err
-}
-
 func (w *simWorld) end(s *shard.Stepper, now time.Time, kind shard.Kind, id string, a attempt) error {
 	f, known := w.fates[id][a.def.ID]
 	if !known {
-		w.mustBe(fmt.Errorf("event %s is to be brought to %s, which nobody wanted", id, a.def.ID))
+		return fmt.Errorf("event %s is to be brought to %s, which nobody wanted", id, a.def.ID)
 	}
 	answers, err := s.Commit(now, func(b *shard.Batch) { b.Add(kind, appendHandle(nil, a.handle)) })
 	if err != nil {
@@ -245,9 +229,6 @@ func (w *simWorld) nothingForgotten(now time.Time) error {
 
 // Check compares the machine with what the world knows, and then brings everything to its end.
 func (w *simWorld) Check(s *shard.Stepper, now time.Time) error {
-	if w.wrong != nil {
-		return w.wrong
-	}
 	there := make(map[string]map[string]bool)
 	for _, d := range w.machine.deliveries.all() {
 		payload, err := s.Read(w.machine.events.get(d.event).ref)

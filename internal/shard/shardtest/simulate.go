@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/rialto-events/rialto"
 	"github.com/rialto-events/rialto/internal/journal"
 	"github.com/rialto-events/rialto/internal/shard"
 )
@@ -21,7 +22,8 @@ type World interface {
 	// Start makes the machines of a new process. Effects that an earlier process was still to carry out are lost.
 	Start() []shard.Hosted
 	// Step does one thing: it proposes commands or carries out an effect, once or, as the world is, twice. If a commit fails,
-	// its commands may or may not be applied later; Step returns that error.
+	// its commands may or may not be applied later; Step returns that error. Any error of another kind than
+	// [rialto.Unavailable] says that something is wrong, and ends the simulation.
 	Step(r *rand.Rand, s *shard.Stepper, now time.Time) error
 	// Check compares the machines' state with what was promised. It is called when nothing is in doubt any more.
 	Check(s *shard.Stepper, now time.Time) error
@@ -128,7 +130,7 @@ func (l *life) step() error {
 		return l.replace()
 	case errors.Is(err, shard.ErrFenced):
 		return fmt.Errorf("the only owner was fenced off: %w", err)
-	case err != nil && isDamage(err):
+	case err != nil && (isDamage(err) || rialto.KindOf(err) != rialto.Unavailable):
 		return err
 	}
 	return nil // the write was refused; the process goes on

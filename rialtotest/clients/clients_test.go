@@ -91,22 +91,6 @@ func script(t *testing.T, name string) string {
 	return path
 }
 
-// everyOperation lists what rialto serves and each client must have called.
-func everyOperation(t *testing.T) []string {
-	t.Helper()
-	text, err := os.ReadFile(script(t, "operations.txt"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	var list []string
-	for line := range strings.Lines(string(text)) {
-		if line = strings.TrimSpace(line); line != "" && !strings.HasPrefix(line, "#") {
-			list = append(list, line)
-		}
-	}
-	return list
-}
-
 // run runs a client and fails the test if it fails.
 func run(t *testing.T, p *proxy, limit time.Duration, name string, args ...string) {
 	t.Helper()

@@ -77,6 +77,11 @@ def messages():
     entries = [{"Id": str(i), "ReceiptHandle": h} for i, h in enumerate(handles)]
     equal(len(sqs.change_message_visibility_batch(QueueUrl=url, Entries=[e | {"VisibilityTimeout": 60} for e in entries])["Successful"]), 2)
     equal(len(sqs.delete_message_batch(QueueUrl=url, Entries=entries)["Successful"]), 2)
+    sqs.send_message_batch(QueueUrl=URL + "dead", Entries=[{"Id": str(i), "MessageBody": str(i)} for i in range(5)])
+    task = sqs.start_message_move_task(SourceArn=QUEUE + "dead", DestinationArn=QUEUE + "billing", MaxNumberOfMessagesPerSecond=1)
+    got = sqs.list_message_move_tasks(SourceArn=QUEUE + "dead")["Results"][0]
+    equal((got["Status"], got["ApproximateNumberOfMessagesToMove"], got["TaskHandle"]), ("RUNNING", 5, task["TaskHandle"]))
+    equal(sqs.cancel_message_move_task(TaskHandle=task["TaskHandle"])["ApproximateNumberOfMessagesMoved"] < 5, True)
     sqs.purge_queue(QueueUrl=url)
     refused("AWS.SimpleQueueService.BatchEntryIdsNotDistinct", sqs.delete_message_batch, QueueUrl=url, Entries=[entries[0], entries[0]])
     refused("ReceiptHandleIsInvalid", sqs.delete_message, QueueUrl=url, ReceiptHandle="none of ours")

@@ -45,6 +45,11 @@ const change = await call("ChangeMessageVisibilityBatch", { QueueUrl, Entries: [
 assert.deepEqual(change.Successful.map((s) => s.Id), ["c"]);
 const gone = await call("DeleteMessageBatch", { QueueUrl, Entries: [{ Id: "d", ReceiptHandle: m.ReceiptHandle }, { Id: "e", ReceiptHandle: "none of ours" }] });
 assert.deepEqual([gone.Successful.map((s) => s.Id), gone.Failed.map((f) => f.Code)], [["d"], ["ReceiptHandleIsInvalid"]]);
+await call("SendMessageBatch", { QueueUrl: url + "dead", Entries: ["1", "2", "3", "4", "5"].map((n) => ({ Id: n, MessageBody: n })) });
+const task = await call("StartMessageMoveTask", { SourceArn: arn + "dead", DestinationArn: arn + "billing", MaxNumberOfMessagesPerSecond: 1 });
+const tasks = await call("ListMessageMoveTasks", { SourceArn: arn + "dead" });
+assert.deepEqual([tasks.Results[0].Status, tasks.Results[0].ApproximateNumberOfMessagesToMove], ["RUNNING", 5]);
+assert.ok((await call("CancelMessageMoveTask", { TaskHandle: task.TaskHandle })).ApproximateNumberOfMessagesMoved < 5);
 await call("PurgeQueue", { QueueUrl });
 
 // Events

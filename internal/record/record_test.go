@@ -1,0 +1,98 @@
+package record_test
+
+import (
+	"bytes"
+	"errors"
+	"math"
+	"testing"
+	"time"
+
+	"github.com/rialto-events/rialto/internal/record"
+)
+
+func TestWhatIsAppendedIsRead(t *testing.T) {
+	when := time.Date(2026, 3, 1, 10, 0, 5, 408_123_000, time.UTC)
+	var b []byte
+	b = record.AppendUint(b, math.MaxUint64)
+	b = record.AppendInt(b, math.MinInt64)
+	b = record.AppendBytes(b, nil)
+	b = record.AppendString(b, "é")
+	b = record.AppendTime(b, when)
+	b = record.AppendTime(b, time.Time{})
+	b = append(b, 7, 8, 9)
+	r := record.NewReader(b)
+	if n := r.Uint(); n != math.MaxUint64 {
+		t.Errorf("Uint is %d", n)
+	}
+	if n := r.Int(); n != math.MinInt64 {
+		t.Errorf("Int is %d", n)
+	}
+	if got := r.Bytes(); len(got) != 0 {
+		t.Errorf("Bytes is %q", got)
+	}
+	if s := r.String(); s != "é" {
+		t.Errorf("String is %q", s)
+	}
+	if got := r.Time(); !got.Equal(when) {
+		t.Errorf("Time is %v, want %v", got, when)
+	}
+	if got := r.Time(); !got.IsZero() {
+		t.Errorf("the zero time is %v", got)
+	}
+	if c := r.Byte(); c != 7 || r.Len() != 2 {
+		t.Errorf("Byte is %d, %d bytes are left", c, r.Len())
+	}
+	if rest := r.Rest(); !bytes.Equal(rest, []byte{8, 9}) || r.Err() != nil || r.Len() != 0 {
+		t.Errorf("Rest is %v, then %d bytes are left, %v", rest, r.Len(), r.Err())
+	}
+}
+
+// TestCutShort reads a record that ends early, at every byte: the error stays, and what comes after it is zero.
+func TestCutShort(t *testing.T) {
+	whole := record.AppendString(record.AppendUint(nil, 300), "text")
+	for n := range whole {
+		r := record.NewReader(whole[:n])
+		_, _ = r.Uint(), r.String()
+		if !errors.Is(r.Err(), record.ErrShort) {
+			t.Errorf("%d of %d bytes give %v", n, len(whole), r.Err())
+		}
+		if r.Uint() != 0 || r.String() != "" || r.Byte() != 0 || r.Len() != 0 {
+			t.Errorf("after the end of %d bytes there is something", n)
+		}
+	}
+}
+
+// FuzzReader reads damaged records: nothing may panic, or take more memory than the record is long.
+func FuzzReader(f *testing.F) {
+	f.Add([]byte("\x01\x02abc"), []byte("ubscti"))
+	f.Add(bytes.Repeat([]byte{0xff}, 20), []byte("csbutiusb"))
+	f.Fuzz(func(t *testing.T, b, calls []byte) {
+		r := record.NewReader(b)
+		for _, c := range calls {
+			before := r.Len()
+			switch c {
+			case 'u':
+				r.Uint()
+			case 'i':
+				r.Int()
+			case 'b':
+				if n := len(r.Bytes()); n > before {
+					t.Fatalf("%d bytes out of %d", n, before)
+				}
+			case 's':
+				_ = r.String()
+			case 'c':
+				if n := r.Count(); n > before {
+					t.Fatalf("%d values announced in %d bytes", n, before)
+				}
+			case 't':
+				r.Time()
+			default:
+				r.Byte()
+			}
+			if r.Len() > before {
+				t.Fatal("the record grows")
+			}
+		}
+	})
+}

@@ -30,7 +30,7 @@ Every setting can be a flag, a variable, or a line of the file; the first of the
 In a container the memory limit of Go is set to nine tenths of the container's, unless GOMEMLIMIT says otherwise.`,
 		Example: `  rialto serve
   rialto serve --listen 127.0.0.1:0 --address-file address.txt      # in scripts: wait for "Ready.", read the address
-  rialto serve --listen 0.0.0.0:4566 --credentials keys.yaml --data-dir /var/lib/rialto
+  rialto serve --listen 0.0.0.0:4566 --credentials keys.ini --data-dir /var/lib/rialto
   RIALTO_LOG_LEVEL=debug rialto serve --config rialto.yaml`,
 		Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {

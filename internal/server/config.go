@@ -39,7 +39,7 @@ type Config struct {
 	VaultDir    string // folder of the keys that seal secrets, which the nodes of a cluster share; "" is DataDir
 
 	AllowTargets []netip.Prefix // private networks that API destinations may be in; loopback is one if Listen is on it
-	Window       int            // concurrent attempts per destination; 0 is the default of package deliver
+	Window       int            // concurrent attempts per destination; 0 is 64
 	AWSQuotas    bool           // enforce AWS's own quotas where rialto's are larger
 
 	Logger *slog.Logger // nil discards

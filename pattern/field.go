@@ -233,20 +233,21 @@ func (f *field) file(p place, c *conj) filing {
 	}
 	h := p.hits
 	if h == nil {
-		h = f.entry(p)
+		h = &f.entry(p, &c.rule.entry).hits
 	}
 	h.add(c)
 	return h
 }
 
-func (f *field) entry(p place) *hits {
+// entry returns the entry of a place in a dict, which it makes if need be, of room if that is free.
+func (f *field) entry(p place, room *entry) *entry {
 	if p.use == useGrams {
 		f.grams.expect(p.text)
 	}
 	if a := f.affixes(p.use); a != nil {
-		return &a.at(p.text).hits
+		return a.at(p.text, room)
 	}
-	return &f.dict(p.use).at(p.text).hits
+	return f.dict(p.use).at(p.text, room)
 }
 
 // find tries the conjunctions that a leaf leads to.

@@ -141,7 +141,7 @@ func (s *Scratch) try(c *conj) {
 	if s.arrayCount > 0 && !s.fits(c) {
 		return
 	}
-	if r.several && !s.tried.add(r.serial) {
+	if r.several && !s.tried.add(r.only.serial) {
 		return
 	}
 	s.ids = append(s.ids, r.id)

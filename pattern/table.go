@@ -2,6 +2,7 @@ package pattern
 
 import (
 	"hash/maphash"
+	"math/bits"
 	"slices"
 	"sync/atomic"
 )
@@ -80,57 +81,93 @@ func hashText(b []byte) uint64 { return maphash.Bytes(seed, b) }
 
 // A dict finds what is filed under a text.
 type dict struct {
-	slots atomic.Pointer[[]slot] // open addressing, a power of two, at most half full
-	n     int                    // slots in use, for the writer
+	table atomic.Pointer[table]
+	n     int // slots in use, for the writer
 }
+
+// A table has slots, a power of two, at most three quarters full; a text is in the first free one from where its hash says.
+// In front is a filter with four bits for each slot, one of which is set for each text: most values of events are in no table,
+// and the filter of even a large one stays near the processor.
+type table struct {
+	slots  []slot
+	filter []atomic.Uint64
+}
+
+const (
+	minSlots      = 16
+	slotsInAWord  = 64 / 4 // of the filter
+	filterRotated = 32     // so that other bits of the hash choose
+)
 
 type slot struct {
 	hash  atomic.Uint64
 	entry atomic.Pointer[entry] // stored after the hash
 }
 
-// An entry is a text of a dict and what is filed there.
+// An entry is a text of a dict and what is filed there. The key spares a look at short texts, which lie elsewhere in memory.
 type entry struct {
-	text string
+	key  key
 	hits hits
+	text string
+	used bool
+}
+
+func (e *entry) is(k key, text []byte) bool {
+	return e.key == k && (k.n <= 16 || e.text == string(text))
+}
+
+func newTable(slots int) *table {
+	return &table{make([]slot, slots), make([]atomic.Uint64, slots/slotsInAWord)}
+}
+
+// filterBit returns the place of a hash in the filter.
+func (t *table) filterBit(hash uint64) (word *atomic.Uint64, bit uint64) {
+	h := bits.RotateLeft64(hash, filterRotated)
+	return &t.filter[h>>6&uint64(len(t.filter)-1)], 1 << (h & 63)
 }
 
 // find returns the entry of a text, or nil.
 func (d *dict) find(text []byte) *entry {
-	p := d.slots.Load()
-	if p == nil {
+	t := d.table.Load()
+	if t == nil {
 		return nil
 	}
 	hash := hashText(text)
-	slots := *p
-	mask := uint64(len(slots) - 1)
+	if word, bit := t.filterBit(hash); word.Load()&bit == 0 {
+		return nil
+	}
+	mask, k := uint64(len(t.slots)-1), makeKey(text)
 	for i := hash & mask; ; i = (i + 1) & mask {
-		e := slots[i].entry.Load()
-		if e == nil || slots[i].hash.Load() == hash && e.text == string(text) {
+		e := t.slots[i].entry.Load()
+		if e == nil || t.slots[i].hash.Load() == hash && e.is(k, text) {
 			return e
 		}
 	}
 }
 
-// at returns the entry of a text, which it makes if need be. Only the writer may call it.
-func (d *dict) at(text string) *entry {
+// at returns the entry of a text, which it makes if need be, of room if that is free. Only the writer may call it.
+func (d *dict) at(text string, room *entry) *entry {
 	if e := d.find([]byte(text)); e != nil {
 		return e
 	}
-	e := &entry{text: text}
-	if p := d.slots.Load(); p == nil || 2*(d.n+1) > len(*p) {
+	e := room
+	if e.used {
+		e = new(entry)
+	}
+	e.key, e.text, e.used = makeKey([]byte(text)), text, true
+	if t := d.table.Load(); t == nil || 4*(d.n+1) > 3*len(t.slots) {
 		d.grow()
 	}
-	insert(*d.slots.Load(), hashText([]byte(text)), e)
+	d.table.Load().insert(hashText([]byte(text)), e)
 	d.n++
 	return e
 }
 
-// grow makes room for twice the entries that are in use; those under which nothing is filed any more are dropped.
+// grow makes room for at least half as many entries more than are in use. Those under which nothing is filed any more go.
 func (d *dict) grow() {
 	var old []slot
-	if p := d.slots.Load(); p != nil {
-		old = *p
+	if t := d.table.Load(); t != nil {
+		old = t.slots
 	}
 	d.n = 0
 	for i := range old {
@@ -138,27 +175,29 @@ func (d *dict) grow() {
 			d.n++
 		}
 	}
-	size := 4
-	for size < 4*d.n {
+	size := minSlots
+	for size < 2*d.n {
 		size *= 2
 	}
-	bigger := make([]slot, size)
+	bigger := newTable(size)
 	for i := range old {
 		if e := old[i].entry.Load(); e != nil && !e.hits.empty() {
-			insert(bigger, old[i].hash.Load(), e)
+			bigger.insert(old[i].hash.Load(), e)
 		}
 	}
-	d.slots.Store(&bigger)
+	d.table.Store(bigger)
 }
 
-func insert(slots []slot, hash uint64, e *entry) {
-	mask := uint64(len(slots) - 1)
+func (t *table) insert(hash uint64, e *entry) {
+	mask := uint64(len(t.slots) - 1)
 	i := hash & mask
-	for slots[i].entry.Load() != nil {
+	for t.slots[i].entry.Load() != nil {
 		i = (i + 1) & mask
 	}
-	slots[i].hash.Store(hash)
-	slots[i].entry.Store(e)
+	t.slots[i].hash.Store(hash)
+	t.slots[i].entry.Store(e)
+	word, bit := t.filterBit(hash)
+	word.Store(word.Load() | bit)
 }
 
 // load is how much is filed under a text.
@@ -183,11 +222,11 @@ func (a *affixes) loadLengths() []int {
 	return nil
 }
 
-func (a *affixes) at(text string) *entry {
+func (a *affixes) at(text string, room *entry) *entry {
 	lengths := a.loadLengths()
 	if i, found := slices.BinarySearch(lengths, len(text)); !found {
 		lengths = slices.Insert(slices.Clone(lengths), i, len(text))
 		a.lengths.Store(&lengths)
 	}
-	return a.dict.at(text)
+	return a.dict.at(text, room)
 }

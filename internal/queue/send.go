@@ -8,6 +8,7 @@ import (
 
 	"github.com/rialto-events/rialto"
 	"github.com/rialto-events/rialto/internal/shard"
+	"github.com/rialto-events/rialto/internal/transform"
 	"github.com/rialto-events/rialto/target"
 )
 
@@ -66,7 +67,7 @@ func (s *Service) Deliver(ctx context.Context, arn rialto.ARN, m *target.Message
 	}
 	d := Draft{Body: string(m.Payload), Trace: m.Trace, Sender: string(arn.Account)}
 	if m.Definition != nil && m.Definition.SQS != nil {
-		d.Group = m.Definition.SQS.MessageGroupID
+		d.Group = transform.Value(m.Definition.SQS.MessageGroupID, m.Event)
 	}
 	for name, value := range m.Attributes {
 		if value == "" {

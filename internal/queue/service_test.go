@@ -433,6 +433,13 @@ func TestDeliver(t *testing.T) {
 		m.Attributes["ERROR_MESSAGE"].Value != "bad\uFFFDbyte" {
 		t.Errorf("received %+v", m)
 	}
+	must(t, p.Deliver(t.Context(), arn, &target.Message{ // a group that is a path is taken from the event
+		Definition: &target.Definition{ARN: arn.String(), SQS: &target.SQS{MessageGroupID: "$.detail.tenant"}},
+		Payload:    []byte("shaped"), Event: []byte(`{"detail":{"tenant":"t-1"}}`),
+	}))
+	if m := p.want("q", "shaped")[0]; m.Group != "t-1" {
+		t.Errorf("the group is %q, want that of the event", m.Group)
+	}
 	if err := p.Deliver(t.Context(), at("elsewhere").ARN(), &target.Message{Payload: []byte("x")}); rialto.KindOf(err) != rialto.NotFound {
 		t.Errorf("a delivery to a missing queue got %v", err)
 	}

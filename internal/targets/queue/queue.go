@@ -10,6 +10,8 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/google/uuid"
+
 	"github.com/rialto-events/rialto"
 	"github.com/rialto-events/rialto/target"
 )
@@ -45,12 +47,14 @@ func (s *Sender) Send(ctx context.Context, m *target.Message) error {
 	return nil
 }
 
-// failure says what an error of the queues means for the delivery.
+// failure says what an error of the queues means for the delivery. That a queue is not there is said in AWS's words, which end up in
+// the dead-letter queue (recorded on AWS): people search for them.
 func failure(arn rialto.ARN, err error) error {
 	switch rialto.KindOf(err) {
 	case rialto.NotFound:
 		return &target.Error{Code: target.CodeNoResource, Permanent: true, Cause: err,
-			Message: fmt.Sprintf("There is no queue %s in account %s and region %s. Create it, or correct the ARN.", arn.Resource, arn.Account, arn.Region)}
+			Message: "The specified queue does not exist or you do not have access to it. (Service: AmazonSQS; Status Code: 400; " +
+				"Error Code: AWS.SimpleQueueService.NonExistentQueue; Request ID: " + uuid.NewString() + "; Proxy: null)"}
 	case rialto.Invalid:
 		return &target.Error{Code: target.CodeInvalidParameter, Permanent: true, Cause: err,
 			Message: fmt.Sprintf("The queue %s refused the message: %s", arn.Resource, err)}

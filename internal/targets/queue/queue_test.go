@@ -86,7 +86,8 @@ func TestRefusals(t *testing.T) {
 		code    string
 		message string
 	}{
-		{"no such queue", "none", "x", target.CodeNoResource, "There is no queue none in account 000000000000 and region us-east-1."},
+		{"no such queue", "none", "x", target.CodeNoResource, "The specified queue does not exist or you do not have access to it. (Service: AmazonSQS; Status Code: 400; " +
+			"Error Code: AWS.SimpleQueueService.NonExistentQueue; Request ID: "},
 		{"a FIFO queue", "orders.fifo", "x", target.CodeInvalidParameter, "FIFO queues are not served yet"},
 		{"too large", "works", strings.Repeat("x", queue.MaxMessageSize+1), target.CodeInvalidParameter, "Message must be shorter than 1048576 bytes."},
 		{"nothing", "works", "", target.CodeInvalidParameter, "The request must contain the parameter MessageBody."},

@@ -2737,7 +2737,7 @@ var (
 	limitsOfTargetInputPath                     = aws.Constraint{Max: 256}
 	limitsOfTargetList                          = aws.Constraint{Min: 1, Max: 100}
 	limitsOfTargetPartitionKeyPath              = aws.Constraint{Max: 256}
-	limitsOfTraceHeader                         = aws.Constraint{Min: 1, Max: 500}
+	limitsOfTraceHeader                         = aws.Constraint{Max: 500}
 	limitsOfTransformerInput                    = aws.Constraint{Min: 1, Max: 8192}
 	limitsOfTransformerPaths                    = aws.Constraint{Max: 100}
 )

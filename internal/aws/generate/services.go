@@ -13,6 +13,7 @@ type service struct {
 	enums        map[string][]string // values in the order of messages, by shape: that of a hash table, recorded on AWS
 	shown        map[string][]string // members that messages show though the model has them not, by shape
 	patternFirst map[string]bool     // shapes whose messages name the pattern before the length, recorded on AWS
+	mayBeEmpty   map[string]bool     // shapes whose least length is not enforced, recorded on AWS
 	always       map[string]bool     // members of outputs that are written even if zero
 	milliseconds map[string]bool     // times that responses show with milliseconds, as Shape.Member; others are whole seconds
 	parameters   bool                // the service names the first missing parameter and checks nothing else up front
@@ -34,6 +35,7 @@ var services = map[string]service{
 		},
 		shown:        map[string][]string{"PutEventsRequestEntry": {"KmsKeyIdentifier", "InternalMetadata"}},
 		patternFirst: map[string]bool{"ConnectionName": true},
+		mayBeEmpty:   map[string]bool{"TraceHeader": true},
 		always:       map[string]bool{"FailedEntryCount": true},
 		milliseconds: map[string]bool{
 			"EventBus.CreationTime":                     true,

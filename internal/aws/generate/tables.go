@@ -142,7 +142,7 @@ func (w *writer) limitTable() {
 
 func (w *writer) constraint(name string, s *shape) string {
 	var fields []string
-	if s.Min != nil && *s.Min != 0 {
+	if s.Min != nil && *s.Min != 0 && !w.mayBeEmpty[name] {
 		fields = append(fields, fmt.Sprintf("Min: %d", *s.Min))
 	}
 	if s.Max != nil {

@@ -55,7 +55,7 @@ func (f *Front) CreateConnection(ctx context.Context, in *CreateConnectionInput)
 		return nil, err
 	}
 	return &CreateConnectionOutput{
-		ConnectionArn: new(c.ARN(scope)), ConnectionState: new(ConnectionState(c.State)),
+		ConnectionArn: new(c.ARN(scope)), ConnectionState: authorizing(*in.AuthorizationType),
 		CreationTime: &c.Created, LastModifiedTime: &c.Modified,
 	}, nil
 }
@@ -74,6 +74,15 @@ func (f *Front) authorize(s rialto.Scope, c *catalog.Connection, secrets catalog
 	}
 	c.State, c.StateReason, c.Authorized = catalog.Authorized, nil, f.clock.Now()
 	return nil
+}
+
+// authorizing is the state in which a call leaves a connection that it gives new parameters. For OAuth, AWS answers before it has
+// asked for a token; who looks next sees the connection authorised.
+func authorizing(t ConnectionAuthorizationType) *ConnectionState {
+	if t == ConnectionAuthorizationTypeOauthClientCredentials {
+		return new(ConnectionStateAuthorizing)
+	}
+	return new(ConnectionStateAuthorized)
 }
 
 // newSecretARN is the ARN under which AWS would keep the secrets: of a secret that belongs to EventBridge, with a random end.
@@ -142,8 +151,12 @@ func (f *Front) UpdateConnection(ctx context.Context, in *UpdateConnectionInput)
 	if err != nil {
 		return nil, err
 	}
+	state := new(ConnectionState(is.State))
+	if authorizes {
+		state = authorizing(*in.AuthorizationType)
+	}
 	return &UpdateConnectionOutput{
-		ConnectionArn: new(is.ARN(scope)), ConnectionState: new(ConnectionState(is.State)),
+		ConnectionArn: new(is.ARN(scope)), ConnectionState: state,
 		CreationTime: &is.Created, LastModifiedTime: &before, LastAuthorizedTime: moment(is.Authorized),
 	}, nil
 }

@@ -21,6 +21,8 @@ type kind struct {
 	blocks   []string // parameter blocks that the kind knows
 	must     string   // the block that it cannot be without
 	regions  bool     // the target may be in another region than its rule
+	global   bool     // the ARN may be without a region
+	shared   bool     // the ARN may be without an account, for what AWS itself provides
 }
 
 // A need says whether something has to be there.
@@ -55,8 +57,8 @@ var kinds = []kind{
 	{service: "redshift", role: required, blocks: []string{redshift}},
 	{service: "redshift-serverless", role: required, blocks: []string{redshift}},
 	{service: "sagemaker", role: required, blocks: []string{sageMaker}},
-	{service: "ssm", role: required, blocks: []string{runCommand}},
-	{service: "ssm-incidents", role: required},
+	{service: "ssm", role: required, blocks: []string{runCommand}, shared: true},
+	{service: "ssm-incidents", role: required, global: true},
 	{service: "appsync", blocks: []string{appSync}},
 	{service: "cloudwatch"},
 	{service: "ec2"},
@@ -78,7 +80,8 @@ func kindOf(s string) (rialto.ARN, kind, error) {
 		if k.service != arn.Service {
 			continue
 		}
-		if strings.HasPrefix(arn.Resource, k.resource) && arn.Resource != k.resource && arn.Region != "" && arn.Account != "" {
+		whole := (arn.Region != "" || k.global) && (arn.Account != "" || k.shared)
+		if whole && strings.HasPrefix(arn.Resource, k.resource) && arn.Resource != k.resource {
 			return arn, k, nil
 		}
 		known = true
@@ -99,10 +102,10 @@ func checkTarget(caller *aws.Request, name ruleName, rule *catalog.Rule, t *Targ
 	if caller.Scope.Account != name.bus.Scope.Account && !isBus {
 		return invalid("Only EventBus targets are allowed on cross-account PutTargets calls.")
 	}
-	if arn.Partition != partitionOf(arn.Region) && arn.Partition != rialto.Partition {
+	if arn.Partition != partitionOf(name.bus.Scope.Region) && arn.Partition != rialto.Partition {
 		return errBadARN(*t.Arn)
 	}
-	if arn.Region != name.bus.Scope.Region && !k.regions {
+	if arn.Region != "" && arn.Region != name.bus.Scope.Region && !k.regions {
 		return invalid("Parameter %s is not valid. Reason: The target must be in the region of the rule.", *t.Arn)
 	}
 	if isBus && *t.Arn == name.bus.ARN().String() {

@@ -286,34 +286,44 @@ func (c *compactor) literal(word string) {
 }
 
 func (c *compactor) number() {
-	if c.text[c.i] == '-' {
-		c.i++
+	text, i := c.text, c.i
+	if text[i] == '-' {
+		i++
 	}
-	if c.i < len(c.text) && c.text[c.i] == '0' {
-		c.i++
-	} else {
-		c.digits()
+	start := i
+	if i = skipDigits(text, i); i == start {
+		c.i = i
+		c.fail("digit")
+		return
 	}
-	if c.i < len(c.text) && c.text[c.i] == '.' {
-		c.i++
-		c.digits()
+	if text[start] == '0' {
+		i = start + 1 // no other digit may follow, and if one does, it is not what comes behind a value
 	}
-	if c.i < len(c.text) && c.text[c.i]|0x20 == 'e' {
-		c.i++
-		if c.i < len(c.text) && (c.text[c.i] == '+' || c.text[c.i] == '-') {
-			c.i++
+	if i < len(text) && text[i] == '.' {
+		start = i + 1
+		if i = skipDigits(text, start); i == start {
+			c.i = i
+			c.fail("digit")
+			return
 		}
-		c.digits()
 	}
+	if i < len(text) && text[i]|0x20 == 'e' {
+		if i++; i < len(text) && (text[i] == '+' || text[i] == '-') {
+			i++
+		}
+		start = i
+		if i = skipDigits(text, start); i == start {
+			c.i = i
+			c.fail("digit")
+			return
+		}
+	}
+	c.i = i
 }
 
-// digits reads one digit or more.
-func (c *compactor) digits() {
-	start := c.i
-	for c.i < len(c.text) && c.text[c.i]-'0' <= 9 {
-		c.i++
+func skipDigits(text []byte, i int) int {
+	for i < len(text) && text[i]-'0' <= 9 {
+		i++
 	}
-	if c.i == start {
-		c.fail("digit")
-	}
+	return i
 }

@@ -14,6 +14,7 @@ import (
 type figures struct {
 	perSecond float64
 	p50, p99  time.Duration
+	cpu       time.Duration // that each took of this process: the server and its callers
 }
 
 func (f figures) report(b *testing.B) {
@@ -27,7 +28,7 @@ func milliseconds(d time.Duration) float64 { return float64(d) / float64(time.Mi
 
 // figuresOf sums up how long each operation took, and all of them together.
 func figuresOf(took []time.Duration, all time.Duration) figures {
-	return figures{float64(len(took)) / all.Seconds(), quantile(took, 0.50), quantile(took, 0.99)}
+	return figures{perSecond: float64(len(took)) / all.Seconds(), p50: quantile(took, 0.50), p99: quantile(took, 0.99)}
 }
 
 func quantile(took []time.Duration, q float64) time.Duration {
@@ -46,7 +47,7 @@ func together(tb testing.TB, callers, n int, do func(caller int) error) figures 
 	var wg sync.WaitGroup
 	var once sync.Once
 	var failed error
-	start := time.Now()
+	start, computed := time.Now(), cpuTime()
 	for caller := range callers {
 		wg.Go(func() {
 			for {
@@ -67,7 +68,9 @@ func together(tb testing.TB, callers, n int, do func(caller int) error) figures 
 	if failed != nil {
 		tb.Fatal(failed)
 	}
-	return figuresOf(took, time.Since(start))
+	f := figuresOf(took, time.Since(start))
+	f.cpu = (cpuTime() - computed) / time.Duration(n)
+	return f
 }
 
 // order is an event of about 1 KiB, as a shop might put it, in the JSON of PutEvents. Its number is at $.detail.n.

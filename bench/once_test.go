@@ -9,9 +9,7 @@ import (
 // TestMeasurementsRun runs every measurement of the whole server once, with few events, so that none can rot. Its figures say nothing.
 func TestMeasurementsRun(t *testing.T) {
 	for name, f := range map[string]func(t *testing.T) figures{
-		"PutEvents":   func(t *testing.T) figures { return putEvents(t, 4, 20) },
-		"no-op":       func(t *testing.T) figures { return noOp(t, 4, 20) },
-		"append":      func(t *testing.T) figures { return appendSync(t, 5) },
+		"PutEvents":   func(t *testing.T) figures { return middle(compare(t, 4, 40).put) },
 		"to a queue":  func(t *testing.T) figures { return toQueue(t, 4, 20) },
 		"to HTTP":     func(t *testing.T) figures { return toEndpoint(t, 4, 20) },
 		"one is dead": func(t *testing.T) figures { _, beside := isolation(t, 3, 20); return beside },

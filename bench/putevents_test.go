@@ -1,12 +1,14 @@
 package bench
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -15,35 +17,73 @@ import (
 	"github.com/rialto-events/rialto/rialtotest"
 )
 
-// callers that put events at the same time, one event a call
-var callers = []int{1, 64, 256}
-
-// BenchmarkPutEvents measures durable PutEvents: each event matches a rule and is on disk before its answer. The target is a bus that
-// has no rules, which costs a delivery and its outcome in the log, but no second event.
+// BenchmarkPutEvents measures durable PutEvents, one event a call: each matches a rule and is on disk before its answer. Its target
+// is a bus that has no rules, which costs a delivery and its outcome in the log, but no second event.
+//
+// In turns with it, and so on the same machine in the same mood, it measures what bounds it from both sides: the same requests
+// against a handler that reads them and answers, which is what the HTTP stack and the callers cost; and one append and one fsync
+// of such an event at a time, which is what the disk allows who syncs each event by itself.
 func BenchmarkPutEvents(b *testing.B) {
-	for _, n := range callers {
-		b.Run(fmt.Sprintf("callers=%d", n), func(b *testing.B) { putEvents(b, n, b.N).report(b) })
+	for _, callers := range []int{1, 64, 256} {
+		b.Run(fmt.Sprintf("callers=%d", callers), func(b *testing.B) {
+			c := compare(b, callers, b.N)
+			middle(c.put).report(b)
+			b.ReportMetric(middle(c.noOp).perSecond, "no-op/s")
+			b.ReportMetric(middle(c.sync).perSecond, "fsync/s")
+			b.ReportMetric(ratio(c.put, c.noOp), "x-no-op")
+			b.ReportMetric(ratio(c.put, c.sync), "x-fsync")
+			b.ReportMetric(float64(middle(c.put).cpu)/float64(time.Microsecond), "cpu-µs")
+			b.ReportMetric(float64(middle(c.noOp).cpu)/float64(time.Microsecond), "no-op-cpu-µs")
+		})
 	}
 }
 
-// BenchmarkNoOp measures the same requests against a handler that reads them and answers: what the HTTP stack and the callers cost.
-func BenchmarkNoOp(b *testing.B) {
-	for _, n := range callers {
-		b.Run(fmt.Sprintf("callers=%d", n), func(b *testing.B) { noOp(b, n, b.N).report(b) })
+const (
+	turns   = 5   // in which each of the three is measured
+	appends = 200 // at most, in one turn
+)
+
+// A comparison holds the figures of each turn.
+type comparison struct{ put, noOp, sync []figures }
+
+// ratio is the median of a's rates over b's.
+func ratio(a, b []figures) float64 {
+	var ratios []float64
+	for i := range a {
+		ratios = append(ratios, a[i].perSecond/b[i].perSecond)
 	}
+	return median(ratios)
 }
 
-// BenchmarkAppendSync measures what the disk allows who syncs each event by itself: one append and one fsync at a time.
-func BenchmarkAppendSync(b *testing.B) { appendSync(b, b.N).report(b) }
+// middle is the turn of the median rate.
+func middle(list []figures) figures {
+	sorted := slices.SortedFunc(slices.Values(list), func(a, b figures) int { return cmp.Compare(a.perSecond, b.perSecond) })
+	return sorted[len(sorted)/2]
+}
 
-func putEvents(tb testing.TB, callers, n int) figures {
+func compare(tb testing.TB, callers, n int) comparison {
 	srv := rialtotest.Start(tb)
 	srv.PutRule(tb, "all", `{"source": ["shop"]}`, srv.Bus(tb, "empty"))
-	address := strings.TrimPrefix(srv.URL, "http://")
-	return callEach(tb, address, callers, n)
+	put := newCallers(tb, strings.TrimPrefix(srv.URL, "http://"), callers)
+	noOp := newCallers(tb, startNoOp(tb), callers)
+	log, err := os.Create(filepath.Join(tb.TempDir(), "log"))
+	if err != nil {
+		tb.Fatal(err)
+	}
+	defer log.Close()
+	each := (n + turns - 1) / turns
+	var c comparison
+	for range turns {
+		c.put = append(c.put, put.call(tb, each))
+		c.noOp = append(c.noOp, noOp.call(tb, each))
+		c.sync = append(c.sync, appendSync(tb, log, min(each, appends)))
+	}
+	return c
 }
 
-func noOp(tb testing.TB, callers, n int) figures {
+// startNoOp starts a server that reads requests and answers.
+func startNoOp(tb testing.TB) (address string) {
+	tb.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		tb.Fatal(err)
@@ -56,33 +96,39 @@ func noOp(tb testing.TB, callers, n int) figures {
 	})}
 	done := make(chan error, 1)
 	go func() { done <- srv.Serve(l) }()
-	defer func() {
+	tb.Cleanup(func() {
 		srv.Close()
 		<-done
-	}()
-	return callEach(tb, l.Addr().String(), callers, n)
+	})
+	return l.Addr().String()
 }
 
-// callEach calls PutEvents n times over connections that are kept.
-func callEach(tb testing.TB, address string, callers, n int) figures {
+// Callers put an event again and again, each over a connection of its own that is kept.
+type callers struct {
+	request []byte
+	conns   []*wire.Conn
+}
+
+func newCallers(tb testing.TB, address string, n int) *callers {
 	tb.Helper()
-	request := wire.Prepare(address, "AWSEvents.PutEvents", []byte(order("shop", 1)))
-	conns := make([]*wire.Conn, callers)
-	for i := range conns {
-		c, err := wire.Dial(address)
+	c := &callers{request: wire.Prepare(address, "AWSEvents.PutEvents", []byte(order("shop", 1)))}
+	for range n {
+		conn, err := wire.Dial(address)
 		if err != nil {
 			tb.Fatal(err)
 		}
-		defer c.Close()
-		conns[i] = c
-		if err := call(c, request); err != nil { // the first call of a connection is not measured
+		tb.Cleanup(func() { conn.Close() })
+		c.conns = append(c.conns, conn)
+		if err := call(conn, c.request); err != nil { // the first call of a connection is not measured
 			tb.Fatal(err)
 		}
 	}
-	if b, ok := tb.(*testing.B); ok {
-		b.ResetTimer()
-	}
-	return together(tb, callers, n, func(caller int) error { return call(conns[caller], request) })
+	return c
+}
+
+func (c *callers) call(tb testing.TB, n int) figures {
+	tb.Helper()
+	return together(tb, len(c.conns), n, func(caller int) error { return call(c.conns[caller], c.request) })
 }
 
 func call(c *wire.Conn, request []byte) error {
@@ -93,24 +139,13 @@ func call(c *wire.Conn, request []byte) error {
 	return err
 }
 
-func appendSync(tb testing.TB, n int) figures {
-	f, err := os.Create(filepath.Join(tb.TempDir(), "log"))
-	if err != nil {
-		tb.Fatal(err)
-	}
-	defer f.Close()
+func appendSync(tb testing.TB, log *os.File, n int) figures {
+	tb.Helper()
 	event := []byte(order("shop", 1))
-	took := make([]time.Duration, n)
-	start := time.Now()
-	for i := range took {
-		began := time.Now()
-		if _, err := f.Write(event); err != nil {
-			tb.Fatal(err)
+	return together(tb, 1, n, func(int) error {
+		if _, err := log.Write(event); err != nil {
+			return err
 		}
-		if err := f.Sync(); err != nil {
-			tb.Fatal(err)
-		}
-		took[i] = time.Since(began)
-	}
-	return figuresOf(took, time.Since(start))
+		return log.Sync()
+	})
 }

@@ -22,7 +22,7 @@ const (
 	longestLife  = 2500 * time.Millisecond
 	inRecovery   = 150 * time.Millisecond // within which some are killed again while they recover
 	patience     = 30 * time.Second       // in the end, for something more to arrive
-	receivers    = 4                      // of each queue
+	receivers    = 12                     // of each queue
 )
 
 // A trial is one run of the program.

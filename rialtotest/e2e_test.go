@@ -257,7 +257,7 @@ func TestDeadLettersSayWhatHappened(t *testing.T) {
 		},
 		"a queue that is not there": {
 			target: types.Target{Arn: aws.String("arn:aws:sqs:us-east-1:000000000000:gone")},
-			want:   map[string]string{"ERROR_CODE": "NO_RESOURCE"}, message: `no queue gone`,
+			want:   map[string]string{"ERROR_CODE": "NO_RESOURCE"}, message: `^The specified queue does not exist`,
 		},
 		"a kind that is not served": {
 			target: types.Target{Arn: aws.String("arn:aws:lambda:us-east-1:000000000000:function:f")},

@@ -1,6 +1,7 @@
 package pattern
 
 import (
+	"bytes"
 	"encoding/binary"
 	"errors"
 	"math/bits"
@@ -60,22 +61,22 @@ func (s *Scratch) object(n *node, i int) int {
 		if i >= len(b) || b[i] != '"' {
 			return s.fail(errEvent)
 		}
-		var kid *node
-		start, end, plain := i+1, 0, true
-		if k, ok := shortKey(b, start); ok {
-			end = start + k.n
-			if filter&k.filterBit() != 0 {
-				kid = n.kids.find(k, b[start:end])
-			}
+		start, plain := i+1, true
+		end := start
+		k, short := shortKey(b, start)
+		if short {
+			end += k.n
 		} else {
 			if end, plain = stringEnd(b, start); end == stop {
 				return s.fail(errEvent)
 			}
-			if k = keyAt(b, start, end); plain && filter&k.filterBit() != 0 {
-				kid = n.kids.find(k, b[start:end])
-			}
+			k = keyAt(b, start, end)
 		}
-		if kid == nil && (deep || !plain) {
+		var kid *node
+		if plain && filter&k.filterBit() != 0 {
+			kid = n.kids.find(k, b[start:end])
+		}
+		if kid == nil && (!plain || deep && (!short || bytesEqual(k.first, '.') != 0)) {
 			kid = s.disguisedKid(n, b[start:end], plain)
 		}
 		if i = end + 1; i < len(b) && b[i] != ':' {
@@ -139,7 +140,7 @@ func (s *Scratch) disguisedKid(n *node, name []byte, plain bool) *node {
 			return kid
 		}
 	}
-	if n.kids.deep.Load() {
+	if n.kids.deep.Load() && bytes.IndexByte(name, '.') >= 0 {
 		return n.dotted(name)
 	}
 	return nil
@@ -337,7 +338,9 @@ func scalarEnd(b []byte, i int) int {
 	return i
 }
 
-var endsScalar = [256]bool{' ': true, '\t': true, '\n': true, '\r': true, ',': true, ']': true, '}': true, ':': true, '"': true, '{': true, '[': true}
+var endsScalar = [256]bool{
+	' ': true, '\t': true, '\n': true, '\r': true, ',': true, ']': true, '}': true, ':': true, '"': true, '{': true, '[': true,
+}
 
 // skipValue returns the position behind a value, or stop.
 func skipValue(b []byte, i int) int {

@@ -33,7 +33,7 @@ type hits struct {
 }
 
 func (h *hits) add(c *conj) {
-	if h.one.Load() == nil {
+	if one := h.one.Load(); one == nil || one == nobody {
 		h.one.Store(c)
 	} else {
 		h.more.push(c)
@@ -50,28 +50,23 @@ func (h *hits) len() int {
 	return 1 + len(h.more.load())
 }
 
+// nobody stands in the first place of hits when what was there is dead, since a reader could see what is moved there twice.
+var nobody = &conj{rule: new(rule)}
+
 // tidy drops what is dead.
 func (h *hits) tidy() {
-	alive := make([]*conj, 0, h.len())
-	if c := h.one.Load(); c != nil && c.rule.alive() {
-		alive = append(alive, c)
-	}
-	for _, c := range h.more.load() {
-		if c.rule.alive() {
-			alive = append(alive, c)
+	dead := func(c *conj) bool { return !c.rule.alive() }
+	more := slices.DeleteFunc(slices.Clone(h.more.load()), dead)
+	if one := h.one.Load(); one != nil && dead(one) {
+		if one = nobody; len(more) == 0 {
+			one = nil
 		}
+		h.one.Store(one)
 	}
-	switch len(alive) {
-	case 0:
-		h.one.Store(nil)
+	if len(more) == 0 {
 		h.more.p.Store(nil)
-	case 1:
-		h.one.Store(alive[0])
-		h.more.p.Store(nil)
-	default:
-		rest := alive[1:]
-		h.one.Store(alive[0])
-		h.more.p.Store(&rest)
+	} else {
+		h.more.p.Store(&more)
 	}
 }
 

@@ -178,9 +178,10 @@ func pullRequest(r *random, t time.Time) ob {
 	repo := o("id", r.n(900000000), "node_id", "R_"+r.letters(16, base62), "name", strings.Split(full, "/")[1], "full_name",
 		full, "private", true, "owner", githubUser(r),
 		"html_url", "https://git.example.com/"+full, "description", prose(r, 8), "fork", false, "url", api)
-	for _, s := range strings.Fields(`forks keys collaborators teams hooks issue_events events assignees branches tags blobs git_tags git_refs trees statuses
- languages stargazers contributors subscribers subscription commits git_commits comments issue_comment contents compare merges archive downloads issues
- pulls milestones notifications labels releases deployments`) {
+	for _, s := range strings.Fields(`forks keys collaborators teams hooks issue_events events assignees branches tags blobs
+		git_tags git_refs trees statuses languages stargazers contributors subscribers subscription commits git_commits comments
+		issue_comment contents compare merges archive downloads issues pulls milestones notifications labels releases
+		deployments`) {
 		repo = append(repo, s+"_url", api+"/"+s+"{/id}")
 	}
 	repo = append(repo, "created_at", now, "updated_at", now, "pushed_at", now, "size", r.n(90000), "stargazers_count",

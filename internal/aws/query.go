@@ -125,8 +125,8 @@ func (d *queryDecoder) NextMember() int {
 
 func (d *queryDecoder) BeginList() {
 	items := d.at.items()
-	if d.at.set && items == nil {
-		items = []*form{d.at} // AttributeName=All, without a number, is accepted as a list of one
+	if d.at.value != "" && len(items) == 0 {
+		items = []*form{d.at} // AttributeName=All, without a number, is accepted as a list of one; SDKs write an empty list as AttributeName=
 	}
 	d.open = append(d.open, formScope{f: d.at, member: d.member, items: items})
 }
@@ -143,7 +143,11 @@ func (d *queryDecoder) NextItem() bool {
 }
 
 func (d *queryDecoder) BeginMap() {
-	d.open = append(d.open, formScope{f: d.at, member: d.member, items: d.at.items()})
+	items := d.at.items()
+	if d.at.kids[d.member.Key] != nil && len(items) == 0 {
+		items = []*form{d.at} // Attribute.Name=x&Attribute.Value=y likewise
+	}
+	d.open = append(d.open, formScope{f: d.at, member: d.member, items: items})
 }
 
 func (d *queryDecoder) NextKey() (string, bool) {

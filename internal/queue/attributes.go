@@ -70,14 +70,27 @@ func number(least, most int) func(string) bool {
 // defaultReusePeriod is what KmsDataKeyReusePeriodSeconds is when nobody set it. It is not shown then.
 const defaultReusePeriod = "300"
 
+// checkKind refuses names and kinds of queues that cannot be made. A name and an attribute that contradict each other are the caller's
+// mistake, as on AWS; a FIFO queue that is one in both is only not served here.
+func checkKind(name rialto.QueueName, given map[string]string) error {
+	wanted := strings.EqualFold(given["FifoQueue"], "true")
+	switch {
+	case wanted && validFIFOName(name):
+		return errFIFO
+	case wanted:
+		return errFIFOName
+	case !validName(name):
+		return errName
+	}
+	return nil
+}
+
 // checkAttributes refuses attributes that a standard queue cannot be given. fresh says that the queue is only being made.
 func checkAttributes(given map[string]string, fresh bool) error {
 	for _, name := range slices.Sorted(maps.Keys(given)) {
 		value := given[name]
 		a, ok := attributes[name]
 		switch {
-		case name == "FifoQueue" && fresh && strings.EqualFold(value, "true"):
-			return errFIFO
 		case name == "FifoQueue" && !fresh:
 			return errAttributeValue("FifoQueue. Reason: Modifying queue type is not supported")
 		case name == "DeduplicationScope" || name == "FifoThroughputLimit":

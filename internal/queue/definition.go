@@ -37,7 +37,15 @@ func validName(name rialto.QueueName) bool {
 const idCharacters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
 
 // FIFO reports whether the name is that of a FIFO queue.
-func FIFO(name rialto.QueueName) bool { return strings.HasSuffix(string(name), ".fifo") }
+func FIFO(name rialto.QueueName) bool { return strings.HasSuffix(string(name), fifoSuffix) }
+
+const fifoSuffix = ".fifo"
+
+// validFIFOName reports whether a FIFO queue may have a name, in which the suffix counts.
+func validFIFOName(name rialto.QueueName) bool {
+	stem, is := strings.CutSuffix(string(name), fifoSuffix)
+	return is && len(name) <= maxName && validName(rialto.QueueName(stem))
+}
 
 // A definition is how a queue is set up. It does not change: a queue that is set up in another way gets another.
 type definition struct {

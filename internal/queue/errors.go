@@ -11,6 +11,8 @@ var (
 	errMissing = rialto.WithCode(rialto.NotFound, "QueueDoesNotExist", "The specified queue does not exist.")
 	errFIFO    = rialto.WithCode(rialto.Invalid, "UnsupportedOperation",
 		"FIFO queues are not served yet: rialto has standard queues only. Leave out the attribute FifoQueue and the suffix .fifo.")
+	errFIFOName = rialto.Errorf(rialto.Invalid, "The name of a FIFO queue can only include alphanumeric characters, hyphens, or underscores, "+
+		"must end with .fifo suffix and be 1 to 80 in length")
 	errName   = rialto.Errorf(rialto.Invalid, "Can only include alphanumeric characters, hyphens, or underscores. 1 to 80 in length")
 	errHandle = rialto.WithCode(rialto.Invalid, "ReceiptHandleIsInvalid", "The input receipt handle is invalid.")
 	errFull   = rialto.WithCode(rialto.Exceeded, "OverLimit", "The maximum number of in flight messages is reached.")

@@ -128,9 +128,11 @@ func checkAttributeName(name string) error {
 func (a Attribute) check(name string) error {
 	kind := a.kind()
 	switch {
+	case a.Type == "":
+		return rialto.Errorf(rialto.Invalid, "Message (user) attribute '%s' must contain a non-empty attribute type.", name)
 	case kind != "String" && kind != "Number" && kind != "Binary":
-		return rialto.Errorf(rialto.Invalid,
-			"The message attribute '%s' has an invalid message attribute type, the set of supported type prefixes is Binary, Number, and String.", name)
+		return rialto.Errorf(rialto.Invalid, "The type of message (user) attribute '%s' is invalid. "+
+			"You must use only the following supported type prefixes: Binary, Number, String.", name)
 	case len(a.Type) > maxAttributeType:
 		return rialto.Errorf(rialto.Invalid, "Message (user) attribute types must be shorter than %d Bytes.", maxAttributeType)
 	case a.Value == "":
@@ -138,16 +140,26 @@ func (a Attribute) check(name string) error {
 	case kind == "Binary":
 		return nil
 	case !validText(a.Value):
-		return errCharacters
+		return rialto.Errorf(rialto.Invalid, badCharacters) // on AWS, too, another code than for a body
 	}
-	if _, err := strconv.ParseFloat(a.Value, 64); kind == "Number" && err != nil {
+	if kind == "Number" && !isNumber(a.Value) {
 		return rialto.Errorf(rialto.Invalid, "Can't cast the value of message (user) attribute '%s' to a number.", name)
 	}
 	return nil
 }
 
-var errCharacters = rialto.WithCode(rialto.Invalid, "InvalidMessageContents",
-	"Invalid characters found. Valid unicode characters are #x9 | #xA | #xD | #x20 to #xD7FF | #xE000 to #xFFFD | #x10000 to #x10FFFF")
+// isNumber reports whether a value is a decimal number. strconv knows further ones, such as NaN and 0x1p2.
+func isNumber(value string) bool {
+	if strings.Trim(value, "0123456789+-.eE") != "" {
+		return false
+	}
+	_, err := strconv.ParseFloat(value, 64)
+	return err == nil
+}
+
+var errCharacters = rialto.WithCode(rialto.Invalid, "InvalidMessageContents", badCharacters)
+
+const badCharacters = "Invalid characters found. Valid unicode characters are #x9 | #xA | #xD | #x20 to #xD7FF | #xE000 to #xFFFD | #x10000 to #x10FFFF"
 
 // validText reports whether a text is UTF-8 and has only characters that XML 1.0 can hold.
 func validText(s string) bool {

@@ -163,11 +163,8 @@ func shown(err error) error {
 
 // Create makes a queue. One that is there already and has all the given attributes is left as it is.
 func (s *Service) Create(ctx context.Context, at Address, attributes, tags map[string]string) error {
-	switch {
-	case FIFO(at.Name):
-		return errFIFO
-	case !validName(at.Name):
-		return errName
+	if err := checkKind(at.Name, attributes); err != nil {
+		return err
 	}
 	if err := checkAttributes(attributes, true); err != nil {
 		return err

@@ -17,6 +17,7 @@ type service struct {
 	always       map[string]bool     // members of outputs that are written even if zero
 	milliseconds map[string]bool     // times that responses show with milliseconds, as Shape.Member; others are whole seconds
 	parameters   bool                // the service names the first missing parameter and checks nothing else up front
+	emptyIsThere map[string]bool     // members for which an empty string does not count as a missing parameter
 }
 
 type errorRow struct {
@@ -47,6 +48,7 @@ var services = map[string]service{
 	"sqs": {
 		pkg:          "sqsapi",
 		parameters:   true,
+		emptyIsThere: map[string]bool{"Id": true}, // an empty one of a batch is InvalidBatchEntryId
 		pathMember:   "QueueUrl",
 		errorPrefix:  "com.amazonaws.sqs#",
 		commonPrefix: "com.amazon.coral.service#",
@@ -87,6 +89,7 @@ var services = map[string]service{
 				message: "The specified queue does not exist for this wsdl version.",
 			},
 			"QueueNameExists":              {code: "QueueAlreadyExists"},
+			"ReceiptHandleIsInvalid":       {status: 404},
 			"ResourceNotFoundException":    {status: 404},
 			"TooManyEntriesInBatchRequest": {code: "AWS.SimpleQueueService.TooManyEntriesInBatchRequest"},
 			"UnsupportedOperation":         {code: "AWS.SimpleQueueService.UnsupportedOperation"},

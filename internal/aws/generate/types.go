@@ -289,7 +289,7 @@ func (w *writer) parameter(name, field string, m member) []string {
 	switch {
 	case !m.required || m.of.Type == "list" || m.of.Type == "map":
 		return nil
-	case m.of.Type == "string":
+	case m.of.Type == "string" && !w.emptyIsThere[m.name]:
 		return []string{"c.Parameter(" + name + ", " + field + ` != nil && *` + field + ` != "")`}
 	}
 	return []string{"c.Parameter(" + name + ", " + field + " != nil)"}

@@ -90,7 +90,7 @@ func (f *Front) addressOf(ctx context.Context, queueURL *string) (queue.Address,
 	name := parts[len(parts)-1]
 	if len(parts) > 1 {
 		account := parts[len(parts)-2]
-		if len(account) != 12 || strings.Trim(account, "0123456789") != "" {
+		if !isAccount(account) {
 			return at, errAddress(*queueURL)
 		}
 		at.Scope.Account = rialto.AccountID(account)
@@ -101,6 +101,8 @@ func (f *Front) addressOf(ctx context.Context, queueURL *string) (queue.Address,
 	at.Name = rialto.QueueName(name)
 	return at, f.admit(ctx, at.Scope.Account)
 }
+
+func isAccount(s string) bool { return len(s) == 12 && strings.Trim(s, "0123456789") == "" }
 
 // admit refuses a caller who may not use the queues of an account.
 func (f *Front) admit(ctx context.Context, owner rialto.AccountID) error {
@@ -178,7 +180,7 @@ func (b batch) check() error {
 	}
 	seen := make(map[string]bool)
 	for _, id := range b.ids {
-		if len(id) > maxID || strings.Trim(id, idCharacters) != "" {
+		if id == "" || len(id) > maxID || strings.Trim(id, idCharacters) != "" {
 			return rialto.WithCode(rialto.Invalid, "InvalidBatchEntryId",
 				"A batch entry id can only contain alphanumeric characters, hyphens and underscores. It can be at most 80 letters long.")
 		}

@@ -46,19 +46,30 @@ var shared = []string{
 	"ListDeadLetterSourceQueues", "PurgeQueue",
 }
 
+const maxActions = 7 // of one statement (SQS developer guide, "Policy quotas")
+
+func errPrincipal(accounts []string) error {
+	return errParameter(accounts, "PrincipalId", "Unable to verify.")
+}
+
 func (f *Front) AddPermission(ctx context.Context, in *AddPermissionInput) (*aws.NoOutput, error) {
 	at, err := f.addressOf(ctx, in.QueueUrl)
 	if err != nil {
 		return nil, err
 	}
-	switch {
-	case len(in.AWSAccountIds) == 0:
-		return nil, errMissing("AWSAccountIds")
-	case len(in.Actions) == 0:
+	switch n := len(in.Actions); {
+	case n == 0:
 		return nil, errMissing("Actions")
+	case n > maxActions:
+		return nil, rialto.Errorf(rialto.Exceeded, "%d Actions were found, maximum allowed is %d.", n, maxActions)
+	case len(in.AWSAccountIds) == 0:
+		return nil, errPrincipal(in.AWSAccountIds)
 	}
 	s := statement{Sid: *in.Label, Effect: "Allow", Resource: at.ARN().String()}
 	for _, account := range in.AWSAccountIds {
+		if !isAccount(account) {
+			return nil, errPrincipal(in.AWSAccountIds)
+		}
 		s.Principal.AWS = append(s.Principal.AWS, rialto.ARN{Partition: rialto.Partition, Service: "iam", Account: rialto.AccountID(account), Resource: "root"}.String())
 	}
 	for _, action := range in.Actions {

@@ -2,6 +2,7 @@ package sqsapi
 
 import (
 	"context"
+	"unicode/utf8"
 
 	"github.com/rialto-events/rialto"
 	"github.com/rialto-events/rialto/internal/aws"
@@ -12,6 +13,9 @@ const maxPage = 1000 // queues that one call lists (SQS API, ListQueues)
 
 func (f *Front) CreateQueue(ctx context.Context, in *CreateQueueInput) (*CreateQueueOutput, error) {
 	at := queue.Address{Scope: aws.Caller(ctx).Scope, Name: rialto.QueueName(*in.QueueName)}
+	if err := checkTags(in.Tags); err != nil {
+		return nil, err
+	}
 	if err := f.queues.Create(ctx, at, in.Attributes, in.Tags); err != nil {
 		return nil, err
 	}
@@ -140,7 +144,33 @@ func (f *Front) TagQueue(ctx context.Context, in *TagQueueInput) (*aws.NoOutput,
 	if len(in.Tags) == 0 {
 		return nil, errMissing("Tags")
 	}
+	if err := checkTags(in.Tags); err != nil {
+		return nil, err
+	}
 	return &aws.NoOutput{}, f.queues.SetTags(ctx, at, in.Tags)
+}
+
+// Characters of tags (SQS developer guide, "Tag restrictions").
+const (
+	maxTagKey   = 128
+	maxTagValue = 256
+)
+
+var (
+	errTagKey   = rialto.Errorf(rialto.Invalid, "Tag keys must be between 1 and %d characters in length.", maxTagKey)
+	errTagValue = rialto.Errorf(rialto.Invalid, "Tag values must be between 0 and %d characters in length.", maxTagValue)
+)
+
+func checkTags(tags map[string]string) error {
+	for key, value := range tags {
+		switch {
+		case key == "" || utf8.RuneCountInString(key) > maxTagKey:
+			return errTagKey
+		case utf8.RuneCountInString(value) > maxTagValue:
+			return errTagValue
+		}
+	}
+	return nil
 }
 
 func (f *Front) UntagQueue(ctx context.Context, in *UntagQueueInput) (*aws.NoOutput, error) {
@@ -149,7 +179,7 @@ func (f *Front) UntagQueue(ctx context.Context, in *UntagQueueInput) (*aws.NoOut
 		return nil, err
 	}
 	if len(in.TagKeys) == 0 {
-		return nil, errMissing("TagKeys")
+		return nil, errTagKey
 	}
 	return &aws.NoOutput{}, f.queues.RemoveTags(ctx, at, in.TagKeys)
 }

@@ -72,7 +72,7 @@ var model = aws.Model{
 		"QueueDeletedRecently":         {QueryCode: "AWS.SimpleQueueService.QueueDeletedRecently"},
 		"QueueDoesNotExist":            {QueryCode: "AWS.SimpleQueueService.NonExistentQueue", QueryMessage: "The specified queue does not exist for this wsdl version."},
 		"QueueNameExists":              {QueryCode: "QueueAlreadyExists"},
-		"ReceiptHandleIsInvalid":       {},
+		"ReceiptHandleIsInvalid":       {Status: 404},
 		"RequestThrottled":             {},
 		"ResourceNotFoundException":    {Status: 404},
 		"TooManyEntriesInBatchRequest": {QueryCode: "AWS.SimpleQueueService.TooManyEntriesInBatchRequest"},
@@ -1303,7 +1303,7 @@ func (v *ChangeMessageVisibilityBatchRequestEntry) Encode(e aws.Encoder) {
 }
 
 func (v *ChangeMessageVisibilityBatchRequestEntry) Check(c *aws.Checker) {
-	c.Parameter("Id", v.Id != nil && *v.Id != "")
+	c.Parameter("Id", v.Id != nil)
 	c.Parameter("ReceiptHandle", v.ReceiptHandle != nil && *v.ReceiptHandle != "")
 }
 
@@ -1352,7 +1352,7 @@ func (v *DeleteMessageBatchRequestEntry) Encode(e aws.Encoder) {
 }
 
 func (v *DeleteMessageBatchRequestEntry) Check(c *aws.Checker) {
-	c.Parameter("Id", v.Id != nil && *v.Id != "")
+	c.Parameter("Id", v.Id != nil)
 	c.Parameter("ReceiptHandle", v.ReceiptHandle != nil && *v.ReceiptHandle != "")
 }
 
@@ -1611,7 +1611,7 @@ func (v *SendMessageBatchRequestEntry) Encode(e aws.Encoder) {
 }
 
 func (v *SendMessageBatchRequestEntry) Check(c *aws.Checker) {
-	c.Parameter("Id", v.Id != nil && *v.Id != "")
+	c.Parameter("Id", v.Id != nil)
 	c.Parameter("MessageBody", v.MessageBody != nil && *v.MessageBody != "")
 }
 

@@ -205,22 +205,24 @@ func (x *index) file(c *conj, r *rule, a syntax.Alternative) {
 			c.clauses[0], c.clauses[i] = cl, c.clauses[0]
 		}
 	}
-	if best == nil {
-		c.filed = []filing{&x.always}
-		x.always.add(c)
-	} else {
-		c.check = 1
-	}
 	c.several = len(best) > 1
+	doubt := best == nil
 	for _, p := range best {
-		if p.doubt {
-			c.check = 0
-		}
+		doubt = doubt || p.doubt
 		c.several = c.several || p.use == useGrams
-		c.filed = append(c.filed, c.clauses[0].field.file(p, c))
+	}
+	if !doubt {
+		c.check = 1
 	}
 	for i := int(c.check); i < len(c.clauses); i++ {
 		c.clauses[i] = x.share(c.clauses[i])
+	}
+	for _, p := range best {
+		c.filed = append(c.filed, c.clauses[0].field.file(p, c))
+	}
+	if best == nil {
+		x.always.add(c)
+		c.filed = []filing{&x.always}
 	}
 }
 

@@ -7,6 +7,8 @@ import (
 
 	"github.com/rialto-events/rialto"
 	"github.com/rialto-events/rialto/internal/deliver"
+	"github.com/rialto-events/rialto/internal/jsonpath"
+	"github.com/rialto-events/rialto/internal/route"
 	"github.com/rialto-events/rialto/target"
 )
 
@@ -19,7 +21,7 @@ func (in *Ingester) Forward(ctx context.Context, m *target.Message, to rialto.AR
 	if err != nil {
 		return &target.Error{Code: target.CodeInvalidParameter, Message: fmt.Sprintf("%s is not the ARN of an event bus.", to), Permanent: true}
 	}
-	if !in.routes.Allows(bus, m.Bus.Account, "events:PutEvents") {
+	if bus.Scope.Account != m.Bus.Account && !in.routes.Allows(bus, forwarding(m)) {
 		return &target.Error{Code: target.CodeNoPermissions, Message: "Lack of permissions to invoke cross account target.", Permanent: true}
 	}
 	hops, event, id, now := m.Hops, m.Event, m.EventID, in.clock.Now()
@@ -51,6 +53,31 @@ func (in *Ingester) Forward(ctx context.Context, m *target.Message, to rialto.AR
 		return &target.Error{Code: target.CodeInternal, Message: "The event could not be stored on the bus.", Cause: err}
 	}
 	return nil
+}
+
+// forwarding is the access to a bus that a rule of another account needs.
+func forwarding(m *target.Message) route.Access {
+	return route.Access{Account: m.Bus.Account, Action: putEvents, Context: map[string]string{
+		route.KeySource: textAt(source, m.Event), route.KeyDetailType: textAt(detailType, m.Event), route.KeyBusInvocation: "true",
+		route.KeySourceARN: m.Definition.Rule.String(), route.KeySourceAccount: string(m.Bus.Account),
+	}}
+}
+
+var source, detailType = known("$.source"), known("$.detail-type")
+
+// known parses a path that stands in the program.
+func known(path string) jsonpath.Path {
+	p, err := jsonpath.Parse(path)
+	if err != nil {
+		panic(err)
+	}
+	return p
+}
+
+// textAt is the string to which a path leads in an event.
+func textAt(p jsonpath.Path, event []byte) string {
+	value, _ := p.Find(event)
+	return string(jsonpath.AppendText(nil, value))
 }
 
 // maxHops is how often an event may go from bus to bus, within a region and across regions each (recorded on AWS).

@@ -58,6 +58,7 @@ func New(routes *route.Router, d Deliverer, opts Options) *Ingester {
 // A Caller is who puts events.
 type Caller struct {
 	Scope       rialto.Scope
+	Principal   string // ARN, for messages
 	TraceHeader string // X-Amzn-Trace-Id of the request
 }
 
@@ -86,7 +87,7 @@ func (in *Ingester) Put(ctx context.Context, caller Caller, entries []Entry) ([]
 	}
 	buses := make([]route.Bus, len(entries))
 	for i := range entries {
-		bus, err := in.busOf(caller, entries[i].Bus)
+		bus, err := in.busOf(caller, &entries[i])
 		if err != nil {
 			return nil, err // one denied entry fails the request (recorded on AWS)
 		}
@@ -185,16 +186,23 @@ func stamp(caller Caller, e *Entry, now time.Time) (event []byte, id string, err
 	return append(b, '}'), env.id, nil
 }
 
+// putEvents is the action that a policy allows to those who put events and to the rules that forward them.
+const putEvents = "events:PutEvents"
+
 // busOf finds the bus that an entry names.
-func (in *Ingester) busOf(caller Caller, name *string) (route.Bus, error) {
-	bus, err := ParseBus(caller.Scope, deref(name))
-	if err != nil {
-		return route.Bus{}, err
+func (in *Ingester) busOf(caller Caller, e *Entry) (route.Bus, error) {
+	bus, err := ParseBus(caller.Scope, deref(e.Bus))
+	if err != nil || bus.Scope.Account == caller.Scope.Account {
+		return bus, err
 	}
-	if bus.Scope.Account != caller.Scope.Account && !in.routes.Allows(bus, caller.Scope.Account, "events:PutEvents") {
+	access := route.Access{Account: caller.Scope.Account, Action: putEvents, Context: map[string]string{
+		route.KeySource: deref(e.Source), route.KeyDetailType: deref(e.DetailType), route.KeyBusInvocation: "false",
+		route.KeySourceARN: "", route.KeySourceAccount: "",
+	}}
+	if !in.routes.Allows(bus, access) {
 		return route.Bus{}, rialto.Errorf(rialto.Denied,
-			"User: arn:aws:iam::%s:root is not authorized to perform: events:PutEvents on resource: %s because no resource-based policy allows the events:PutEvents action",
-			caller.Scope.Account, bus.ARN())
+			"User: %s is not authorized to perform: %s on resource: %s because no resource-based policy allows the %s action",
+			caller.Principal, putEvents, bus.ARN(), putEvents)
 	}
 	return bus, nil
 }

@@ -288,6 +288,48 @@ func TestForwardToABusThatIsNotThere(t *testing.T) {
 	}
 }
 
+// TestPolicies lets somebody of another account put and forward events to a bus whose policy asks for what the events are.
+func TestPolicies(t *testing.T) {
+	c := catalogtest.Start(t)
+	owner := rialto.Scope{Account: "444455556666", Region: "eu-west-1"}
+	gate := owner.BusARN("gate")
+	for _, tc := range []struct {
+		name             string
+		condition        string
+		put, forwardable bool
+	}{
+		{"no condition", `{}`, true, true},
+		{"the source", `{"StringEquals":{"events:source":"shop"}}`, true, true},
+		{"another source", `{"StringEquals":{"events:source":"till"}}`, false, false},
+		{"the detail type", `{"StringEquals":{"events:detail-type":"paid"}}`, true, true},
+		{"only put", `{"Bool":{"events:eventBusInvocation":"false"}}`, true, false},
+		{"only forwarded, by that rule", `{"ArnLike":{"aws:SourceArn":"arn:aws:events:*:111122223333:rule/fwd"}}`, false, true},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			_, err := c.Buses.Edit(t.Context(), catalog.BusKey(owner, "gate"), func(*catalog.Bus) (*catalog.Bus, error) {
+				return &catalog.Bus{Name: "gate", Policy: []byte(`{"Version":"2012-10-17","Statement":[{"Sid":"s","Effect":"Allow",` +
+					`"Principal":{"AWS":"111122223333"},"Action":"events:PutEvents","Resource":"` + gate.String() + `","Condition":` + tc.condition + `}]}`)}, nil
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+			in := ingest.New(route.New(c, route.Options{Policies: true}), new(accepts), ingest.Options{})
+			e, name := entry("shop", "paid", "{}"), gate.String()
+			e.Bus = &name
+			if _, err := in.Put(t.Context(), caller, []ingest.Entry{e}); (err == nil) != tc.put || err != nil && rialto.KindOf(err) != rialto.Denied {
+				t.Errorf("putting got %v, want it allowed: %v", err, tc.put)
+			}
+			m := &target.Message{
+				EventID: "x", Event: []byte(`{"detail-type":"paid","source":"shop"}`), Bus: caller.Scope.BusARN("default"),
+				Definition: &target.Definition{Rule: caller.Scope.RuleARN("default", "fwd")},
+			}
+			if err := in.Forward(t.Context(), m, gate); (err == nil) != tc.forwardable {
+				t.Errorf("forwarding got %v, want it allowed: %v", err, tc.forwardable)
+			}
+		})
+	}
+}
+
 func TestTaps(t *testing.T) {
 	in, _ := open(t)
 	bus, err := ingest.ParseBus(caller.Scope, "")

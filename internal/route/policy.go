@@ -9,17 +9,28 @@ import (
 	"github.com/rialto-events/rialto/internal/catalog"
 )
 
-// Allows reports whether somebody of an account may do an action, such as "events:PutEvents", on a bus. Its own account always
-// may; others need a statement of the bus's policy. Where policies are not enforced, everybody may.
-func (r *Router) Allows(bus Bus, account rialto.AccountID, action string) bool {
-	if !r.opts.Policies || account == bus.Scope.Account {
+// An Access is what somebody wants to do on a bus.
+type Access struct {
+	Account  rialto.AccountID  // whose
+	Action   string            // such as "events:PutEvents"
+	Resource string            // an ARN, such as that of a rule on the bus; empty is the bus itself
+	Context  map[string]string // see the constants for condition keys; empty is absent, and what is not there is not known
+}
+
+// Allows reports whether an access to a bus is allowed. Its own account always may; others need a statement of the bus's policy.
+// Where policies are not enforced, everybody may.
+func (r *Router) Allows(bus Bus, a Access) bool {
+	if !r.opts.Policies || a.Account == bus.Scope.Account {
 		return true
 	}
 	b := r.catalog.Buses.Get(catalog.BusKey(bus.Scope, bus.Name))
 	if b == nil || len(b.Policy) == 0 {
 		return false
 	}
-	return allows(b.Policy, account, action, bus.ARN().String())
+	if a.Resource == "" {
+		a.Resource = bus.ARN().String()
+	}
+	return allows(b.Policy, a)
 }
 
 // A policy is a resource policy, as far as it matters here.
@@ -32,7 +43,7 @@ type statement struct {
 	Principal principal
 	Action    list[string]
 	Resource  list[string]
-	Condition map[string]json.RawMessage
+	Condition conditions
 }
 
 // A list is what IAM writes as one value or as an array.
@@ -59,22 +70,23 @@ func (p *principal) UnmarshalJSON(b []byte) error {
 	return json.Unmarshal(b, (*plain)(p))
 }
 
-// allows evaluates a policy: a statement that denies beats those that allow. A statement that allows under conditions allows
-// nothing, because what conditions ask for (organisations, tags) is not known here; one that denies under conditions denies.
-func allows(document []byte, account rialto.AccountID, action, resource string) bool {
+// allows evaluates a policy: a statement that denies beats those that allow. Where it is not known whether the conditions of a
+// statement hold, because they ask for what rialto does not have, such as organisations, it allows nothing and denies.
+func allows(document []byte, a Access) bool {
 	var p policy
 	if err := json.Unmarshal(document, &p); err != nil {
 		return false
 	}
 	allowed := false
 	for _, s := range p.Statement {
-		if !s.Principal.has(account) || !matches(s.Action, action) || !matches(s.Resource, resource) {
+		if !s.Principal.has(a.Account) || !matches(s.Action, a.Action) || !matches(s.Resource, a.Resource) {
 			continue
 		}
+		holds := s.Condition.hold(a)
 		switch {
-		case s.Effect == "Deny":
+		case s.Effect == "Deny" && holds != no:
 			return false
-		case s.Effect == "Allow" && len(s.Condition) == 0:
+		case s.Effect == "Allow" && holds == yes:
 			allowed = true
 		}
 	}
@@ -87,24 +99,29 @@ func (p principal) has(account rialto.AccountID) bool {
 	})
 }
 
-// matches reports whether one of the patterns, in which * stands for anything, is the text. Case does not count in actions, and
-// does not hurt in ARNs of buses that a policy of the bus itself names.
+// matches reports whether one of the patterns is the text. Case does not count in actions, and does not hurt in ARNs of buses that a
+// policy of the bus itself names.
 func matches(patterns []string, text string) bool {
 	return slices.ContainsFunc(patterns, func(p string) bool { return glob(strings.ToLower(p), strings.ToLower(text)) })
 }
 
-// glob reports whether text is pattern with anything in the place of each star.
+// glob reports whether text is a pattern, in which * stands for anything and ? for one character.
 func glob(pattern, text string) bool {
-	parts := strings.Split(pattern, "*")
-	rest, ok := strings.CutPrefix(text, parts[0])
-	if len(parts) == 1 {
-		return ok && rest == ""
-	}
-	for _, part := range parts[1 : len(parts)-1] {
-		if !ok {
+	star, retry := -1, 0 // where to go on after the last star, and with which part of the text
+	p, t := 0, 0
+	for t < len(text) {
+		switch {
+		case p < len(pattern) && pattern[p] == '*':
+			p++
+			star, retry = p, t
+		case p < len(pattern) && (pattern[p] == '?' || pattern[p] == text[t]):
+			p, t = p+1, t+1
+		case star >= 0:
+			retry++
+			p, t = star, retry
+		default:
 			return false
 		}
-		_, rest, ok = strings.Cut(rest, part)
 	}
-	return ok && strings.HasSuffix(rest, parts[len(parts)-1])
+	return strings.Trim(pattern[p:], "*") == ""
 }

@@ -1,6 +1,7 @@
 package route_test
 
 import (
+	"encoding/json"
 	"fmt"
 	"slices"
 	"testing"
@@ -117,6 +118,15 @@ func TestPoliciesOfBuses(t *testing.T) {
 		return fmt.Sprintf(`{"Effect":%q,"Principal":%s,"Action":%q,"Resource":%q%s}`, effect, principal, action, bus.ARN(), more)
 	}
 	allow := statement("Allow", `{"AWS":"arn:aws:iam::111122223333:root"}`, "events:PutEvents", "")
+	under := func(effect, operator, key string, values []string) string {
+		condition, err := json.Marshal(map[string]any{operator: map[string]any{key: values}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return statement(effect, `"*"`, "events:PutEvents", `,"Condition":`+string(condition))
+	}
+	when := func(operator, key string, values ...string) string { return under("Allow", operator, key, values) }
+	deny := func(operator, key string, values ...string) string { return under("Deny", operator, key, values) }
 	for _, tc := range []struct {
 		name    string
 		policy  string
@@ -131,6 +141,20 @@ func TestPoliciesOfBuses(t *testing.T) {
 		{"everybody", statement("Allow", `"*"`, "events:PutEvents", ""), "111122223333", true},
 		{"another action", statement("Allow", `"*"`, "events:PutRule", ""), "111122223333", false},
 		{"a denial beats it", allow + "," + statement("Deny", `"*"`, "events:PutEvents", ""), "111122223333", false},
+		{"the source that it asks for", when("StringEquals", "events:source", "shop"), "111122223333", true},
+		{"another source", when("StringEquals", "events:source", "till"), "111122223333", false},
+		{"one of several sources", when("ForAnyValue:StringLike", "EVENTS:Source", "till", "sh?*"), "111122223333", true},
+		{"not that source", when("StringNotEquals", "events:source", "shop"), "111122223333", false},
+		{"several conditions hold together", statement("Allow", `"*"`, "events:PutEvents",
+			`,"Condition":{"StringEquals":{"events:source":"shop","events:detail-type":"paid"}}`), "111122223333", false},
+		{"not forwarded", when("Bool", "events:eventBusInvocation", "true"), "111122223333", false},
+		{"a rule that is not there", when("ArnLike", "aws:SourceArn", "*"), "111122223333", false},
+		{"a rule, if there is one", when("ArnLikeIfExists", "aws:SourceArn", "arn:aws:events:*"), "111122223333", true},
+		{"no rule", when("Null", "aws:SourceArn", "true"), "111122223333", true},
+		{"the caller's own account", when("StringEquals", "aws:PrincipalAccount", "${aws:PrincipalAccount}"), "111122223333", true},
+		{"an operator that is not known", when("NumericEquals", "events:source", "1"), "111122223333", false},
+		{"a denial that does not apply", allow + "," + deny("StringEquals", "events:source", "till"), "111122223333", true},
+		{"a denial that may apply", allow + "," + deny("StringEquals", "aws:PrincipalOrgID", "o-1"), "111122223333", false},
 		{"an organisation is not known", statement("Allow", `"*"`, "events:PutEvents", `,"Condition":{"StringEquals":{"aws:PrincipalOrgID":"o-1"}}`), "111122223333", false},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
@@ -141,10 +165,13 @@ func TestPoliciesOfBuses(t *testing.T) {
 			if _, err := c.Buses.Edit(t.Context(), catalog.BusKey(scope, bus.Name), func(*catalog.Bus) (*catalog.Bus, error) { return b, nil }); err != nil {
 				t.Fatal(err)
 			}
-			if got := route.New(c, route.Options{Policies: true}).Allows(bus, tc.account, "events:PutEvents"); got != tc.allowed {
+			access := route.Access{Account: tc.account, Action: "events:PutEvents", Context: map[string]string{
+				route.KeySource: "shop", route.KeyDetailType: "sold", route.KeyBusInvocation: "false", route.KeySourceARN: "",
+			}}
+			if got := route.New(c, route.Options{Policies: true}).Allows(bus, access); got != tc.allowed {
 				t.Errorf("account %s allowed: %v, want %v, by %s", tc.account, got, tc.allowed, b.Policy)
 			}
-			if !route.New(c, route.Options{}).Allows(bus, tc.account, "events:PutEvents") {
+			if !route.New(c, route.Options{}).Allows(bus, access) {
 				t.Error("where policies are not enforced, nobody is denied")
 			}
 		})

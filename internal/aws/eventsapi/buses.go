@@ -17,25 +17,57 @@ import (
 // bus finds the bus that a call names, by name or ARN, and on which the caller wants to do an action. Absent, it is the default
 // bus. Whether it exists is not looked at.
 func (f *Front) bus(ctx context.Context, name *string, action string) (route.Bus, error) {
-	caller := aws.Caller(ctx)
-	bus, err := ingest.ParseBus(caller.Scope, deref(name))
+	bus, err := f.named(ctx, name)
 	if err != nil {
 		return route.Bus{}, err
 	}
-	if bus.Scope.Region != caller.Scope.Region {
-		return route.Bus{}, invalid("Cross-region api call is not allowed.")
+	return bus, f.allow(aws.Caller(ctx), bus, action)
+}
+
+// named is bus without the question whether the caller may.
+func (f *Front) named(ctx context.Context, name *string) (route.Bus, error) {
+	caller := aws.Caller(ctx)
+	bus, err := ingest.ParseBus(caller.Scope, deref(name))
+	if err == nil && bus.Scope.Region != caller.Scope.Region {
+		err = invalid("Cross-region api call is not allowed.")
 	}
-	return bus, f.allow(caller, bus, action)
+	return bus, err
 }
 
 // allow asks the policy of a bus if it belongs to another account than the caller.
 func (f *Front) allow(caller *aws.Request, bus route.Bus, action string) error {
-	if bus.Scope.Account == caller.Scope.Account || f.rights == nil || f.rights.Allows(bus, caller.Scope.Account, action) {
+	if f.mayAlways(caller, bus) {
+		return nil
+	}
+	return f.ask(caller, bus, route.Access{Action: action, Resource: bus.ARN().String()})
+}
+
+// allowRule is allow for what is done to a rule, or, if that has no name, to the rules of the bus: policies name the rules and not
+// the bus then (EventBridge user guide, "Permissions to manage rules").
+func (f *Front) allowRule(caller *aws.Request, name ruleName, action string) error {
+	if f.mayAlways(caller, name.bus) {
+		return nil
+	}
+	access := route.Access{Action: action, Resource: name.arn(), Context: map[string]string{route.KeyCreator: ""}}
+	if r := f.catalog.Rules.Get(name.key()); r != nil {
+		access.Context[route.KeyCreator] = string(r.CreatedBy)
+	}
+	return f.ask(caller, name.bus, access)
+}
+
+// mayAlways reports whether no policy needs to be asked.
+func (f *Front) mayAlways(caller *aws.Request, bus route.Bus) bool {
+	return bus.Scope.Account == caller.Scope.Account || f.rights == nil
+}
+
+func (f *Front) ask(caller *aws.Request, bus route.Bus, a route.Access) error {
+	a.Account = caller.Scope.Account
+	if f.rights.Allows(bus, a) {
 		return nil
 	}
 	return rialto.Errorf(rialto.Denied,
 		"User: %s is not authorized to perform: %s on resource: %s because no resource-based policy allows the %s action",
-		caller.Principal, action, bus.ARN(), action)
+		caller.Principal, a.Action, a.Resource, a.Action)
 }
 
 // settings are those of a bus, or nil if it has none or is not there.

@@ -21,7 +21,7 @@ func (f *Front) PutEvents(ctx context.Context, in *PutEventsInput) (*PutEventsOu
 		}
 	}
 	caller := aws.Caller(ctx)
-	results, err := f.events.Put(ctx, ingest.Caller{Scope: caller.Scope, TraceHeader: caller.Trace}, entries)
+	results, err := f.events.Put(ctx, ingest.Caller{Scope: caller.Scope, Principal: caller.Principal, TraceHeader: caller.Trace}, entries)
 	if err != nil {
 		return nil, err
 	}

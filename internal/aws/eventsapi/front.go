@@ -23,9 +23,9 @@ type Sealer interface {
 	Open(sealed, context []byte) ([]byte, error)
 }
 
-// An Authorizer says whether somebody of another account may do an action, such as "events:PutRule", on a bus. Package route has it.
+// An Authorizer says whether somebody of another account may do something on a bus. Package route has it.
 type Authorizer interface {
-	Allows(bus route.Bus, account rialto.AccountID, action string) bool
+	Allows(bus route.Bus, a route.Access) bool
 }
 
 // Options tunes a [Front]. The zero value is ready to use.

@@ -1,6 +1,7 @@
 package eventsapi
 
 import (
+	"cmp"
 	"context"
 	"slices"
 	"strings"
@@ -29,13 +30,15 @@ func (n ruleName) missing() error {
 	return notFound("Rule %s does not exist on EventBus %s.", n.rule, n.bus.Name)
 }
 
-// ruleOf finds which rule a call names and wants to do an action on. Its bus exists; whether the rule does is not looked at.
+// ruleOf finds which rule a call names and wants to do an action on. Its bus exists; whether the rule does is not looked at. Calls
+// about all rules of a bus name none.
 func (f *Front) ruleOf(ctx context.Context, bus *string, rule *string, action string) (ruleName, error) {
-	b, err := f.bus(ctx, bus, action)
+	b, err := f.named(ctx, bus)
 	if err != nil {
 		return ruleName{}, err
 	}
-	return ruleName{b, rialto.RuleName(*rule)}, f.wantBus(b)
+	name := ruleName{b, rialto.RuleName(deref(rule))}
+	return name, cmp.Or(f.allowRule(aws.Caller(ctx), name, action), f.wantBus(b))
 }
 
 // editRule changes a rule that exists. The rule that change gets is a copy.
@@ -77,7 +80,8 @@ func (f *Front) PutRule(ctx context.Context, in *PutRuleInput) (*PutRuleOutput, 
 		return nil, err
 	}
 	bus.Scope.Region = caller.Scope.Region // unlike everywhere else, that of an ARN does not matter (recorded on AWS)
-	if err := f.allow(caller, bus, "events:PutRule"); err != nil {
+	name := ruleName{bus, rialto.RuleName(*in.Name)}
+	if err := f.allowRule(caller, name, "events:PutRule"); err != nil {
 		return nil, err
 	}
 	if in.ScheduleExpression != nil && bus.Name != rialto.DefaultBus {
@@ -95,7 +99,6 @@ func (f *Front) PutRule(ctx context.Context, in *PutRuleInput) (*PutRuleOutput, 
 	if err := f.wantBus(bus); err != nil { // again, since it may have been deleted before the lock was ours
 		return nil, err
 	}
-	name := ruleName{bus, rialto.RuleName(*in.Name)}
 	if err := f.wantRoom(name, p); err != nil {
 		return nil, err
 	}
@@ -219,13 +222,11 @@ func (f *Front) DeleteRule(ctx context.Context, in *DeleteRuleInput) (*aws.NoOut
 }
 
 func (f *Front) ListRules(ctx context.Context, in *ListRulesInput) (*ListRulesOutput, error) {
-	bus, err := f.bus(ctx, in.EventBusName, "events:ListRules")
+	name, err := f.ruleOf(ctx, in.EventBusName, nil, "events:ListRules")
 	if err != nil {
 		return nil, err
 	}
-	if err := f.wantBus(bus); err != nil {
-		return nil, err
-	}
+	bus := name.bus
 	l := listing{in.NextToken, in.Limit, []string{bus.ARN().String(), deref(in.NamePrefix)}, badToken}
 	rules, next, err := page(ctx, l, func(after string, n int) []*catalog.Rule {
 		keys := catalog.RulesKey(bus.Scope, bus.Name)
@@ -245,16 +246,14 @@ func (f *Front) ListRules(ctx context.Context, in *ListRulesInput) (*ListRulesOu
 }
 
 func (f *Front) ListRuleNamesByTarget(ctx context.Context, in *ListRuleNamesByTargetInput) (*ListRuleNamesByTargetOutput, error) {
-	bus, err := f.bus(ctx, in.EventBusName, "events:ListRuleNamesByTarget")
-	if err != nil {
-		return nil, err
-	}
 	if _, err := rialto.ParseARN(*in.TargetArn); err != nil {
 		return nil, errBadARN(*in.TargetArn)
 	}
-	if err := f.wantBus(bus); err != nil {
+	name, err := f.ruleOf(ctx, in.EventBusName, nil, "events:ListRuleNamesByTarget")
+	if err != nil {
 		return nil, err
 	}
+	bus := name.bus
 	l := listing{in.NextToken, in.Limit, []string{bus.ARN().String(), *in.TargetArn}, badTokenValue}
 	names, next, err := page(ctx, l, func(after string, n int) []string {
 		return f.rulesWithTarget(bus, *in.TargetArn, after, n)

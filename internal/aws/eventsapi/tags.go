@@ -1,6 +1,7 @@
 package eventsapi
 
 import (
+	"cmp"
 	"context"
 	"slices"
 	"strings"
@@ -33,10 +34,12 @@ func (f *Front) tagged(ctx context.Context, s, action string) (tagged, error) {
 	if arn.Region != caller.Scope.Region {
 		return tagged{}, invalid("Cross-region api call is not allowed.")
 	}
-	if err := f.allow(caller, t.bus, action); err != nil {
-		return tagged{}, err
+	if t.rule == "" {
+		err = f.allow(caller, t.bus, action)
+	} else {
+		err = f.allowRule(caller, ruleName{t.bus, t.rule}, action)
 	}
-	return t, f.wantBus(t.bus)
+	return t, cmp.Or(err, f.wantBus(t.bus))
 }
 
 // editTags changes the tags of a resource.

@@ -6,19 +6,19 @@ import (
 	"testing"
 )
 
-// forgotten waits until it is told to end.
-func forgotten(end, ended chan struct{}) {
+// forgotten says that it runs, and waits until it is told to end.
+func forgotten(runs, end, ended chan struct{}) {
+	close(runs)
 	<-end
 	close(ended)
 }
 
 func TestGoroutinesAreFoundByWhoStartedThem(t *testing.T) {
-	end, ended := make(chan struct{}), make(chan struct{})
+	runs, end, ended := make(chan struct{}), make(chan struct{}), make(chan struct{})
 	labelled(t.Context(), "a test", func(context.Context) {
-		go func() { go forgotten(end, ended) }() // at any depth
+		go func() { go forgotten(runs, end, ended) }() // at any depth
 	})
-	for goroutines("a test") == "" { // it has to be started first
-	}
+	<-runs
 	if left := leftovers("a test of another name"); left != "" {
 		t.Errorf("goroutines of others are taken for ours:\n%s", left)
 	}

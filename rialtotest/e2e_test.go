@@ -497,3 +497,35 @@ func TestASlowDestinationHoldsUpNobody(t *testing.T) {
 		t.Errorf("the quick one had everything after %s", took)
 	}
 }
+
+func TestALargeEventArrivesWhole(t *testing.T) {
+	t.Parallel()
+	srv := rialtotest.Start(t)
+	q, dead, hook := srv.Queue(t, "q"), srv.Queue(t, "dead"), srv.Webhook(t)
+	srv.PutRule(t, "all", `{"source": ["shop"]}`, hook.ARN)
+	srv.PutTarget(t, "all", types.Target{Id: aws.String("queue"), Arn: &q.ARN, DeadLetterConfig: &types.DeadLetterConfig{Arn: &dead.ARN}})
+	const envelope = 400 // bytes, at most
+	for _, size := range []int{100_000, 300_000, 1<<20 - envelope} {
+		text := strings.Repeat("x", size-len(`{"text": ""}`))
+		srv.PutEvents(t, fmt.Sprintf(`{"Source": "shop", "DetailType": "large-%d", "Detail": {"text": "%s"}}`, size, text))
+		want := fmt.Sprintf(`{"detail-type": "large-%d", "detail": {"text": "%s"}}`, size, text)
+		q.Want(t, want)
+		hook.Want(t, want)
+	}
+	// The largest that is accepted is too large for a queue as soon as the rest of the event is around it.
+	text := strings.Repeat("x", 1<<20-len(`shophuge{"text": ""}`)-1)
+	srv.PutEvents(t, `{"Source": "shop", "DetailType": "huge", "Detail": {"text": "`+text+`"}}`)
+	hook.Want(t, `{"detail-type": "huge"}`)
+	q.WantNothing(t)
+	dead.WantNothing(t) // it does not fit there either
+}
+
+func TestADeepEventArrivesWhole(t *testing.T) {
+	t.Parallel()
+	srv := rialtotest.Start(t)
+	q := srv.Queue(t, "q")
+	srv.PutRule(t, "all", `{"source": ["shop"]}`, q.ARN)
+	detail := strings.Repeat(`{"a":`, 900) + `"ü\u0000\ud83d\ude00"` + strings.Repeat(`}`, 900)
+	srv.PutEvents(t, `{"Source": "shop", "DetailType": "deep", "Detail": `+detail+`}`)
+	q.Want(t, `{"detail-type": "deep", "detail": `+detail+`}`)
+}

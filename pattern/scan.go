@@ -55,7 +55,9 @@ func (s *Scratch) object(n *node, i int) int {
 	}
 	s.open = append(s.open, n)
 	s.incomplete++
-	missing := 1<<min(len(n.kids.list.load()), 64) - uint64(1) // kids that have not come yet, a bit for each
+	// The kids that have not come yet, a bit for each. A key with dots may clear the bit of another: this only decides when it
+	// is worth asking whether nothing follows.
+	missing := 1<<min(len(n.kids.list.load()), 64) - uint64(1)
 	filter, deep := n.kids.filter.Load(), n.kids.deep.Load()
 	for {
 		if i >= len(b) || b[i] != '"' {

@@ -31,11 +31,15 @@ func (AcceptAny) Authenticate(_ *http.Request, _ []byte, c Credential) (Identity
 	return Identity{Account: account, Principal: rootARN(account)}, nil
 }
 
-var (
-	accountNumber = regexp.MustCompile(`\A[0-9]{12}\z`)
-	regionName    = regexp.MustCompile(`\A[a-z0-9-]{1,40}\z`) // becomes part of ARNs and of keys, so nothing else is let in
-	regionLabel   = regexp.MustCompile(`\A[a-z]{2}(-[a-z]+)+-[0-9]{1,2}\z`)
-)
+var regionLabel = regexp.MustCompile(`\A[a-z]{2}(-[a-z]+)+-[0-9]{1,2}\z`)
+
+// isAccount reports whether s is twelve digits.
+func isAccount(s string) bool { return len(s) == 12 && strings.Trim(s, "0123456789") == "" }
+
+// isRegion reports whether s may name a region. It becomes part of ARNs and of keys, so nothing else is let in.
+func isRegion(s string) bool {
+	return 0 < len(s) && len(s) <= 40 && strings.Trim(s, "abcdefghijklmnopqrstuvwxyz0123456789-") == ""
+}
 
 // A Credential is who a request says it is from and what for: the access key and the scope that a signature covers.
 type Credential struct {
@@ -91,7 +95,7 @@ func parseCredential(s string) Credential {
 
 // region is the region that the credential's scope names, or the default one.
 func (c Credential) region() rialto.Region {
-	if regionName.MatchString(c.Region) {
+	if isRegion(c.Region) {
 		return rialto.Region(c.Region)
 	}
 	return rialto.DefaultRegion

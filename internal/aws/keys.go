@@ -114,7 +114,7 @@ func (k *AccessKey) set(name, value string) error {
 	case "aws_session_token":
 		k.Token = value
 	case "aws_account_id":
-		if !accountNumber.MatchString(value) {
+		if !isAccount(value) {
 			return fmt.Errorf("aws_account_id must have twelve digits")
 		}
 		k.Account = rialto.AccountID(value)
@@ -127,7 +127,7 @@ func (k *AccessKey) set(name, value string) error {
 
 // accountOf is the account that an access key belongs to if nothing else is said: itself, if it has twelve digits.
 func accountOf(accessKey string) rialto.AccountID {
-	if accountNumber.MatchString(accessKey) {
+	if isAccount(accessKey) {
 		return rialto.AccountID(accessKey)
 	}
 	return rialto.DefaultAccount

@@ -244,7 +244,7 @@ func pointCount(r *random) int {
 // CityLots returns the first n citylots events.
 func CityLots(n int) [][]byte {
 	r := newRandom()
-	var lines lines
+	lines := lines{text: make([]byte, 0, 950*min(n, CityLotsLines))} // all together they are large, and growing would double that
 	ids, street, from, shapes := lotIDs(r), streetNames(r), houseNumbers(r), lotShapes(r)
 	const st, odd = 116386, 52527
 	types := deal(r, CityLotsLines, []quota{{"ST", st}, {"CT", 1774}, {"STWY", 15}}, func() string {

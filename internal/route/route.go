@@ -8,7 +8,6 @@ package route
 import (
 	"fmt"
 	"log/slog"
-	"slices"
 	"sync"
 	"sync/atomic"
 
@@ -80,13 +79,11 @@ type table struct {
 	byID  atomic.Pointer[[]*rule] // by pattern.ID; only appended to, since a reader may still come with an old id
 }
 
-// A rule is an enabled rule. When its pattern changes, it is filed under a second id before the first is taken away, so that
-// at each moment it is found by the old pattern or the new one.
+// A rule is an enabled rule.
 type rule struct {
 	id      pattern.ID
 	pattern string
 	targets atomic.Pointer[[]*target.Sealed] // nil once the rule is disabled or deleted
-	renamed atomic.Bool                      // it has had several ids, so one event may find it twice
 }
 
 // targets gathers the targets of rules.
@@ -96,11 +93,10 @@ func (t *table) targets(ids []pattern.ID) []*target.Sealed {
 	}
 	rules := *t.byID.Load()
 	var all []*target.Sealed
-	for i, id := range ids {
-		r := rules[id]
-		targets := r.targets.Load()
+	for _, id := range ids {
+		targets := rules[id].targets.Load()
 		switch {
-		case targets == nil || r.renamed.Load() && found(rules, ids[:i], r):
+		case targets == nil:
 		case all == nil:
 			all = (*targets)[:len(*targets):len(*targets)] // a further rule's go into a copy
 		default:
@@ -108,11 +104,6 @@ func (t *table) targets(ids []pattern.ID) []*target.Sealed {
 		}
 	}
 	return all
-}
-
-// found reports whether one of the ids leads to the rule.
-func found(rules []*rule, ids []pattern.ID, r *rule) bool {
-	return slices.ContainsFunc(ids, func(id pattern.ID) bool { return rules[id] == r })
 }
 
 // follow takes over a change of the catalog.
@@ -152,33 +143,28 @@ func (r *Router) table(bus Bus) *table {
 	return t
 }
 
-// put makes a rule, or changes one.
+// put makes a rule, or changes one. The set replaces a pattern in one step: at each moment the rule is found by the old one or by the
+// new one.
 func (t *table) put(name rialto.RuleName, text string, targets []*target.Sealed) error {
-	old := t.rules[name]
-	if old != nil && old.pattern == text {
-		old.targets.Store(&targets)
+	r, ok := t.rules[name]
+	if ok && r.pattern == text {
+		r.targets.Store(&targets)
 		return nil
 	}
 	p, err := pattern.Parse([]byte(text))
 	if err != nil {
 		return err // the catalog holds only patterns that were checked: a newer version wrote this one
 	}
-	is := old
-	if is == nil {
-		is = new(rule)
-		t.rules[name] = is
-	} else {
-		is.renamed.Store(true)
+	if !ok {
+		byID := *t.byID.Load()
+		r = &rule{id: pattern.ID(len(byID))}
+		byID = append(byID, r)
+		t.byID.Store(&byID)
+		t.rules[name] = r
 	}
-	is.targets.Store(&targets)
-	former := is.id
-	byID := append(*t.byID.Load(), is)
-	is.id, is.pattern = pattern.ID(len(byID)-1), text
-	t.byID.Store(&byID)
-	t.set.Add(is.id, p)
-	if old != nil {
-		t.set.Remove(former)
-	}
+	r.pattern = text
+	r.targets.Store(&targets)
+	t.set.Add(r.id, p)
 	return nil
 }
 

@@ -24,7 +24,8 @@ func (s *Server) senders(secrets *vault.Vault) senders {
 	}
 	calls := http.New(&directory{s.catalog, secrets}, http.Options{Guard: guard, Clock: s.config.Clock})
 	s.hangUp = calls.Close
-	return senders{queue: queue.New(s.queues), bus: bus.New(s.ingest), http: calls}
+	queues := queue.New(s.queues, queue.Options{OwnQueuesOnly: s.config.Credentials != ""})
+	return senders{queue: queues, bus: bus.New(s.ingest), http: calls}
 }
 
 // of is the sender for a target.

@@ -23,19 +23,32 @@ type Queues interface {
 	Deliver(ctx context.Context, arn rialto.ARN, m *target.Message) error
 }
 
+// Options tunes a Sender. The zero value is ready to use.
+type Options struct {
+	// OwnQueuesOnly keeps rules to the queues of their own account. AWS asks the policy of the queue, which is not enforced here yet;
+	// until it is, this is for servers that tell accounts from each other.
+	OwnQueuesOnly bool
+}
+
 // A Sender delivers to queues.
-type Sender struct{ queues Queues }
+type Sender struct {
+	queues  Queues
+	options Options
+}
 
 var _ target.Sender = (*Sender)(nil)
 
 // New makes a Sender.
-func New(queues Queues) *Sender { return &Sender{queues} }
+func New(queues Queues, o Options) *Sender { return &Sender{queues, o} }
 
 // Send puts the message into the queue that its target names.
 func (s *Sender) Send(ctx context.Context, m *target.Message) error {
 	arn, err := rialto.ParseARN(m.Definition.ARN)
 	if err != nil || arn.Service != "sqs" {
 		return &target.Error{Code: target.CodeInvalidParameter, Permanent: true, Message: fmt.Sprintf("%s is not the ARN of an SQS queue.", m.Definition.ARN)}
+	}
+	if s.options.OwnQueuesOnly && arn.Account != m.Definition.Rule.Account {
+		return denied(arn)
 	}
 	if strings.HasSuffix(arn.Resource, ".fifo") {
 		return &target.Error{Code: target.CodeInvalidParameter, Permanent: true,
@@ -47,14 +60,25 @@ func (s *Sender) Send(ctx context.Context, m *target.Message) error {
 	return nil
 }
 
+// denied says that the policy of a queue allows nothing, in AWS's words (recorded on AWS).
+func denied(queue rialto.ARN) error {
+	return &target.Error{Code: target.CodeNoPermissions, Permanent: true,
+		Message: fmt.Sprintf("User: events.amazonaws.com is not authorized to perform: sqs:sendmessage on resource: %s "+
+			"because no resource-based policy allows the sqs:sendmessage action ", queue) + answer(403, "AccessDenied")}
+}
+
+// answer is how AWS quotes what SQS has answered.
+func answer(status int, code string) string {
+	return fmt.Sprintf("(Service: AmazonSQS; Status Code: %d; Error Code: %s; Request ID: %s; Proxy: null)", status, code, uuid.NewString())
+}
+
 // failure says what an error of the queues means for the delivery. That a queue is not there is said in AWS's words, which end up in
 // the dead-letter queue (recorded on AWS): people search for them.
 func failure(arn rialto.ARN, err error) error {
 	switch rialto.KindOf(err) {
 	case rialto.NotFound:
 		return &target.Error{Code: target.CodeNoResource, Permanent: true, Cause: err,
-			Message: "The specified queue does not exist or you do not have access to it. (Service: AmazonSQS; Status Code: 400; " +
-				"Error Code: AWS.SimpleQueueService.NonExistentQueue; Request ID: " + uuid.NewString() + "; Proxy: null)"}
+			Message: "The specified queue does not exist or you do not have access to it. " + answer(400, "AWS.SimpleQueueService.NonExistentQueue")}
 	case rialto.Invalid:
 		return &target.Error{Code: target.CodeInvalidParameter, Permanent: true, Cause: err,
 			Message: fmt.Sprintf("The queue %s refused the message: %s", arn.Resource, err)}

@@ -51,7 +51,7 @@ func TestSender(t *testing.T) {
 		queues := start(t)
 		var got [][]byte
 		return targettest.Subject{
-			Sender: targetqueue.New(troubled{queues}),
+			Sender: targetqueue.New(troubled{queues}, targetqueue.Options{}),
 			Works:  definition("works"),
 			Received: func() [][]byte {
 				for {
@@ -78,7 +78,7 @@ func TestSender(t *testing.T) {
 }
 
 func TestRefusals(t *testing.T) {
-	sender := targetqueue.New(start(t))
+	sender := targetqueue.New(start(t), targetqueue.Options{})
 	for _, tc := range []struct {
 		name    string
 		queue   string
@@ -96,6 +96,32 @@ func TestRefusals(t *testing.T) {
 		e, ok := err.(*target.Error)
 		if !ok || !e.Permanent || e.Code != tc.code || !strings.Contains(e.Message, tc.message) {
 			t.Errorf("%s: got %#v, want the permanent error %s: %s", tc.name, err, tc.code, tc.message)
+		}
+	}
+}
+
+func TestQueuesOfOthers(t *testing.T) {
+	queues := start(t)
+	mine, theirs := definition("works"), definition("works")
+	mine.Rule = scope.RuleARN("default", "r")
+	theirs.Rule = rialto.Scope{Account: "111122223333", Region: scope.Region}.RuleARN("default", "r")
+	for _, tc := range []struct {
+		name    string
+		options targetqueue.Options
+		target  *target.Definition
+		denied  bool
+	}{
+		{"own", targetqueue.Options{OwnQueuesOnly: true}, mine, false},
+		{"another account's", targetqueue.Options{OwnQueuesOnly: true}, theirs, true},
+		{"another account's, where anybody is believed", targetqueue.Options{}, theirs, false},
+	} {
+		err := targetqueue.New(queues, tc.options).Send(t.Context(), &target.Message{Definition: tc.target, Payload: []byte("x")})
+		e, failed := err.(*target.Error)
+		switch {
+		case failed != tc.denied:
+			t.Errorf("%s: got %v", tc.name, err)
+		case failed && (e.Code != target.CodeNoPermissions || !e.Permanent || !strings.HasPrefix(e.Message, "User: events.amazonaws.com is not authorized")):
+			t.Errorf("%s: got %s %s", tc.name, e.Code, e.Message)
 		}
 	}
 }

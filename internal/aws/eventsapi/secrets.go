@@ -1,6 +1,8 @@
 package eventsapi
 
 import (
+	"strings"
+
 	"github.com/rialto-events/rialto/internal/catalog"
 )
 
@@ -78,7 +80,7 @@ func (f *Front) mergeSecrets(
 		if o := is.OAuth; o.ClientID == "" || o.ClientSecret == "" || o.Endpoint == "" || o.Method == "" {
 			return is, errIncomplete("OAuthParameters")
 		}
-		if !f.validEndpoint(is.OAuth.Endpoint) {
+		if e := is.OAuth.Endpoint; !strings.Contains(e, "://") || !f.validEndpoint(e) { // only that of a destination may lack a scheme
 			return is, invalid("Parameter AuthorizationEndpoint is not valid. Reason: "+
 				"Endpoint '%s' is not valid, please provide a valid HTTPS endpoint URL.", is.OAuth.Endpoint)
 		}

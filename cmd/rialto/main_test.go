@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -27,7 +28,7 @@ func TestMain(m *testing.M) {
 // TestStories runs the scripts of testdata. Beside the commands of testscript they know:
 //
 //	start NAME COMMAND...   starts a process that goes on beside the script
-//	await NAME REGEXP       waits until a line that NAME writes, on either output, matches
+//	await NAME REGEXP       waits until a line that NAME writes, on either output, matches; each line is waited for once
 //	end NAME  SIGNAL CODE   sends INT, TERM or KILL, or nothing with WAIT, and waits for NAME to end with that exit code (-1: by the signal)
 //	load VARIABLE FILE      sets a variable to the text of a file
 //	occupy VARIABLE         sets a variable to a port that somebody listens on
@@ -57,7 +58,8 @@ const patience = 30 * time.Second
 // A process runs beside a script.
 type process struct {
 	cmd   *exec.Cmd
-	lines chan string // of both outputs; closed at their end
+	lines chan string // of both outputs, which may overtake each other; closed at their end
+	said  []string    // lines that nobody has waited for
 	ended chan error
 }
 
@@ -123,6 +125,10 @@ func await(ts *testscript.TestScript, neg bool, args []string) {
 		ts.Fatalf("usage: await NAME REGEXP")
 	}
 	p, wanted := processOf(ts, args[0]), regexp.MustCompile(args[1])
+	if i := slices.IndexFunc(p.said, wanted.MatchString); i >= 0 {
+		p.said = slices.Delete(p.said, i, i+1)
+		return
+	}
 	timeout := time.After(patience)
 	for {
 		select {
@@ -134,6 +140,7 @@ func await(ts *testscript.TestScript, neg bool, args []string) {
 			if wanted.MatchString(line) {
 				return
 			}
+			p.said = append(p.said, line)
 		case <-timeout:
 			ts.Fatalf("%s said nothing like %q for %v", args[0], args[1], patience)
 		}

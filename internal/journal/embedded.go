@@ -25,6 +25,7 @@ const (
 	roomEvery   = 250 * time.Millisecond // how often a full disk is looked at again
 	roomMore    = 1 << 20                // bytes beyond the reserve that must be free before writes are taken again
 	retryEvery  = time.Second            // how often a server that does not start is started again
+	quotaEvery  = time.Second            // how often a quota that is used up is looked at again, if there are writes
 )
 
 // An embedded journal has its JetStream server in this process, without a port, and its data in a folder.
@@ -34,6 +35,8 @@ const (
 type embedded struct {
 	*store
 	folder *folder
+	config *server.Options               // of the server; this and spared are the nurse's once there is a server
+	spared int64                         // bytes of the disk that the quota of the server left free
 	server atomic.Pointer[server.Server] // nil while it is being replaced
 
 	ailing  chan error // has room for one: the server may be broken
@@ -77,17 +80,19 @@ func (e *embedded) markOf(of string) marker {
 
 // start starts a server on the folder.
 func (e *embedded) start(ctx context.Context) error {
-	quota, err := e.folder.quota(e.opts.MaxBytes)
+	quota, spared, err := e.folder.quota(e.opts.MaxBytes)
 	if err != nil {
 		return err
 	}
-	s, err := server.NewServer(&server.Options{
+	e.spared = spared
+	e.config = &server.Options{
 		ServerName: "rialto", DontListen: true, NoSigs: true,
 		JetStream: true, StoreDir: e.folder.path, DisableJetStreamBanner: true,
 		SyncAlways: !e.opts.Relaxed, SyncInterval: relaxedSync,
 		MaxPayload: maxMessage, JetStreamMaxMemory: maxMemory, JetStreamMaxStore: quota,
 		JetStreamLimits: server.JSLimitOpts{DefaultMaxConsumers: -1},
-	})
+	}
+	s, err := server.NewServer(e.config.Clone())
 	if err != nil {
 		return err
 	}
@@ -130,13 +135,21 @@ func (e *embedded) alarm(err error) {
 	}
 }
 
-// watch replaces the server whenever it is found broken.
+// watch replaces the server whenever it is found broken, and lets it use more of a disk on which there is more.
 func (e *embedded) watch() {
+	var looked time.Time // at the quota
 	for {
 		select {
 		case <-e.quit:
 			return
 		case suspicion := <-e.ailing:
+			if suspicion == errNoQuota {
+				if now := e.opts.Clock.Now(); now.Sub(looked) >= quotaEvery {
+					looked = now
+					e.widen()
+				}
+				continue
+			}
 			if err := e.ailment(suspicion); err != nil {
 				e.replace(err)
 			}
@@ -157,6 +170,23 @@ func (e *embedded) ailment(suspicion error) error {
 		return errors.New(h.Error)
 	}
 	return nil
+}
+
+// widen raises a quota that was set when the disk had less room than now: others have removed files, or the volume has grown.
+func (e *embedded) widen() {
+	s := e.server.Load()
+	quota, spared, err := e.folder.quota(e.opts.MaxBytes)
+	if s == nil || err != nil || quota < e.config.JetStreamMaxStore+roomMore || spared*10 < e.spared+roomMore {
+		return // what is free is what was to be left
+	}
+	wider := e.config.Clone()
+	wider.JetStreamMaxStore = quota
+	if err := s.ReloadOptions(wider.Clone()); err != nil {
+		e.opts.Logger.Error("journal cannot use more of the disk before it is started again", "err", err)
+		return
+	}
+	e.config, e.spared = wider, spared
+	e.opts.Logger.Info("journal takes writes again")
 }
 
 // replace shuts the gate, waits for room on the disk, and puts a new server in the place of the old one. Then every log is

@@ -104,10 +104,10 @@ func (d *folder) roomFor(more int64) error {
 	return unavailable(fmt.Errorf("%d bytes are free in %s, and %d shall stay so", free, d.path, d.reserve), "The disk of the journal is full.")
 }
 
-// quota is how much the server may write: what it has written and nine tenths of what is free.
-func (d *folder) quota(most int64) (int64, error) {
+// quota is how much the server may write: what it has written and nine tenths of what is free. The last tenth is spared.
+func (d *folder) quota(most int64) (quota, spared int64, err error) {
 	var used int64
-	err := filepath.WalkDir(filepath.Join(d.path, "jetstream"), func(_ string, e fs.DirEntry, err error) error {
+	err = filepath.WalkDir(filepath.Join(d.path, "jetstream"), func(_ string, e fs.DirEntry, err error) error {
 		if err != nil || e.IsDir() {
 			return nil
 		}
@@ -117,17 +117,18 @@ func (d *folder) quota(most int64) (int64, error) {
 		return nil
 	})
 	if err != nil {
-		return 0, err
+		return 0, 0, err
 	}
 	_, free, err := volumeOf(d.path)
 	if err != nil {
-		return 0, fmt.Errorf("ask how much is free in %s: %w", d.path, err)
+		return 0, 0, fmt.Errorf("ask how much is free in %s: %w", d.path, err)
 	}
-	quota := used + free/10*9
+	spared = free / 10
+	quota = used + free/10*9
 	if most > 0 {
 		quota = min(quota, most)
 	}
-	return quota, nil
+	return quota, spared, nil
 }
 
 // sync makes everything in the streams survive a power failure, when no server runs.

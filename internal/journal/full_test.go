@@ -249,6 +249,50 @@ func TestQuota(t *testing.T) {
 	w.Append(t, payload)
 }
 
+// TestQuotaFollowsDisk fills what the journal may use of a disk that has little room, and then makes room: no start is needed.
+func TestQuotaFollowsDisk(t *testing.T) {
+	ctx, dir := context.Background(), mountSmall(t)
+	ballast := filepath.Join(dir, "ballast")
+	if err := os.WriteFile(ballast, make([]byte, volumeBytes-24<<20), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	j, heard := openOn(t, dir)
+	w := openWriter(t, j)
+	payload := make([]byte, 300<<10)
+	var recs [][]byte
+	try := func() error {
+		r := w.Next(payload)
+		_, err := w.Log.Append(ctx, w.Last, r)
+		if err == nil {
+			recs, w.Last, w.Prev = append(recs, r), w.Last+1, journal.HashOf(r)
+		}
+		return err
+	}
+	var err error
+	for err == nil {
+		err = try()
+	}
+	refused(t, err)
+	if errors.Is(err, journal.ErrUnknown) || !strings.Contains(err.Error(), "all that it may") {
+		t.Fatalf("after %d records: %v", w.Last, err)
+	}
+	if err := os.Remove(ballast); err != nil {
+		t.Fatal(err)
+	}
+	for err != nil { // a write that is refused makes the journal look at the disk, once a second
+		if err = try(); err != nil {
+			refused(t, err)
+		}
+	}
+	heard.wait(t)
+	for range 20 {
+		if err := try(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	journaltest.WantRecords(t, w.Log, 1, recs)
+}
+
 // TestServerReplaced replaces the server under open logs, buckets, blobs and watchers.
 func TestServerReplaced(t *testing.T) {
 	t.Parallel()

@@ -131,7 +131,7 @@ type Options struct {
 	// the machine (not merely the process) stops. Embedded only.
 	Relaxed bool
 	// MaxBytes is the most that an embedded journal may occupy; 0 is nine tenths of what the volume has free when it opens,
-	// with what the journal occupies already.
+	// with what the journal occupies already, and again when that is used up.
 	MaxBytes int64
 }
 

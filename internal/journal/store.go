@@ -95,6 +95,8 @@ func unknown(cause error) error { return fmt.Errorf("%w: %w", ErrUnknown, cause)
 
 var errNoAck = fmt.Errorf("no acknowledgement within %v", ackWait)
 
+var errNoQuota = errors.New("the quota of the JetStream server is used up")
+
 // publish writes a message and returns its sequence number once it is acknowledged.
 func (s *store) publish(ctx context.Context, msg *nats.Msg) (uint64, error) {
 	if err := s.room(); err != nil {
@@ -114,7 +116,11 @@ func (s *store) publish(ctx context.Context, msg *nats.Msg) (uint64, error) {
 	if err != nil {
 		return 0, s.unacknowledged(ctx, err)
 	}
-	return readAck(reply.Data)
+	seq, err := readAck(reply.Data)
+	if errors.Is(err, errNoQuota) {
+		s.suspect(errNoQuota)
+	}
+	return seq, err
 }
 
 // unacknowledged tells a write that never left from one that nobody knows about.
@@ -141,6 +147,7 @@ const (
 	codeWrongLastSequence = 10071
 	codeWriteInFlight     = 10164 // of another message on that subject, in a cluster
 	codeTooLarge          = 10054
+	codeNoQuota           = 10023 // the streams occupy as much as the server may use
 	codeNoStream          = 10059
 )
 
@@ -160,6 +167,8 @@ func readAck(data []byte) (uint64, error) {
 		return 0, ErrConflict
 	case codeTooLarge:
 		return 0, ErrTooLarge
+	case codeNoQuota:
+		return 0, unavailable(errNoQuota, "The journal occupies all that it may of its disk.")
 	}
 	return 0, unavailable(ack.Error, "The journal takes no writes at present.")
 }

@@ -38,11 +38,17 @@ type ARN struct {
 
 // ParseARN splits an ARN into its parts. It checks the number of the parts and that the first is "arn", and no more.
 func ParseARN(s string) (ARN, error) {
-	p := strings.SplitN(s, ":", 6)
-	if len(p) != 6 || p[0] != "arn" || p[1] == "" || p[2] == "" || p[5] == "" {
+	rest, ok := strings.CutPrefix(s, "arn:")
+	var parts [4]string // before the resource, which may hold colons
+	for i := range parts {
+		var more bool
+		parts[i], rest, more = strings.Cut(rest, ":")
+		ok = ok && more
+	}
+	if !ok || parts[0] == "" || parts[1] == "" || rest == "" {
 		return ARN{}, fmt.Errorf("%q is not an ARN", s)
 	}
-	return ARN{Partition: p[1], Service: p[2], Region: Region(p[3]), Account: AccountID(p[4]), Resource: p[5]}, nil
+	return ARN{Partition: parts[0], Service: parts[1], Region: Region(parts[2]), Account: AccountID(parts[3]), Resource: rest}, nil
 }
 
 func (a ARN) String() string {

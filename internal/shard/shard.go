@@ -38,6 +38,8 @@ type Shard struct {
 	timers timerHeap
 	resume outcome
 
+	scratch []byte // memory for the payload of the next frame
+
 	snapshotting bool          // a snapshot is on its way to the disk
 	snapshotDone chan snapshot // the owner learns here how it went
 	compacting   atomic.Bool
@@ -268,7 +270,8 @@ func (s *Shard) ring() {
 // frame makes one frame of first and of whatever else waits, commits it and answers. Only an error that ends the owner is
 // returned.
 func (s *Shard) frame(ctx context.Context, first request) error {
-	var b Batch
+	b := Batch{payload: s.scratch[:0]}
+	defer func() { s.scratch = b.payload }() // it is copied into the frame, so the next one may use its memory
 	var waiting []waiter
 	for r, ok := first, true; ok; r, ok = s.next(len(b.payload)) {
 		if r.view != nil {

@@ -53,9 +53,10 @@ type Process struct {
 // ErrDied says that a server ended before it was ready.
 var ErrDied = errors.New("the server ended before it was ready")
 
-// Start starts the binary and waits until it says that it is ready. What it logs goes to log. The process ends with ctx.
-func Start(ctx context.Context, binary, dataDir, address string, log io.Writer) (*Process, error) {
-	p, err := Launch(ctx, binary, dataDir, address, log)
+// Start starts the binary, with flags beside those that say where, and waits until it says that it is ready. What it logs goes to
+// log. The process ends with ctx.
+func Start(ctx context.Context, binary, dataDir, address string, log io.Writer, flags ...string) (*Process, error) {
+	p, err := Launch(ctx, binary, dataDir, address, log, flags...)
 	if err != nil {
 		return nil, err
 	}
@@ -68,8 +69,8 @@ func Start(ctx context.Context, binary, dataDir, address string, log io.Writer) 
 }
 
 // Launch starts the binary and waits for nothing.
-func Launch(ctx context.Context, binary, dataDir, address string, log io.Writer) (*Process, error) {
-	cmd := exec.CommandContext(ctx, binary, "serve", "--listen", address, "--data-dir", dataDir)
+func Launch(ctx context.Context, binary, dataDir, address string, log io.Writer, flags ...string) (*Process, error) {
+	cmd := exec.CommandContext(ctx, binary, append([]string{"serve", "--listen", address, "--data-dir", dataDir}, flags...)...)
 	cmd.Env = environment()
 	cmd.Stderr = log
 	output, err := cmd.StdoutPipe()

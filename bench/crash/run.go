@@ -142,7 +142,7 @@ func (t *trial) round(ctx context.Context, n int) error {
 	if t.random.IntN(4) == 0 {
 		moment := between(t.random, 0, inRecovery)
 		again = fmt.Sprintf(", and again %s after its start", moment.Round(time.Millisecond))
-		p, err := child.Launch(ctx, t.binary, t.data(), t.address, t.log)
+		p, err := child.Launch(ctx, t.binary, t.data(), t.address, t.log, shards)
 		if err != nil {
 			return err
 		}
@@ -168,9 +168,12 @@ func between(random *rand.Rand, low, high time.Duration) time.Duration {
 
 func (t *trial) data() string { return filepath.Join(t.folder, "data") }
 
+// shards is one more than a server on one disk gets by itself, so that messages and events go from one to the other.
+const shards = "--shards=2"
+
 // start starts the server and notes how long it takes to be ready.
 func (t *trial) start(ctx context.Context) (err error) {
-	t.server, err = child.Start(ctx, t.binary, t.data(), t.address, t.log)
+	t.server, err = child.Start(ctx, t.binary, t.data(), t.address, t.log, shards)
 	if err != nil {
 		return t.withLog(err)
 	}

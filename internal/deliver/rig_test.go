@@ -27,6 +27,8 @@ type rig struct {
 	sender *fakeSender
 	logs   *logs
 
+	wrapLog func(journal.Log) journal.Log // if the shard is not to get the log as it is
+
 	proc      *journal.SimJournal
 	shard     *shard.Shard
 	endRun    func() error // of the Deliverer
@@ -61,12 +63,15 @@ func (r *rig) open() {
 	if err != nil {
 		r.t.Fatal(err)
 	}
+	if r.wrapLog != nil {
+		log = r.wrapLog(log)
+	}
 	blob, err := r.proc.Blob(context.Background(), "snapshots")
 	if err != nil {
 		r.t.Fatal(err)
 	}
 	r.Deliverer = New(func(*target.Definition) target.Sender { return r.sender }, r.opts)
-	r.shard, err = shard.Open(context.Background(), log, blob, []shard.Hosted{r.Host()}, shard.Options{})
+	r.shard, err = shard.Open(context.Background(), log, blob, []shard.Hosted{r.Host()}, shard.Options{Clock: r.opts.Clock})
 	if err != nil {
 		r.t.Fatalf("open the shard: %v", err)
 	}

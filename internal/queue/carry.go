@@ -154,7 +154,7 @@ func (s *Service) sweep(ctx context.Context, h *host, orphans map[ID]time.Time) 
 	err := h.shard.View(ctx, func() {
 		for _, q := range h.machine.sorted() {
 			all = append(all, q.id)
-			if h.machine.stale(q, now.UnixMicro()) {
+			if h.machine.stale(q, h.shard.Now().UnixMicro()) {
 				stale = append(stale, q.id)
 			}
 		}

@@ -78,10 +78,10 @@ func (s *Service) look(ctx context.Context, d *definition, opts ReceiveOptions, 
 	if opts.Visibility != nil {
 		timeout = *opts.Visibility
 	}
-	h, now := s.host(d), s.clock.Now().UnixMicro()
+	h := s.host(d)
 	body := receiveCommand(d.id, d.retention, max(opts.Max, 1), timeout, s.redriveOf(d))
 	results, err := h.shard.Propose(ctx, func(b *shard.Batch) {
-		if q, ok := h.machine.queues[d.id]; !ok || h.machine.worthReceiving(q, now, waits) {
+		if q, ok := h.machine.queues[d.id]; !ok || h.machine.worthReceiving(q, h.shard.Now().UnixMicro(), waits) {
 			b.Add(kindReceive, body)
 		}
 	})

@@ -396,7 +396,7 @@ func (s *Service) Counts(ctx context.Context, at Address) (Counts, error) {
 	h := s.host(d)
 	var known *Counts
 	results, err := h.shard.Propose(ctx, func(b *shard.Batch) {
-		if q, ok := h.machine.queues[d.id]; ok && h.machine.idle(q, seconds(uint64(d.retention)), s.clock.Now().UnixMicro()) {
+		if q, ok := h.machine.queues[d.id]; ok && h.machine.idle(q, seconds(uint64(d.retention)), h.shard.Now().UnixMicro()) {
 			known = new(q.counts())
 			return
 		}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -32,20 +33,26 @@ type process struct {
 
 func start(t *testing.T, sim *journal.Sim, shards int) *process {
 	t.Helper()
+	return startBy(t, rialto.SystemClock, sim, shards)
+}
+
+// startBy starts a process that goes by a clock.
+func startBy(t *testing.T, clock rialto.Clock, sim *journal.Sim, shards int) *process {
+	t.Helper()
 	j := sim.Open()
 	ctx, cancel := context.WithCancel(context.Background())
 	kv, err := j.KV(ctx, "catalog")
 	must(t, err)
 	cat, err := catalog.Open(ctx, kv, catalog.Options{})
 	must(t, err)
-	p := &process{Service: queue.New(cat, queue.Options{}), t: t}
+	p := &process{Service: queue.New(cat, queue.Options{Clock: clock}), t: t}
 	blob, err := j.Blob(ctx, "snapshots")
 	must(t, err)
 	var owners []*shard.Shard
 	for i := range shards {
 		log, err := j.Log(ctx, fmt.Sprintf("shard-%d", i))
 		must(t, err)
-		s, err := shard.Open(ctx, log, blob, []shard.Hosted{p.Host()}, shard.Options{})
+		s, err := shard.Open(ctx, log, blob, []shard.Hosted{p.Host()}, shard.Options{Clock: clock})
 		must(t, err)
 		p.logs, owners = append(p.logs, log), append(owners, s)
 	}
@@ -231,6 +238,56 @@ func TestLongPoll(t *testing.T) {
 		p.stop()
 		must(t, <-ends)
 	})
+}
+
+// setClock is a clock that somebody sets.
+type setClock struct {
+	rialto.Clock
+	by atomic.Int64 // by how much it was set
+}
+
+func (c *setClock) Now() time.Time { return c.Clock.Now().Round(0).Add(time.Duration(c.by.Load())) }
+
+// TestClockSetBack sets the clock back by an hour while messages wait: they come when they would have come.
+func TestClockSetBack(t *testing.T) {
+	for _, how := range []string{"in the same process", "between two"} {
+		t.Run(how, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				clock, sim := &setClock{Clock: rialto.SystemClock}, newSim()
+				p := startBy(t, clock, sim, 1)
+				p.create("q", "VisibilityTimeout", "30")
+				p.send("q", "received")
+				p.want("q", "received")
+				_, err := p.Send(t.Context(), at("q"), []queue.Draft{{Body: "delayed", Delay: new(10)}})
+				must(t, err)
+				if how == "between two" {
+					p.stop()
+				}
+				clock.by.Store(int64(-time.Hour))
+				if how == "between two" {
+					p = startBy(t, clock, sim, 1)
+				}
+				began := time.Now()
+				for _, want := range []struct {
+					body  string
+					after time.Duration
+				}{{"delayed", 10 * time.Second}, {"received", 30 * time.Second}} {
+					got := p.receive("q", queue.ReceiveOptions{Wait: new(20)})
+					if got == nil {
+						got = p.receive("q", queue.ReceiveOptions{Wait: new(20)})
+					}
+					late := time.Since(began) - want.after
+					if !slices.Equal(bodiesOf(got), []string{want.body}) || late < 0 || late > want.after/10 {
+						t.Errorf("received %q after %v, want %s after %v", bodiesOf(got), time.Since(began), want.body, want.after)
+					}
+				}
+				if c := p.counts("q"); c.InFlight != 2 {
+					t.Errorf("counts are %+v", c)
+				}
+				p.stop()
+			})
+		})
+	}
 }
 
 func TestWaitingCostsNothing(t *testing.T) {

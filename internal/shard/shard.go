@@ -17,8 +17,9 @@ const (
 	maxQueued       = 4096     // proposals that wait for a frame; further ones wait for their turn to wait
 	defaultCache    = 16 << 20 // bytes of frames kept in memory for Read
 	closeTimeout    = 10 * time.Second
-	carryLimit      = 8 << 20  // bytes of payload carried forward in one go
-	carryWorthwhile = 64 << 20 // bytes of log that are never worth compacting
+	alarmEvery      = 10 * time.Second // the longest wait before the clock is looked at again: it may have been set
+	carryLimit      = 8 << 20          // bytes of payload carried forward in one go
+	carryWorthwhile = 64 << 20         // bytes of log that are never worth compacting
 )
 
 // Options tunes a Shard. The zero value is ready to use.
@@ -35,6 +36,7 @@ type Shard struct {
 	opts   Options
 	in     chan request
 	cache  *frameCache
+	time   *pacemaker
 	timers timerHeap
 	resume outcome
 
@@ -98,12 +100,16 @@ func Open(ctx context.Context, log journal.Log, blob journal.Blob, machines []Ho
 	if err := s.core.takeOver(ctx, opts.Owner, opts.Clock.Now()); err != nil {
 		return nil, err
 	}
+	s.time = newPacemaker(opts.Clock, s.core.tip.time)
 	s.resume = s.core.resume()
 	return s, nil
 }
 
 // Name is the name of the shard's log.
 func (s *Shard) Name() string { return s.core.log.Name() }
+
+// Now is the shard's time, by which commands are applied and timers fire: that of [Options.Clock], unless that was set back.
+func (s *Shard) Now() time.Time { return s.time.now() }
 
 // Queued is how many proposals wait for a frame: a cheap hint for whoever may choose between shards.
 func (s *Shard) Queued() int { return len(s.in) }
@@ -241,7 +247,7 @@ func (s *Shard) loop(ctx context.Context) error {
 	defer alarm.Stop()
 	for {
 		if len(s.timers) > 0 {
-			alarm.Reset(s.timers[0].at.Sub(s.opts.Clock.Now()))
+			alarm.Reset(min(s.timers[0].at.Sub(s.Now()), alarmEvery))
 		}
 		select {
 		case r := <-s.in:
@@ -260,7 +266,7 @@ func (s *Shard) loop(ctx context.Context) error {
 
 // ring hands over the effects whose time has come.
 func (s *Shard) ring() {
-	s.timers.due(s.opts.Clock.Now(), func(t timer) {
+	s.timers.due(s.Now(), func(t timer) {
 		if h := s.core.machines[t.machine].Handler; h != nil {
 			h([]any{t.effect})
 		}
@@ -289,7 +295,7 @@ func (s *Shard) frame(ctx context.Context, first request) error {
 	if b.commands == 0 {
 		return nil
 	}
-	out, err := s.core.commit(ctx, b.payload, b.commands, s.opts.Clock.Now())
+	out, err := s.core.commit(ctx, b.payload, b.commands, s.Now())
 	damage, isDamage := errors.AsType[*journal.DamageError](err)
 	switch {
 	case errors.Is(err, ErrFenced):

@@ -10,13 +10,20 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/rialto-events/rialto"
 	"github.com/rialto-events/rialto/internal/shard"
 	"github.com/rialto-events/rialto/internal/transform"
 	"github.com/rialto-events/rialto/target"
 )
 
-// errEnded says that a delivery has ended meanwhile.
-var errEnded = errors.New("the delivery has ended")
+// Why no attempt is made.
+var (
+	errEnded    = errors.New("the delivery has ended") // meanwhile
+	errStopping = errors.New("the log could not be read until the end")
+)
+
+// readPause is the pause between two tries to read an event from a log that does not answer.
+const readPause = time.Second
 
 // work makes attempts for a destination as long as there are any.
 func (d *Deliverer) work(ctx context.Context, idle <-chan struct{}, dest *destination) {
@@ -24,7 +31,7 @@ func (d *Deliverer) work(ctx context.Context, idle <-chan struct{}, dest *destin
 		j, wait, ok := dest.next()
 		switch {
 		case ok:
-			failed := d.attempt(ctx, dest, &j)
+			failed := d.attempt(ctx, idle, dest, &j)
 			if pause := dest.rest(failed); pause > 0 {
 				d.pause(pause, idle)
 				dest.rested()
@@ -51,11 +58,11 @@ func (d *Deliverer) pause(wait time.Duration, idle <-chan struct{}) bool {
 
 // attempt makes one attempt, hands its outcome on, and reports whether it failed in a way that another may not. If it was broken
 // off it has no outcome, and is made again after the next start.
-func (d *Deliverer) attempt(ctx context.Context, dest *destination, j *job) (failed bool) {
+func (d *Deliverer) attempt(ctx context.Context, idle <-chan struct{}, dest *destination, j *job) (failed bool) {
+	m, err := d.message(ctx, idle, j)
 	began := d.opts.Clock.Now()
-	m, err := j.message(ctx)
 	switch {
-	case errors.Is(err, errEnded):
+	case errors.Is(err, errEnded), errors.Is(err, errStopping):
 		return false
 	case errors.Is(err, transform.ErrEmpty):
 		err = nil // nothing to deliver, and no failure
@@ -68,8 +75,25 @@ func (d *Deliverer) attempt(ctx context.Context, dest *destination, j *job) (fai
 	now := d.opts.Clock.Now()
 	v := d.verdict(j, m, err, now)
 	d.log(ctx, j, m, v, err, now.Sub(began))
-	d.act(dest, j, m, v)
+	d.act(dest, j, m, v, now)
 	return err != nil && !target.Permanent(err)
+}
+
+// message prepares the message of a job. A log that does not answer at the moment is waited for: it is no fault of the target, and
+// to count it as an attempt could use up the only one.
+func (d *Deliverer) message(ctx context.Context, idle <-chan struct{}, j *job) (*target.Message, error) {
+	for warned := false; ; warned = true {
+		m, err := j.message(ctx)
+		switch {
+		case err == nil || rialto.KindOf(err) != rialto.Unavailable:
+			return m, err
+		case !warned:
+			d.opts.Logger.Warn("event cannot be read at present", "target", m.Definition.ARN, "err", err)
+		}
+		if !d.pause(readPause, idle) {
+			return m, errStopping
+		}
+	}
 }
 
 // message reads the event and shapes what is to be sent. With an error it returns what is known of the message.
@@ -105,8 +129,9 @@ func (j *job) message(ctx context.Context) (*target.Message, error) {
 	return m, nil
 }
 
+// unreadable tells a payload that cannot be read from one that cannot be read now, or need not be any more.
 func unreadable(err error) error {
-	if errors.Is(err, errEnded) {
+	if errors.Is(err, errEnded) || rialto.KindOf(err) == rialto.Unavailable {
 		return err
 	}
 	return &target.Error{Code: target.CodeInternal, Message: "The event cannot be read from the log.", Cause: err}
@@ -209,8 +234,8 @@ func (d *Deliverer) verdict(j *job, m *target.Message, err error, now time.Time)
 	return p.Next(t, err, now, d.opts.Rand())
 }
 
-// act carries a verdict out: it counts, and says what is to be written into the log.
-func (d *Deliverer) act(dest *destination, j *job, m *target.Message, v Verdict) {
+// act carries out a verdict of now: it counts, and says what is to be written into the log.
+func (d *Deliverer) act(dest *destination, j *job, m *target.Message, v Verdict, now time.Time) {
 	h := j.handle()
 	if v.Action != Done {
 		dest.failed.Add(1)
@@ -221,7 +246,8 @@ func (d *Deliverer) act(dest *destination, j *job, m *target.Message, v Verdict)
 		dest.settled.Add(1)
 		out.add(func(o *outcomes) { o.settled = appendHandle(o.settled, h) })
 	case v.Action == Again:
-		p := postponed{handle: h, letter: j.letter != nil, made: m.Attempt, until: v.At, code: v.Code}
+		until := j.host.shard.Now().Add(v.At.Sub(now)) // the shard's time may be another than ours
+		p := postponed{handle: h, letter: j.letter != nil, made: m.Attempt, until: until, code: v.Code}
 		out.add(func(o *outcomes) { o.again = appendPostponed(o.again, p) })
 	case j.letter == nil && j.dlq != nil:
 		dest.dead.Add(1)

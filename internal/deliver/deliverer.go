@@ -431,7 +431,7 @@ func (d *Deliverer) forget(ctx context.Context, lost <-chan error) error {
 
 func (h *host) forget(ctx context.Context) error {
 	_, err := h.shard.Propose(ctx, func(b *shard.Batch) {
-		if keys := h.machine.stale(h.deliverer.opts.Clock.Now().UnixMicro()); len(keys) > 0 {
+		if keys := h.machine.stale(h.shard.Now().UnixMicro()); len(keys) > 0 {
 			b.Add(kindForget, forgetCommand(keys))
 		}
 	})

@@ -647,6 +647,81 @@ func TestLogRefusesWrites(t *testing.T) {
 	})
 }
 
+// setClock is a clock that somebody sets.
+type setClock struct {
+	rialto.Clock
+	by atomic.Int64 // by how much it was set
+}
+
+func (c *setClock) Now() time.Time { return c.Clock.Now().Round(0).Add(time.Duration(c.by.Load())) }
+
+// TestClockSetBack sets the clock back by an hour while a delivery fails: the pauses between its attempts stay what they are. If
+// an attempt were due at once because the log's time is ahead, all of them would be used up in a moment.
+func TestClockSetBack(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		clock := &setClock{Clock: rialto.SystemClock}
+		r := newRig(t, Options{Clock: clock})
+		to := testTarget("billing", false)
+		r.sender.when(to.ARN, fails(errBusy))
+		r.accept("e1", to)
+		settle()
+		clock.by.Store(int64(-time.Hour))
+		time.Sleep(5 * time.Minute)
+		// Half of 1, 2, 4, 8 … seconds, which make 255 after the ninth; a little slower, since the clock is being waited for.
+		if n := len(r.sender.to(to.ARN)); n < 9 || n > 10 {
+			t.Errorf("%d attempts in five minutes, want 9 or 10", n)
+		}
+		r.sender.when(to.ARN, nil)
+		time.Sleep(10 * time.Minute)
+		if w := r.waiting(); w != "" {
+			t.Errorf("still waiting: %s", w)
+		}
+	})
+}
+
+// A blindLog cannot be read while it is blind.
+type blindLog struct {
+	journal.Log
+	blind *atomic.Bool
+}
+
+func (l *blindLog) Get(ctx context.Context, seq uint64) ([]byte, error) {
+	if l.blind.Load() {
+		return nil, rialto.Errorf(rialto.Unavailable, "The journal does not answer at present.")
+	}
+	return l.Log.Get(ctx, seq)
+}
+
+// TestLogCannotBeRead starts while payloads cannot be read. That is no fault of the target: it must not use up the only attempt.
+func TestLogCannotBeRead(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, Options{})
+		to := changed(t, testTarget("billing", false), func(d *target.Definition) { d.Retry.MaxAttempts = 0 })
+		r.sender.when(to.ARN, hangs)
+		r.accept("e1", to)
+		synctest.Wait()
+		r.kill()
+		var blind atomic.Bool
+		blind.Store(true)
+		r.wrapLog = func(l journal.Log) journal.Log { return &blindLog{l, &blind} }
+		r.sender.when(to.ARN, nil)
+		r.start()
+		time.Sleep(time.Minute)
+		if s := r.stat(to.ARN); s.Waiting+s.InFlight != 1 {
+			t.Fatalf("figures %+v, want a delivery that waits", s)
+		}
+		r.stop() // must not be held up
+		r.start()
+		time.Sleep(time.Minute)
+		blind.Store(false)
+		time.Sleep(2 * readPause)
+		settle()
+		if got := r.sender.to(to.ARN); numbers(got) != "1 1" || r.waiting() != "" {
+			t.Errorf("attempts %s, waiting %q; want one after the killed one, and nothing", numbers(got), r.waiting())
+		}
+	})
+}
+
 // TestCallerLeaves lets outcomes wait for a ride in a proposal whose caller goes away before its frame is built, and the frame
 // fail: nobody would hear of it, so they must not have been in it.
 func TestCallerLeaves(t *testing.T) {

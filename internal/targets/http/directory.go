@@ -1,6 +1,11 @@
 package http
 
-import "context"
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/json"
+	"time"
+)
 
 // A Directory knows the API destinations. It answers from memory, as it is asked before every attempt.
 type Directory interface {
@@ -27,6 +32,7 @@ type Auth struct {
 	Type  AuthType
 	Name  string // of the user, or of the header that carries the key
 	Value string // the password or the key
+	Grant *Grant // how to get a token, for OAuth alone; must not be changed
 }
 
 // An AuthType is AWS's name of a way to authorise.
@@ -35,8 +41,28 @@ type AuthType string
 const (
 	Basic  AuthType = "BASIC"
 	APIKey AuthType = "API_KEY"
-	OAuth  AuthType = "OAUTH_CLIENT_CREDENTIALS" // can be defined, but not delivered to
+	OAuth  AuthType = "OAUTH_CLIENT_CREDENTIALS"
 )
+
+// A Grant is how a connection gets a token: by OAuth's client credentials (RFC 6749, section 4.4).
+type Grant struct {
+	Connection string    // ARN
+	Authorized time.Time // when the connection got its parameters; no token from before then is used
+	Endpoint   string    // of the authorization server, such as "https://id.example.com/token"
+	Method     string    // GET, POST or PUT
+
+	ClientID, ClientSecret string
+
+	Headers []Parameter
+	Query   []Parameter
+	Body    []Parameter
+}
+
+// fingerprint differs between grants that could get different tokens.
+func (g *Grant) fingerprint() [sha256.Size]byte {
+	text, _ := json.Marshal(g) // strings and a time within the years of JSON: nothing that could fail
+	return sha256.Sum256(text)
+}
 
 // A Parameter is a header, a query parameter or a member of the body that a connection adds to every call.
 type Parameter struct{ Key, Value string }

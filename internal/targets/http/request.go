@@ -40,18 +40,11 @@ func headerSet(names ...string) map[string]bool {
 	return set
 }
 
-// newRequest puts a call together. Its errors are permanent: the same message would fail again. A destination that is not active
-// is the exception, because its owner can still put that right.
+// newRequest puts a call together, except for the token that OAuth needs. Its errors are permanent: the same message would fail
+// again. A destination that is not active is the exception, because its owner can still put that right.
 func newRequest(d Destination, m *target.Message) (*nethttp.Request, error) {
 	if d.Inactive != "" {
 		return nil, &target.Error{Code: target.CodeNoPermissions, Message: invoke + d.Inactive}
-	}
-	if d.Auth.Type == OAuth {
-		return nil, &target.Error{
-			Code:      target.CodeNoPermissions,
-			Message:   invoke + "rialto does not call endpoints of connections with OAuth. Use a connection with an API key or with basic authorization.",
-			Permanent: true,
-		}
 	}
 	var shape target.HTTP
 	if m.Definition.HTTP != nil {

@@ -22,6 +22,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/rialto-events/rialto/internal/server"
+	"github.com/rialto-events/rialto/internal/targets/http"
 )
 
 const envPrefix = "RIALTO_"
@@ -59,8 +60,10 @@ func newSettings() *settings {
 	fs.BoolVar(&c.Insecure, "insecure", false, "Serve on other addresses than loopback although anybody is believed.")
 	fs.StringVar(&c.VaultDir, "vault-dir", "", "`FOLDER` Where the keys are that seal the secrets of connections; made if there are none.")
 	describe(fs, "vault-dir", "the data folder")
-	fs.Var((*networks)(&c.AllowTargets), "allow-targets", "`NETWORKS` Private networks that API destinations may be in, separated by commas, such as 10.0.0.0/8.")
+	fs.Var(&places{&c.AllowTargets, &c.AllowHosts}, "allow-targets", "`PLACES` Private networks and hosts that API destinations may be in, separated by commas, such as 10.0.0.0/8,*.internal.")
 	describe(fs, "allow-targets", "none, or loopback if the server itself listens there")
+	fs.Var(&places{&c.DenyTargets, &c.DenyHosts}, "deny-targets", "`PLACES` Networks and hosts that API destinations must not be in, even if they are public or allowed.")
+	describe(fs, "deny-targets", "none")
 	fs.IntVar(&c.Window, "window", 0, "`N` How many attempts may run at once to one destination.")
 	describe(fs, "window", "64")
 	fs.BoolVar(&c.AWSQuotas, "aws-quotas", false, "Enforce AWS's quotas where rialto's own are larger.")
@@ -68,7 +71,7 @@ func newSettings() *settings {
 	fs.Var((*byteSize)(&c.MaxBytes), "max-bytes", "`SIZE` What the stored data may grow to, such as 20GiB.")
 	describe(fs, "max-bytes", "what the disk has room for")
 	fs.IntVar(&c.Shards, "shards", 0, "`N` How many shards a new data folder or cluster gets. It cannot be changed later.")
-	describe(fs, "shards", "2, or 32 with --nats")
+	describe(fs, "shards", "1, or 32 with --nats")
 	fs.StringVar(&c.NATS, "nats", "", "`URL` A NATS JetStream cluster that keeps the data instead of the folder, such as nats://n1:4222,nats://n2:4222.")
 	describe(fs, "nats", "the data folder")
 	fs.StringVar(&c.NATSCreds, "nats-creds", "", "`FILE` NATS credentials for the cluster.")
@@ -286,30 +289,38 @@ func withoutPasswords(urls string) string {
 	return strings.Join(parts, ",")
 }
 
-// networks is a flag of IP networks. A bare address is a network of one.
-type networks []netip.Prefix
+// places is a flag of IP networks and hosts. A bare address is a network of one.
+type places struct {
+	networks *[]netip.Prefix
+	hosts    *[]http.HostPattern
+}
 
-func (n *networks) Type() string { return "networks" }
+func (p *places) Type() string { return "places" }
 
-func (n *networks) String() string {
-	parts := make([]string, len(*n))
-	for i, p := range *n {
-		parts[i] = p.String()
+func (p *places) String() string {
+	var parts []string
+	for _, n := range *p.networks {
+		parts = append(parts, n.String())
+	}
+	for _, h := range *p.hosts {
+		parts = append(parts, string(h))
 	}
 	return strings.Join(parts, ",")
 }
 
-func (n *networks) Set(s string) error {
+func (p *places) Set(s string) error {
 	for part := range strings.SplitSeq(s, ",") {
-		p, err := netip.ParsePrefix(strings.TrimSpace(part))
-		if err != nil {
-			a, aerr := netip.ParseAddr(strings.TrimSpace(part))
-			if aerr != nil {
-				return fmt.Errorf("%q is not a network such as 10.0.0.0/8", part)
-			}
-			p = netip.PrefixFrom(a, a.BitLen())
+		part = strings.TrimSpace(part)
+		if network, err := netip.ParsePrefix(part); err == nil && !network.Addr().Is4In6() { // which no address would be in
+			*p.networks = append(*p.networks, network.Masked())
+		} else if address, err := netip.ParseAddr(part); err == nil {
+			address = address.WithZone("").Unmap()
+			*p.networks = append(*p.networks, netip.PrefixFrom(address, address.BitLen()))
+		} else if host, err := http.ParseHostPattern(part); err == nil {
+			*p.hosts = append(*p.hosts, host)
+		} else {
+			return fmt.Errorf("%q is neither a network such as 10.0.0.0/8 nor a host such as db.example.com or *.internal", part)
 		}
-		*n = append(*n, p.Masked())
 	}
 	return nil
 }

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"strings"
+	"sync"
 
 	"github.com/rialto-events/rialto"
 	"github.com/rialto-events/rialto/internal/catalog"
@@ -15,13 +16,31 @@ import (
 // defaultRate is how many calls a second an API destination gets that says nothing (EventBridge API, CreateApiDestination).
 const defaultRate = 300
 
-// A directory finds API destinations in the catalog and opens the secrets of their connections.
+// maxOpened is how many destinations are kept with their secrets open; ten times as many as we expect.
+const maxOpened = 10_000
+
+// A directory finds API destinations in the catalog and opens the secrets of their connections. It keeps what it has opened: values of
+// the catalog never change, so that the same two values make the same destination.
 type directory struct {
 	catalog *catalog.Catalog
 	vault   *vault.Vault
+
+	mu     sync.RWMutex
+	opened map[string]opened // by ARN of the destination
+}
+
+// opened is what two values of the catalog have made.
+type opened struct {
+	destination *catalog.Destination
+	connection  *catalog.Connection
+	result      http.Destination
 }
 
 var _ http.Directory = (*directory)(nil)
+
+func newDirectory(c *catalog.Catalog, v *vault.Vault) *directory {
+	return &directory{catalog: c, vault: v, opened: make(map[string]opened)}
+}
 
 // Destination looks up an API destination.
 func (d *directory) Destination(_ context.Context, s string) (http.Destination, error) {
@@ -33,18 +52,49 @@ func (d *directory) Destination(_ context.Context, s string) (http.Destination, 
 	}
 	dest := d.catalog.Destinations.Get(catalog.NameKey(arn.Scope(), name))
 	if dest == nil || dest.ID != id {
+		d.forget(s)
 		return http.Destination{}, rialto.Errorf(rialto.NotFound, "There is no API destination %s.", s)
+	}
+	conn := d.catalog.ConnectionOf(arn.Scope(), dest)
+	d.mu.RLock()
+	o := d.opened[s]
+	d.mu.RUnlock()
+	if conn != nil && o.destination == dest && o.connection == conn {
+		return o.result, nil
 	}
 	out := http.Destination{Endpoint: dest.Endpoint, Method: dest.Method, Rate: defaultRate}
 	if dest.RateLimit != nil {
 		out.Rate = float64(*dest.RateLimit)
 	}
-	conn := d.catalog.ConnectionOf(arn.Scope(), dest)
 	if conn == nil {
+		d.forget(s)
 		out.Inactive = fmt.Sprintf("The connection %s of the API destination %s is not authorized, or is gone.", dest.ConnectionARN, dest.Name)
 		return out, nil
 	}
-	return out, d.authorize(&out, conn, arn.Scope())
+	if err := d.authorize(&out, conn, arn.Scope()); err != nil {
+		return out, err
+	}
+	d.keep(s, opened{dest, conn, out})
+	return out, nil
+}
+
+func (d *directory) keep(arn string, o opened) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if _, there := d.opened[arn]; !there && len(d.opened) >= maxOpened {
+		for some := range d.opened {
+			delete(d.opened, some)
+			break
+		}
+	}
+	d.opened[arn] = o
+}
+
+// forget drops secrets that are not needed any more.
+func (d *directory) forget(arn string) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	delete(d.opened, arn)
 }
 
 // authorize fills in what the connection adds to a call.
@@ -63,6 +113,13 @@ func (d *directory) authorize(out *http.Destination, conn *catalog.Connection, s
 		out.Auth.Name, out.Auth.Value = s.Username, s.Password
 	case http.APIKey:
 		out.Auth.Name, out.Auth.Value = s.APIKeyName, s.APIKeyValue
+	case http.OAuth:
+		o := s.OAuth
+		out.Auth.Grant = &http.Grant{
+			Connection: conn.ARN(scope), Authorized: conn.Authorized, Endpoint: o.Endpoint, Method: o.Method,
+			ClientID: o.ClientID, ClientSecret: o.ClientSecret,
+			Headers: parameters(o.Headers), Query: parameters(o.Query), Body: parameters(o.Body),
+		}
 	}
 	out.Headers, out.Query, out.Body = parameters(s.Headers), parameters(s.Query), parameters(s.Body)
 	return nil

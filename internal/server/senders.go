@@ -18,11 +18,13 @@ import (
 type senders struct{ queue, bus, http target.Sender }
 
 func (s *Server) senders(secrets *vault.Vault) senders {
-	guard := http.Guard{Allow: s.config.AllowTargets}
+	guard := http.Guard{
+		Allow: s.config.AllowTargets, AllowHosts: s.config.AllowHosts, Deny: s.config.DenyTargets, DenyHosts: s.config.DenyHosts,
+	}
 	if host, _, err := net.SplitHostPort(s.config.Listen); err == nil && loopback(host) {
 		guard.Allow = append(guard.Allow[:len(guard.Allow):len(guard.Allow)], http.Loopback...)
 	}
-	calls := http.New(&directory{s.catalog, secrets}, http.Options{Guard: guard, Clock: s.config.Clock})
+	calls := http.New(newDirectory(s.catalog, secrets), http.Options{Guard: guard, Clock: s.config.Clock})
 	s.hangUp = calls.Close
 	queues := queue.New(s.queues, queue.Options{OwnQueuesOnly: s.config.Credentials != ""})
 	return senders{queue: queues, bus: bus.New(s.ingest), http: calls}

@@ -85,7 +85,7 @@ func hint(err error) (what, try string) {
 		return e.message, e.try
 	}
 	for _, known := range []func(error) (string, string, bool){
-		aboutDamage, aboutLock, aboutAddress, aboutPattern, aboutConnection, aboutAnswer, aboutFile,
+		aboutDamage, aboutLock, aboutRoom, aboutAddress, aboutPattern, aboutConnection, aboutAnswer, aboutFile,
 	} {
 		if what, try, ok := known(err); ok {
 			return what, try
@@ -121,6 +121,15 @@ func aboutLock(err error) (what, try string, ok bool) {
 		return "", "", false
 	}
 	return sentence(e.Error()), "stop that process, or use another directory with --data-dir", true
+}
+
+// aboutRoom knows a disk, or a part of one, that is used up.
+func aboutRoom(err error) (what, try string, ok bool) {
+	e, isOurs := errors.AsType[*rialto.Error](err)
+	if !isOurs || !errors.Is(err, journal.ErrFull) {
+		return "", "", false
+	}
+	return e.Message, "again when something else on that disk is gone; or a larger --max-bytes, if one is set", true
 }
 
 // aboutAddress knows an address that cannot be listened on.

@@ -1,9 +1,22 @@
 package main
 
 import (
+	"fmt"
+	"strings"
 	"testing"
 	"testing/fstest"
+
+	"github.com/rialto-events/rialto"
+	"github.com/rialto-events/rialto/internal/journal"
 )
+
+func TestAFullJournalIsNoMistakeOfOurs(t *testing.T) {
+	full := &rialto.Error{Kind: rialto.Unavailable, Message: "The disk of the journal is full.", Cause: fmt.Errorf("%w: 7 bytes are free", journal.ErrFull)}
+	what, try := hint(fmt.Errorf("append to shard-0: %w", full))
+	if what != full.Message || !strings.Contains(try, "--max-bytes") {
+		t.Errorf("got %q, try %q", what, try)
+	}
+}
 
 func TestACaretPointsAtWhatIsWrong(t *testing.T) {
 	for _, c := range []struct {

@@ -189,6 +189,21 @@ func (e *embedded) widen() {
 	e.opts.Logger.Info("journal takes writes again")
 }
 
+// Health also knows whether the quota is used up.
+func (e *embedded) Health() error {
+	if err := e.store.Health(); err != nil {
+		return err
+	}
+	s := e.server.Load()
+	if s == nil {
+		return nil // it is being replaced, and the gate has just been opened or shut
+	}
+	if z, err := s.Jsz(nil); err == nil && z.Store > uint64(z.Config.MaxStore) {
+		return errNoQuota
+	}
+	return nil
+}
+
 // replace shuts the gate, waits for room on the disk, and puts a new server in the place of the old one. Then every log is
 // looked at again: a record whose write failed is there now, or it never will be.
 func (e *embedded) replace(why error) {

@@ -101,7 +101,7 @@ func (d *folder) roomFor(more int64) error {
 	if err != nil || free >= d.reserve+more {
 		return nil // a volume that does not tell is found full when a write fails
 	}
-	return unavailable(fmt.Errorf("%d bytes are free in %s, and %d shall stay so", free, d.path, d.reserve), "The disk of the journal is full.")
+	return unavailable(fmt.Errorf("%w: %d bytes are free in %s, and %d shall stay so", ErrFull, free, d.path, d.reserve), "The disk of the journal is full.")
 }
 
 // quota is how much the server may write: what it has written and nine tenths of what is free. The last tenth is spared.

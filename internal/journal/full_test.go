@@ -273,9 +273,10 @@ func TestQuotaFollowsDisk(t *testing.T) {
 		err = try()
 	}
 	refused(t, err)
-	if errors.Is(err, journal.ErrUnknown) || !strings.Contains(err.Error(), "all that it may") {
+	if errors.Is(err, journal.ErrUnknown) || !errors.Is(err, journal.ErrFull) {
 		t.Fatalf("after %d records: %v", w.Last, err)
 	}
+	refused(t, j.Health())
 	if err := os.Remove(ballast); err != nil {
 		t.Fatal(err)
 	}
@@ -285,6 +286,9 @@ func TestQuotaFollowsDisk(t *testing.T) {
 		}
 	}
 	heard.wait(t)
+	if err := j.Health(); err != nil {
+		t.Fatal(err)
+	}
 	for range 20 {
 		if err := try(); err != nil {
 			t.Fatal(err)

@@ -95,7 +95,10 @@ func unknown(cause error) error { return fmt.Errorf("%w: %w", ErrUnknown, cause)
 
 var errNoAck = fmt.Errorf("no acknowledgement within %v", ackWait)
 
-var errNoQuota = errors.New("the quota of the JetStream server is used up")
+// ErrFull is in the chain of the error of a write for which there is no room.
+var ErrFull = errors.New("no room for the journal")
+
+var errNoQuota = unavailable(fmt.Errorf("%w: the quota of the JetStream server is used up", ErrFull), "The journal occupies all that it may of its disk.")
 
 // publish writes a message and returns its sequence number once it is acknowledged.
 func (s *store) publish(ctx context.Context, msg *nats.Msg) (uint64, error) {
@@ -168,7 +171,7 @@ func readAck(data []byte) (uint64, error) {
 	case codeTooLarge:
 		return 0, ErrTooLarge
 	case codeNoQuota:
-		return 0, unavailable(errNoQuota, "The journal occupies all that it may of its disk.")
+		return 0, errNoQuota
 	}
 	return 0, unavailable(ack.Error, "The journal takes no writes at present.")
 }

@@ -24,6 +24,8 @@ import (
 // for one; an entry that is merely too large for its service should still be told so by that service.
 const maxBody = 8 << 20
 
+const maxIgnored = 64 << 20 // bytes of a body too large that are read before the client is told so
+
 const (
 	bodyTimeout = 30 * time.Second // for a whole body to arrive; the SDKs give up on a silent connection after about a minute
 	firstBuffer = 64 << 10         // bytes that are set aside for a body before any of it has come
@@ -150,13 +152,17 @@ func (h *Handler) serve(w http.ResponseWriter, r *http.Request, req *Request, to
 }
 
 func readBody(w http.ResponseWriter, r *http.Request) ([]byte, error) {
-	if r.ContentLength > maxBody {
-		return nil, errTooLarge
-	}
 	// Who announces a body and does not send it must not hold a goroutine for ever. The deadline stays when reading fails, since
 	// net/http reads on for a while before it answers. Not every ResponseWriter can set one.
 	conn := http.NewResponseController(w)
 	_ = conn.SetReadDeadline(time.Now().Add(bodyTimeout))
+	if r.ContentLength > maxBody {
+		// Many clients send all of a body before they read the answer, and see a broken connection if it is closed before that.
+		if r.ContentLength <= maxIgnored && r.Header.Get("Expect") == "" {
+			_, _ = io.Copy(io.Discard, r.Body)
+		}
+		return nil, errTooLarge
+	}
 	// The length is a claim of the client: believed for a first buffer of modest size.
 	body := make([]byte, 0, min(max(r.ContentLength, 0), firstBuffer)+1)
 	rest := io.LimitReader(r.Body, maxBody+1)

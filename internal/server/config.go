@@ -76,7 +76,10 @@ func (c Config) withDefaults() Config {
 
 // check refuses what cannot work, and what would serve strangers without meaning to.
 func (c Config) check() error {
-	host, _, err := net.SplitHostPort(c.Listen)
+	host, port, err := net.SplitHostPort(c.Listen)
+	if err == nil {
+		_, err = net.LookupPort("tcp", port)
+	}
 	if err != nil {
 		return rialto.Errorf(rialto.Invalid, "%q is no address to listen on: give a host and a port, such as %s.", c.Listen, DefaultListen)
 	}

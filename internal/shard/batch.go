@@ -3,15 +3,33 @@ package shard
 import (
 	"encoding/binary"
 	"errors"
+
+	"github.com/rialto-events/rialto"
+	"github.com/rialto-events/rialto/internal/journal"
 )
 
 const (
 	softFrame   = 256 << 10 // bytes of commands after which a frame takes no further proposal
-	maxProposal = 3 << 20   // bytes of commands in one proposal; with softFrame it stays below what a record may hold
+	maxProposal = 3 << 20   // bytes of commands in one proposal
+	carryRoom   = 128       // bytes by which a payload that is carried may need more than when it was proposed
 )
 
 // ErrTooLarge says that a proposal's commands do not fit into one frame.
-var ErrTooLarge = errors.New("the proposal is larger than 3 MiB")
+var ErrTooLarge error = rialto.Errorf(rialto.Invalid, "This is more than can be stored at once.")
+
+// A frameLimit says how large a frame may become, in bytes of commands. A frame that has not reached soft has room for any one
+// proposal, so that nobody's is refused because of another's.
+type frameLimit struct {
+	soft     int // after which it takes no further proposal
+	proposal int // in one proposal
+}
+
+// frameLimitOf is what fits into records of a size, which a cluster may have set much lower than we would.
+func frameLimitOf(maxRecord int) frameLimit {
+	most := maxRecord - journal.FrameOverhead
+	soft := min(softFrame, most/4)
+	return frameLimit{soft, min(maxProposal, most-soft-carryRoom)}
+}
 
 // A Batch is the part of a frame that one proposal builds. It is valid only during the call that gets it.
 type Batch struct {
@@ -43,11 +61,11 @@ func (b *Batch) First(key string) bool {
 	return true
 }
 
-// add lets one proposal build its commands. One that turns out too large leaves no trace.
-func (b *Batch) add(build func(*Batch)) (commands int, err error) {
+// add lets one proposal build its commands. One that turns out larger than limit leaves no trace.
+func (b *Batch) add(build func(*Batch), limit int) (commands int, err error) {
 	size, before, keys := len(b.payload), b.commands, len(b.order)
 	build(b)
-	if len(b.payload)-size > maxProposal {
+	if len(b.payload)-size > limit {
 		b.payload, b.commands = b.payload[:size], before
 		for _, k := range b.order[keys:] {
 			delete(b.seen, k)

@@ -51,8 +51,11 @@ func (c *core) livePayloads(before uint64) []carriedPayload {
 func (s *Shard) carry(payloads []carriedPayload) (int, error) {
 	var bodies [][]byte
 	n, size := 0, 0
-	for ; n < len(payloads) && size < softFrame; n++ {
+	for ; n < len(payloads); n++ {
 		p := payloads[n]
+		if n > 0 && size+int(p.ref.Len) > s.core.limit.soft {
+			break
+		}
 		b, err := s.Read(context.Background(), p.ref)
 		if errors.Is(err, ErrMoved) {
 			continue // released meanwhile, and its frame is truncated
@@ -60,13 +63,14 @@ func (s *Shard) carry(payloads []carriedPayload) (int, error) {
 		if err != nil {
 			return n, err
 		}
-		bodies = append(bodies, appendCarry(nil, p.machine, p.key, b))
-		size += len(b)
+		body := appendCarry(nil, p.machine, p.key, b)
+		bodies = append(bodies, body)
+		size += len(body)
 	}
-	_, err := s.Propose(context.Background(), func(b *Batch) {
+	a := s.ask(context.Background(), request{more: carryRoom, build: func(b *Batch) {
 		for _, body := range bodies {
 			b.Add(kindCarry, body)
 		}
-	})
-	return n, err
+	}})
+	return n, a.err
 }

@@ -47,6 +47,7 @@ type core struct {
 	blob     journal.Blob
 	machines []Hosted
 	byKind   [256]int // index into machines, or -1
+	limit    frameLimit
 
 	tip  tip // the last frame
 	live liveTable
@@ -63,7 +64,7 @@ type core struct {
 
 func newCore(log journal.Log, blob journal.Blob, machines []Hosted) *core {
 	c := &core{
-		log: log, blob: blob, machines: machines,
+		log: log, blob: blob, machines: machines, limit: frameLimitOf(log.MaxRecord()),
 		warn: func(string, uint64, error) {}, wait: pause, stall: func(bool) {},
 	}
 	for k := range c.byKind {
@@ -91,7 +92,7 @@ type outcome struct {
 }
 
 // commit writes a payload as the next frame and applies it. After an error the frame is not in the log, except for
-// [ErrFenced], [journal.ErrClosed] and an ended context, after which nobody may use the core any more.
+// [ErrFenced], [journal.ErrClosed], damage and an ended context, after which nobody may use the core any more.
 func (c *core) commit(ctx context.Context, payload []byte, commands int, now time.Time) (outcome, error) {
 	rec, err := c.append(ctx, c.tip.epoch, now, payload)
 	if err != nil {
@@ -126,14 +127,14 @@ func (c *core) append(ctx context.Context, epoch uint64, now time.Time, payload 
 			switch {
 			case err == nil || errors.Is(err, journal.ErrTruncated):
 				return nil, ErrFenced
-			case errors.Is(err, journal.ErrClosed):
+			case final(err):
 				return nil, err
 			}
 			inDoubt = true
 		case errors.Is(err, journal.ErrUnknown):
 			inDoubt = true
-		case errors.Is(err, journal.ErrClosed):
-			return nil, err // nobody will ever answer
+		case final(err):
+			return nil, err
 		case !inDoubt:
 			return nil, err
 		}
@@ -144,6 +145,12 @@ func (c *core) append(ctx context.Context, epoch uint64, now time.Time, payload 
 			return nil, err
 		}
 	}
+}
+
+// final reports whether a log will never say more than this: it is closed, or not what it was.
+func final(err error) bool {
+	_, damaged := errors.AsType[*journal.DamageError](err)
+	return damaged || errors.Is(err, journal.ErrClosed)
 }
 
 // apply takes a frame that is in the log into the state.

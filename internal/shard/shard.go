@@ -55,6 +55,7 @@ type Shard struct {
 // A request is a proposal or a view.
 type request struct {
 	build func(*Batch)
+	more  int // bytes that the proposal may have beyond the limit
 	view  func()
 	done  chan answer // has room for the one answer
 }
@@ -285,7 +286,7 @@ func (s *Shard) frame(ctx context.Context, first request) error {
 			r.done <- answer{}
 			continue
 		}
-		n, err := b.add(r.build)
+		n, err := b.add(r.build, s.core.limit.proposal+r.more)
 		if err != nil || n == 0 {
 			r.done <- answer{err: err}
 			continue
@@ -323,7 +324,7 @@ func (s *Shard) frame(ctx context.Context, first request) error {
 
 // next takes another request for a frame that has so many bytes already, if one waits.
 func (s *Shard) next(size int) (request, bool) {
-	if size >= softFrame {
+	if size >= s.core.limit.soft {
 		return request{}, false
 	}
 	select {

@@ -34,7 +34,7 @@ func (s *Stepper) Commit(now time.Time, proposals ...func(*Batch)) ([][]any, err
 	var b Batch
 	counts := make([]int, len(proposals))
 	for i, build := range proposals {
-		n, err := b.add(build)
+		n, err := b.add(build, s.core.limit.proposal)
 		if err != nil {
 			return nil, err
 		}

@@ -1,0 +1,145 @@
+package shard_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/rialto-events/rialto"
+	"github.com/rialto-events/rialto/internal/journal"
+	"github.com/rialto-events/rialto/internal/record"
+	"github.com/rialto-events/rialto/internal/shard"
+)
+
+// A strangeLog behaves as a test says.
+type strangeLog struct {
+	journal.Log
+	limit  int // bytes of a record, if not 0
+	append func(expected uint64, record []byte) error
+}
+
+func (l *strangeLog) MaxRecord() int {
+	if l.limit > 0 {
+		return l.limit
+	}
+	return l.Log.MaxRecord()
+}
+
+func (l *strangeLog) Append(ctx context.Context, expected uint64, record []byte) (uint64, error) {
+	if len(record) > l.MaxRecord() {
+		return 0, journal.ErrTooLarge
+	}
+	if l.append != nil {
+		if err := l.append(expected, record); err != nil {
+			return 0, err
+		}
+	}
+	return l.Log.Append(ctx, expected, record)
+}
+
+// open opens a shard with a shelf over a strange log.
+func open(t *testing.T, l *strangeLog) (*shard.Shard, *shelf) {
+	t.Helper()
+	j := journal.NewSim(1, journal.SimFaults{}).Open()
+	log, err := j.Log(t.Context(), "test")
+	if err != nil {
+		t.Fatal(err)
+	}
+	blob, err := j.Blob(t.Context(), "snapshots")
+	if err != nil {
+		t.Fatal(err)
+	}
+	l.Log = log
+	m := &shelf{}
+	s, err := shard.Open(t.Context(), l, blob, []shard.Hosted{{Machine: m}}, shard.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s, m
+}
+
+func run(t *testing.T, s *shard.Shard) (end func() error) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(context.Background())
+	t.Cleanup(cancel)
+	done := make(chan error, 1)
+	go func() { done <- s.Run(ctx) }()
+	return func() error { cancel(); return <-done }
+}
+
+func put(s *shard.Shard, id uint64, size int) error {
+	_, err := s.Propose(context.Background(), func(b *shard.Batch) {
+		b.Add(kindPut, append(record.AppendUint(nil, id), bytes.Repeat([]byte{'x'}, size)...))
+	})
+	return err
+}
+
+// TestDamageEndsDoubt lets the acknowledgement of a frame get lost, and the log be found damaged then: the shard ends and says so,
+// rather than ask for ever.
+func TestDamageEndsDoubt(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		damaged := false
+		l := &strangeLog{}
+		s, _ := open(t, l)
+		l.append = func(uint64, []byte) error {
+			if damaged {
+				return &journal.DamageError{Log: "log test", First: 1, Last: 1, Reason: "record 1 is missing"}
+			}
+			damaged = true
+			return journal.ErrUnknown
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		defer cancel()
+		done := make(chan error, 1)
+		go func() { done <- s.Run(ctx) }()
+		if err := put(s, 1, 10); err == nil {
+			t.Error("the proposer was told that all is well")
+		}
+		time.Sleep(time.Minute)
+		select {
+		case err := <-done:
+			if _, ok := errors.AsType[*journal.DamageError](err); !ok {
+				t.Errorf("the shard ended with %v, want the damage", err)
+			}
+		default:
+			t.Error("the shard goes on")
+		}
+	})
+}
+
+// TestSmallRecords gives the shard a log that takes less than others, and proposals of every size at once. What does not fit is
+// refused, and nothing else is.
+func TestSmallRecords(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		for _, limit := range []int{252 << 10, 1<<20 - 4096, 4 << 20} {
+			s, _ := open(t, &strangeLog{limit: limit})
+			var next atomic.Uint64
+			results := make(chan error)
+			sizes := []int{100, limit / 2, limit/4 - 1000, limit/4 + 1000, limit / 2, 100, limit - 500, limit, 2 * limit, 100, limit / 2}
+			for _, size := range sizes {
+				go func() {
+					err := put(s, next.Add(1), size)
+					switch {
+					case size <= limit/2 && err != nil:
+						t.Errorf("%d bytes of %d: %v", size, limit, err)
+					case size >= limit && rialto.KindOf(err) != rialto.Invalid:
+						t.Errorf("%d bytes of %d: %v, want that it is too large", size, limit, err)
+					}
+					results <- err
+				}()
+			}
+			synctest.Wait() // all of them wait for the first frame
+			end := run(t, s)
+			for range sizes {
+				<-results
+			}
+			if err := end(); err != nil {
+				t.Errorf("the shard ended with %v", err)
+			}
+		}
+	})
+}

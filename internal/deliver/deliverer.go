@@ -20,7 +20,7 @@ const (
 	defaultWindow  = 64               // attempts at once per destination
 	defaultTimeout = 60 * time.Second // of an attempt whose kind of destination ends it no earlier
 	stopTimeout    = 5 * time.Second  // that an orderly end waits for the attempts in progress, and again for their outcomes
-	acceptSize     = 1 << 20          // bytes of events in one proposal, unless one event has more
+	defineSize     = 128 << 10        // bytes of definitions in one proposal, unless one has more
 	acceptTries    = 3                // of events whose definitions were forgotten in the same frame
 	forgetEvery    = time.Hour
 )
@@ -103,23 +103,30 @@ func (d *Deliverer) Attach(shards []*shard.Shard) {
 	}
 }
 
-// Accept takes events, each with its targets. When it returns nil they are in the log. When it returns an error, some of them
-// may be.
+// Accept takes events, each with its targets. When it returns nil they are in the log. When it returns an error none is, unless
+// the error says that this is not known, or they were too many for one frame. The error is [shard.ErrTooLarge] if one alone does
+// not fit into a frame.
 func (d *Deliverer) Accept(ctx context.Context, events []Accepted) error {
 	h := d.idlest()
 	h.accepting.Add(1)
 	defer h.accepting.Add(-1)
-	for len(events) > 0 {
-		n, size := 1, len(events[0].Event)
-		for ; n < len(events) && size+len(events[n].Event) <= acceptSize; n++ {
-			size += len(events[n].Event)
-		}
-		if err := h.accept(ctx, events[:n]); err != nil {
-			return err
-		}
-		events = events[n:]
+	return h.acceptAll(ctx, events)
+}
+
+// acceptAll takes events in one frame, or in as few as they need.
+func (h *host) acceptAll(ctx context.Context, events []Accepted) error {
+	if len(events) == 0 {
+		return nil
 	}
-	return nil
+	err := h.accept(ctx, events)
+	if !errors.Is(err, shard.ErrTooLarge) || len(events) == 1 {
+		return err
+	}
+	half := len(events) / 2
+	if err := h.acceptAll(ctx, events[:half]); err != nil {
+		return err
+	}
+	return h.acceptAll(ctx, events[half:])
 }
 
 // idlest is the shard with the least to do. Of equal ones it is the first, so that a lone caller's events, and the outcomes of
@@ -224,7 +231,7 @@ func (h *host) define(ctx context.Context, list []proposed) error {
 	}
 	for len(targets) > 0 {
 		n, size := 0, 0
-		for ; n < len(targets) && (n == 0 || size+len(targets[n].JSON) <= acceptSize); n++ {
+		for ; n < len(targets) && (n == 0 || size+len(targets[n].JSON) <= defineSize); n++ {
 			size += len(targets[n].JSON)
 		}
 		some := targets[:n]

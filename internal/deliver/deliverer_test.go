@@ -787,6 +787,40 @@ func TestManyAtOnce(t *testing.T) {
 }
 
 // TestManyDefinitions uses so many large definitions for the first time that they do not fit into a frame.
+// TestAllOrNothing accepts as much as one PutEvents may bring: it is in one frame, so that an error says that nothing was kept.
+func TestAllOrNothing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, Options{})
+		to := testTarget("billing", false)
+		r.sender.when(to.ARN, hangs)
+		var events []Accepted
+		for i := range 10 {
+			e := newEvent(fmt.Sprintf("e%d", i), to)
+			e.Event = []byte(`{"detail":"` + strings.Repeat("x", 110_000) + `"}`)
+			events = append(events, e)
+		}
+		appends := 0
+		r.stop()
+		r.wrapLog = func(l journal.Log) journal.Log { return &countingLog{l, &appends} }
+		r.start()
+		appends = 0
+		if err := r.Accept(context.Background(), events); err != nil || appends != 1 {
+			t.Errorf("Accept made %d frames (%v), want 1", appends, err)
+		}
+	})
+}
+
+// A countingLog counts what is appended.
+type countingLog struct {
+	journal.Log
+	appends *int
+}
+
+func (l *countingLog) Append(ctx context.Context, expected uint64, record []byte) (uint64, error) {
+	*l.appends++
+	return l.Log.Append(ctx, expected, record)
+}
+
 func TestManyDefinitions(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newRig(t, Options{})

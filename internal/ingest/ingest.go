@@ -20,6 +20,7 @@ import (
 	"github.com/rialto-events/rialto"
 	"github.com/rialto-events/rialto/internal/deliver"
 	"github.com/rialto-events/rialto/internal/route"
+	"github.com/rialto-events/rialto/internal/shard"
 	"github.com/rialto-events/rialto/pattern"
 )
 
@@ -83,7 +84,7 @@ type Result struct {
 // Put accepts up to ten entries. The results have the order of the entries. An error says that none was accepted.
 func (in *Ingester) Put(ctx context.Context, caller Caller, entries []Entry) ([]Result, error) {
 	if size(entries) >= maxRequestBytes {
-		return nil, rialto.Errorf(rialto.Invalid, "Total size of the entries in the request is over the limit.")
+		return nil, errSize
 	}
 	buses := make([]route.Bus, len(entries))
 	for i := range entries {
@@ -123,11 +124,17 @@ func (in *Ingester) Put(ctx context.Context, caller Caller, entries []Entry) ([]
 	if len(accepted) == 0 {
 		return results, nil
 	}
-	if err := in.deliver.Accept(ctx, accepted); err != nil {
+	err := in.deliver.Accept(ctx, accepted)
+	switch {
+	case errors.Is(err, shard.ErrTooLarge):
+		return nil, errSize // control characters, of which one byte becomes six in JSON
+	case err != nil:
 		return nil, fmt.Errorf("accept %d events: %w", len(accepted), err)
 	}
 	return results, nil
 }
+
+var errSize = rialto.Errorf(rialto.Invalid, "Total size of the entries in the request is over the limit.")
 
 // size is what the entries count for, in bytes.
 func size(entries []Entry) int {

@@ -15,6 +15,7 @@ import (
 	"github.com/rialto-events/rialto/internal/deliver"
 	"github.com/rialto-events/rialto/internal/ingest"
 	"github.com/rialto-events/rialto/internal/route"
+	"github.com/rialto-events/rialto/internal/shard"
 	"github.com/rialto-events/rialto/target"
 )
 
@@ -140,6 +141,16 @@ func TestBytesThatAreNoText(t *testing.T) {
 	}
 	if !json.Valid(accepted.all[0].Event) || !strings.Contains(string(accepted.all[0].Event), `"a`+"\uFFFD"+`b\u0001"`) {
 		t.Errorf("the event is %q", accepted.all[0].Event)
+	}
+}
+
+// TestTooLargeToStore lets events grow by being encoded until they do not fit into the log: the request is at fault, and not we.
+func TestTooLargeToStore(t *testing.T) {
+	in, accepted := open(t)
+	accepted.err = shard.ErrTooLarge
+	_, err := in.Put(t.Context(), caller, []ingest.Entry{entry("shop", strings.Repeat("\x01", 900_000), `{}`)})
+	if rialto.KindOf(err) != rialto.Invalid || err.Error() != "Total size of the entries in the request is over the limit." {
+		t.Errorf("Put: %v", err)
 	}
 }
 

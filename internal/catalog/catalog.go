@@ -10,6 +10,7 @@
 package catalog
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -165,8 +166,13 @@ func unavailable(key string, err error) error {
 	return fmt.Errorf("write %s: %w", key, err)
 }
 
+// encode writes a definition as JSON. The placeholders of templates stay as they are: as HTML they would have six times the size.
 func encode(v any) ([]byte, error) {
-	b, err := json.Marshal(v)
+	var buf bytes.Buffer
+	enc := json.NewEncoder(&buf)
+	enc.SetEscapeHTML(false)
+	err := enc.Encode(v)
+	b := bytes.TrimSuffix(buf.Bytes(), []byte("\n"))
 	if err == nil && len(b) > journal.MaxValue {
 		return nil, rialto.Errorf(rialto.Exceeded, "The definition has %d bytes, more than the %d that one resource may have.", len(b), journal.MaxValue)
 	}

@@ -4,12 +4,15 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 
+	"github.com/rialto-events/rialto"
 	"github.com/rialto-events/rialto/internal/catalog"
 	"github.com/rialto-events/rialto/internal/catalog/catalogtest"
 	"github.com/rialto-events/rialto/internal/journal"
+	"github.com/rialto-events/rialto/target"
 )
 
 func put(t *testing.T, c *catalog.Catalog, key, description string) {
@@ -131,5 +134,32 @@ func TestListPages(t *testing.T) {
 	}
 	if n := c.Buses.Count("s/"); n != 3 {
 		t.Errorf("Count is %d, want 3", n)
+	}
+}
+
+// TestLargeDefinitions stores a rule with the most targets and the longest templates, and refuses what one entry cannot hold.
+func TestLargeDefinitions(t *testing.T) {
+	c := catalogtest.Start(t)
+	template := `<a> & ` + strings.Repeat("<b>", (8192-6)/3) // an InputTemplate has up to 8192 characters
+	edit := func(targets int) error {
+		_, err := c.Rules.Edit(t.Context(), "a|b", func(*catalog.Rule) (*catalog.Rule, error) {
+			r := &catalog.Rule{Name: "b", Bus: "a"}
+			for i := range targets {
+				r.Targets = append(r.Targets, catalog.Target{
+					ID: fmt.Sprint(i), ARN: "arn:aws:sqs:eu-west-1:111122223333:q", Transformer: &target.Transformer{Template: template},
+				})
+			}
+			return r, nil
+		})
+		return err
+	}
+	if err := edit(100); err != nil {
+		t.Fatal(err)
+	}
+	if r := c.Rules.Get("a|b"); len(r.Targets) != 100 || r.Targets[99].Transformer.Template != template {
+		t.Errorf("the rule has %d targets", len(r.Targets))
+	}
+	if err := edit(200); rialto.KindOf(err) != rialto.Exceeded {
+		t.Errorf("200 targets: %v", err)
 	}
 }

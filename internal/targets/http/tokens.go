@@ -42,6 +42,7 @@ type tokens struct {
 
 // A keeper has the token of one connection with one set of parameters.
 type keeper struct {
+	grant       *Grant // the last one that was seen with this fingerprint, which spares most deliveries to compute it
 	fingerprint [sha256.Size]byte
 	token       string    // empty if there is none
 	refresh     time.Time // when to get the next one
@@ -130,9 +131,13 @@ var errClosed = errors.New("the sender is closed")
 
 // keeper is that of a connection. Parameters that have changed make it forget.
 func (t *tokens) keeper(g *Grant) *keeper {
-	fingerprint := g.fingerprint()
 	k := t.kept[g.Connection]
+	if k != nil && k.grant == g {
+		return k
+	}
+	fingerprint := g.fingerprint()
 	if k != nil && k.fingerprint == fingerprint {
+		k.grant = g
 		return k
 	}
 	if k == nil && len(t.kept) >= maxTokens {
@@ -141,7 +146,7 @@ func (t *tokens) keeper(g *Grant) *keeper {
 			break
 		}
 	}
-	k = &keeper{fingerprint: fingerprint}
+	k = &keeper{grant: g, fingerprint: fingerprint}
 	t.kept[g.Connection] = k
 	return k
 }

@@ -21,6 +21,7 @@ const (
 	defaultTimeout = 60 * time.Second // of an attempt whose kind of destination ends it no earlier
 	stopTimeout    = 5 * time.Second  // that an orderly end waits for the attempts in progress, and again for their outcomes
 	defineSize     = 128 << 10        // bytes of definitions in one proposal, unless one has more
+	rideRoom       = 2 * outcomeSize  // bytes that must be left in a proposal for outcomes to come along
 	acceptTries    = 3                // of events whose definitions were forgotten in the same frame
 	forgetEvery    = time.Hour
 )
@@ -110,23 +111,17 @@ func (d *Deliverer) Accept(ctx context.Context, events []Accepted) error {
 	h := d.idlest()
 	h.accepting.Add(1)
 	defer h.accepting.Add(-1)
-	return h.acceptAll(ctx, events)
-}
-
-// acceptAll takes events in one frame, or in as few as they need.
-func (h *host) acceptAll(ctx context.Context, events []Accepted) error {
-	if len(events) == 0 {
-		return nil
+	list := make([]proposed, len(events))
+	for i := range events {
+		if len(events[i].Targets) == 0 || len(events[i].Event) == 0 {
+			return fmt.Errorf("accept event %s: it has no content or no target", events[i].EventID)
+		}
+		list[i] = proposed{Accepted: &events[i], body: acceptCommand(&events[i])}
+		if !h.shard.Fits(len(list[i].body)) {
+			return fmt.Errorf("accept event %s: %w", events[i].EventID, shard.ErrTooLarge) // before any other is taken
+		}
 	}
-	err := h.accept(ctx, events)
-	if !errors.Is(err, shard.ErrTooLarge) || len(events) == 1 {
-		return err
-	}
-	half := len(events) / 2
-	if err := h.acceptAll(ctx, events[:half]); err != nil {
-		return err
-	}
-	return h.acceptAll(ctx, events[half:])
+	return h.acceptAll(ctx, list)
 }
 
 // idlest is the shard with the least to do. Of equal ones it is the first, so that a lone caller's events, and the outcomes of
@@ -148,14 +143,24 @@ type proposed struct {
 	at   int // index of its command among those of the proposal
 }
 
-func (h *host) accept(ctx context.Context, events []Accepted) error {
-	list := make([]proposed, len(events))
-	for i := range events {
-		if len(events[i].Targets) == 0 || len(events[i].Event) == 0 {
-			return fmt.Errorf("accept event %s: it has no content or no target", events[i].EventID)
-		}
-		list[i] = proposed{Accepted: &events[i], body: acceptCommand(&events[i])}
+// acceptAll takes events in one frame, or in as few as they need.
+func (h *host) acceptAll(ctx context.Context, list []proposed) error {
+	if len(list) == 0 {
+		return nil
 	}
+	err := h.accept(ctx, list)
+	if !errors.Is(err, shard.ErrTooLarge) || len(list) == 1 {
+		return err
+	}
+	half := len(list) / 2
+	if err := h.acceptAll(ctx, list[:half]); err != nil {
+		return err
+	}
+	return h.acceptAll(ctx, list[half:])
+}
+
+// accept takes events in one frame.
+func (h *host) accept(ctx context.Context, list []proposed) error {
 	for range acceptTries {
 		results, err := h.propose(ctx, list)
 		if errors.Is(err, shard.ErrTooLarge) {
@@ -188,7 +193,10 @@ func (h *host) accept(ctx context.Context, events []Accepted) error {
 // propose gets events into the log, with the definitions that are not there yet and the outcomes that wait.
 func (h *host) propose(ctx context.Context, list []proposed) ([]any, error) {
 	along := ride{from: h.outcomes}
-	at := make([]int, len(list))
+	at, size := make([]int, len(list)), 0
+	for _, p := range list {
+		size += len(p.body)
+	}
 	results, err := h.shard.Propose(ctx, func(b *shard.Batch) {
 		n := 0
 		for i, p := range list {
@@ -201,7 +209,9 @@ func (h *host) propose(ctx context.Context, list []proposed) ([]any, error) {
 			at[i] = n
 			n++
 		}
-		along.board(b)
+		if h.shard.Fits(size + rideRoom) {
+			along.board(b)
+		}
 	})
 	along.end(err)
 	if err != nil {

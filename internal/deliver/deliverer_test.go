@@ -1,6 +1,7 @@
 package deliver
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -806,6 +807,10 @@ func TestAllOrNothing(t *testing.T) {
 		appends = 0
 		if err := r.Accept(context.Background(), events); err != nil || appends != 1 {
 			t.Errorf("Accept made %d frames (%v), want 1", appends, err)
+		}
+		events[9].Event = bytes.Repeat([]byte{'x'}, 4<<20)
+		if err := r.Accept(context.Background(), events); !errors.Is(err, shard.ErrTooLarge) || appends != 1 {
+			t.Errorf("Accept made %d frames more (%v), want none", appends-1, err)
 		}
 	})
 }

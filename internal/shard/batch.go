@@ -39,6 +39,9 @@ type Batch struct {
 	order    []string // the keys of seen, oldest first, so that a proposal can be taken out again
 }
 
+// maxCommandHead is how many bytes a command has at most beside its body.
+const maxCommandHead = 1 + binary.MaxVarintLen64
+
 // Add appends a command to the frame; it copies the body.
 func (b *Batch) Add(kind Kind, body []byte) {
 	b.payload = append(b.payload, byte(kind))

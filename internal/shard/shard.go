@@ -115,6 +115,9 @@ func (s *Shard) Now() time.Time { return s.time.now() }
 // Queued is how many proposals wait for a frame: a cheap hint for whoever may choose between shards.
 func (s *Shard) Queued() int { return len(s.in) }
 
+// Fits reports whether a proposal can have a command with so long a body.
+func (s *Shard) Fits(body int) bool { return body+maxCommandHead <= s.core.limit.proposal }
+
 // Propose asks for commands to be committed. The owner calls build when it makes the next frame: all frames before are
 // applied by then, so build may look at the machines' state, and it must be quick. Propose returns what Apply returned for
 // each command added, in order. If ctx ends first, the commands may or may not be committed.

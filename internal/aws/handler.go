@@ -13,6 +13,7 @@ import (
 	"runtime/debug"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/google/uuid"
@@ -46,6 +47,7 @@ type Handler struct {
 	auth     Authenticator
 	clock    rialto.Clock
 	public   string
+	troubled atomic.Int64 // Unix second of the last line about a request that could not be served for now
 }
 
 // NewHandler makes a Handler for the services.
@@ -273,11 +275,23 @@ func (h *Handler) baseURL(r *http.Request) string {
 	return "http://" + r.Host
 }
 
+// trouble is the level of a line about a request that could not be served for now, such as while the disk is full. All of them fail
+// then, and the log may be on that disk: one line a second is an error, and the rest are for those who look closely.
+func (h *Handler) trouble() slog.Level {
+	now := h.clock.Now().Unix()
+	if last := h.troubled.Load(); last != now && h.troubled.CompareAndSwap(last, now) {
+		return slog.LevelError
+	}
+	return slog.LevelDebug
+}
+
 func (h *Handler) record(ctx context.Context, req *Request, to route, a answer, err error) {
 	level := slog.LevelDebug
 	switch {
 	case err != nil && ctx.Err() != nil:
 		level = slog.LevelInfo // the caller has gone, so whatever failed may have failed because of that
+	case err != nil && rialto.KindOf(err) == rialto.Unavailable:
+		level = h.trouble()
 	case a.status >= http.StatusInternalServerError:
 		level = slog.LevelError
 	case err != nil:

@@ -342,3 +342,29 @@ func TestClientThatLeaves(t *testing.T) {
 		t.Errorf("the log says %s", log.String())
 	}
 }
+
+// TestAFullDiskDoesNotFloodTheLog fails many requests in the same second.
+func TestAFullDiskDoesNotFloodTheLog(t *testing.T) {
+	var log bytes.Buffer
+	clock := &stepClock{now: time.Date(2026, 3, 1, 10, 0, 0, 0, time.UTC)}
+	h := front{putEvents: func(context.Context, *PutEventsInput) (*PutEventsOutput, error) {
+		return nil, rialto.Errorf(rialto.Unavailable, "The disk of the journal is full.")
+	}}.handler(aws.Options{Clock: clock, Logger: slog.New(slog.NewTextHandler(&log, nil))})
+	for range 3 {
+		for range 100 {
+			post(h, "AWSEvents.PutEvents", oneEvent)
+		}
+		clock.now = clock.now.Add(time.Second)
+	}
+	if n := strings.Count(log.String(), "level=ERROR"); n != 3 || strings.Count(log.String(), "\n") != 3 {
+		t.Errorf("three seconds of trouble leave %d lines:\n%s", n, log.String())
+	}
+}
+
+// A stepClock shows the time that a test sets.
+type stepClock struct {
+	rialto.Clock
+	now time.Time
+}
+
+func (c *stepClock) Now() time.Time { return c.now }

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"strings"
@@ -22,6 +23,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 
 	"github.com/rialto-events/rialto/internal/server"
+	targetshttp "github.com/rialto-events/rialto/internal/targets/http"
 )
 
 // A partner is an authorization server for the client "me", and a webhook that takes its tokens. It hands on the authorization of
@@ -87,11 +89,7 @@ func TestOAuth(t *testing.T) {
 	p, log, dir := newPartner(t), new(logbook), t.TempDir()
 	url, stop := start(t, server.Config{DataDir: dir, Logger: slog.New(slog.NewTextHandler(log, &slog.HandlerOptions{Level: slog.LevelDebug}))})
 	client := events(url, "eu-west-1", "a", "b")
-	queues := sqs.New(sqs.Options{BaseEndpoint: &url, Region: "eu-west-1", Credentials: credentials.NewStaticCredentialsProvider("a", "b", "")})
-	dead, err := queues.CreateQueue(t.Context(), &sqs.CreateQueueInput{QueueName: aws.String("dead")})
-	if err != nil {
-		t.Fatal(err)
-	}
+	deadLetter := newDeadLetters(t, url)
 	connection, err := client.CreateConnection(t.Context(), &eventbridge.CreateConnectionInput{
 		Name: aws.String("partner"), AuthorizationType: types.ConnectionAuthorizationTypeOauthClientCredentials,
 		AuthParameters: &types.CreateConnectionAuthRequestParameters{OAuthParameters: p.parameters("s3cret-1")},
@@ -126,18 +124,9 @@ func TestOAuth(t *testing.T) {
 
 	p.secret.Store(aws.String("s3cret-2"))
 	put()
-	got, err := queues.ReceiveMessage(t.Context(), &sqs.ReceiveMessageInput{
-		QueueUrl: dead.QueueUrl, WaitTimeSeconds: 20, MessageAttributeNames: []string{"All"},
-	})
-	if err != nil || len(got.Messages) != 1 {
-		t.Fatalf("the dead letters are %v, %v", got, err)
-	}
-	letter, err := json.Marshal(got.Messages[0])
-	if err != nil {
-		t.Fatal(err)
-	}
+	letter := deadLetter()
 	for _, want := range []string{"NO_PERMISSIONS", "gave no token for its client credentials: status 401 Unauthorized, invalid_client. Correct them with UpdateConnection."} {
-		if !bytes.Contains(letter, []byte(want)) {
+		if !strings.Contains(letter, want) {
 			t.Errorf("the dead letter does not say %q: %s", want, letter)
 		}
 	}
@@ -163,10 +152,84 @@ func TestOAuth(t *testing.T) {
 		if strings.Contains(log.text.String(), secret) {
 			t.Errorf("the log holds %q", secret)
 		}
-		if bytes.Contains(letter, []byte(secret)) {
+		if strings.Contains(letter, secret) {
 			t.Errorf("the dead letter holds %q", secret)
 		}
 		wantNowhere(t, dir, secret)
+	}
+}
+
+// newDeadLetters makes the queue "dead". The function waits for the next message there, and returns it as JSON.
+func newDeadLetters(t *testing.T, url string) (next func() string) {
+	t.Helper()
+	client := sqs.New(sqs.Options{BaseEndpoint: &url, Region: "eu-west-1", Credentials: credentials.NewStaticCredentialsProvider("a", "b", "")})
+	queue, err := client.CreateQueue(t.Context(), &sqs.CreateQueueInput{QueueName: aws.String("dead")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return func() string {
+		t.Helper()
+		got, err := client.ReceiveMessage(t.Context(), &sqs.ReceiveMessageInput{
+			QueueUrl: queue.QueueUrl, WaitTimeSeconds: 20, MessageAttributeNames: []string{"All"},
+		})
+		if err != nil || len(got.Messages) != 1 {
+			t.Fatalf("the dead letters are %v, %v", got, err)
+		}
+		letter, err := json.Marshal(got.Messages[0])
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(letter)
+	}
+}
+
+// TestDeniedTargets denies what would be allowed, because the server itself listens on loopback.
+func TestDeniedTargets(t *testing.T) {
+	hook := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { t.Error("the destination was called") }))
+	t.Cleanup(hook.Close)
+	local := strings.Replace(hook.URL, "127.0.0.1", "localhost", 1)
+	for _, tc := range []struct {
+		name, endpoint, says string
+		config               server.Config
+	}{
+		{"a network", hook.URL, "calls to 127.0.0.1 are denied: the server was started with 127.0.0.0/8 in --deny-targets.",
+			server.Config{DenyTargets: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}}},
+		{"a host", local, "calls to localhost are denied: the server was started with localhost in --deny-targets.",
+			server.Config{DenyHosts: []targetshttp.HostPattern{"localhost"}}},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			url, _ := start(t, tc.config)
+			client := events(url, "eu-west-1", "a", "b")
+			deadLetter := newDeadLetters(t, url)
+			connection, err := client.CreateConnection(t.Context(), &eventbridge.CreateConnectionInput{
+				Name: aws.String("hook"), AuthorizationType: types.ConnectionAuthorizationTypeApiKey, AuthParameters: keyed("one"),
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+			destination, err := client.CreateApiDestination(t.Context(), &eventbridge.CreateApiDestinationInput{
+				Name: aws.String("hook"), ConnectionArn: connection.ConnectionArn, InvocationEndpoint: &tc.endpoint,
+				HttpMethod: types.ApiDestinationHttpMethodPost,
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+			deliverTo(t, client, *destination.ApiDestinationArn, "arn:aws:sqs:eu-west-1:000000000000:dead")
+			if _, err := client.PutEvents(t.Context(), &eventbridge.PutEventsInput{Entries: entries("default")}); err != nil {
+				t.Fatal(err)
+			}
+			letter := deadLetter()
+			if !strings.Contains(letter, tc.says) || !strings.Contains(letter, "SDK_CLIENT_ERROR") || strings.Contains(letter, "EXHAUSTED") {
+				t.Errorf("the dead letter is %s, want one of a permanent error that says %q", letter, tc.says)
+			}
+		})
+	}
+}
+
+// keyed are the parameters of a connection with a key in the header X-Key.
+func keyed(value string) *types.CreateConnectionAuthRequestParameters {
+	return &types.CreateConnectionAuthRequestParameters{
+		ApiKeyAuthParameters: &types.CreateConnectionApiKeyAuthRequestParameters{ApiKeyName: aws.String("X-Key"), ApiKeyValue: &value},
 	}
 }
 
@@ -216,10 +279,7 @@ func TestChangesOfADestinationCount(t *testing.T) {
 	client := events(url, "eu-west-1", "a", "b")
 	name := aws.String("hook")
 	connection, err := client.CreateConnection(t.Context(), &eventbridge.CreateConnectionInput{
-		Name: name, AuthorizationType: types.ConnectionAuthorizationTypeApiKey,
-		AuthParameters: &types.CreateConnectionAuthRequestParameters{
-			ApiKeyAuthParameters: &types.CreateConnectionApiKeyAuthRequestParameters{ApiKeyName: aws.String("X-Key"), ApiKeyValue: aws.String("one")},
-		},
+		Name: name, AuthorizationType: types.ConnectionAuthorizationTypeApiKey, AuthParameters: keyed("one"),
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -78,7 +78,8 @@ func New(directory Directory, o Options) *Sender {
 		IdleConnTimeout:        idleTimeout,
 		MaxResponseHeaderBytes: maxResponseHeader,
 	}
-	return &Sender{directory: directory, clock: o.Clock, transport: transport, tokens: newTokens(transport, o.Clock)}
+	// Calls for tokens have connections of their own: they never queue behind deliveries that hang on the same host.
+	return &Sender{directory: directory, clock: o.Clock, transport: transport, tokens: newTokens(transport.Clone(), o.Clock)}
 }
 
 // Close ends the calls for tokens and closes the connections that no call uses.

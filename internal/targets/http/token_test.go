@@ -14,6 +14,7 @@ import (
 
 	"github.com/rialto-events/rialto/internal/targets/http"
 	"github.com/rialto-events/rialto/target"
+	"github.com/rialto-events/rialto/target/targettest"
 )
 
 // A tokenCase is a call for a token of testdata/tokens.txt. Its lines begin with a word; the operand begins at column 10:
@@ -215,6 +216,61 @@ func TestWordsOfFailedTokens(t *testing.T) {
 				t.Errorf("the destination was called %d times without a token", n)
 			}
 		})
+	}
+}
+
+// TestSenderWithTokens has authorization endpoints misbehave. What is down or gone includes what the owner of a connection can still
+// put right, so that little is gone for good.
+func TestSenderWithTokens(t *testing.T) {
+	targettest.Run(t, func(t *testing.T) targettest.Subject {
+		e := newEndpoint(t)
+		d := directory{}
+		through := func(endpoints ...string) (all targettest.Misbehaved) {
+			for _, u := range endpoints {
+				arn := fmt.Sprintf("arn:%d", len(d))
+				d[arn] = withGrant(e.URL, &http.Grant{Connection: arn, Endpoint: u, Method: "POST", ClientID: "me", ClientSecret: "s3cret"})
+				all = append(all, &target.Definition{ARN: arn})
+			}
+			return all
+		}
+		return targettest.Subject{
+			Sender:   newSender(t, d, loopback),
+			Works:    through(answers(t, 200, `{"access_token":"t-1","expires_in":3600}`))[0],
+			Received: e.bodies,
+			Faults: map[targettest.Fault]targettest.Misbehaved{
+				targettest.Hangs: through(raw(t, func(c net.Conn) { io.Copy(io.Discard, c) })),
+				targettest.Endless: through(
+					raw(t, func(c net.Conn) { endless(c, "HTTP/1.1 200 OK\r\nContent-Length: 9000000000\r\n\r\n", "x") }),
+					raw(t, func(c net.Conn) { endless(c, "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", "1\r\nx\r\n") }),
+					raw(t, func(c net.Conn) { endless(c, "HTTP/1.1 200 OK\r\n", "X-Header: more\r\n") }),
+					raw(t, func(c net.Conn) { endless(c, "", "HTTP/1.1 100 Continue\r\n\r\n") }),
+				),
+				targettest.Cuts: through(
+					raw(t, func(net.Conn) {}),
+					raw(t, func(c net.Conn) { c.Read(make([]byte, 4096)) }),
+					raw(t, func(c net.Conn) {
+						c.Read(make([]byte, 4096))
+						io.WriteString(c, "HTTP/1.1 200 OK\r\nContent-Length: 90\r\n\r\n{")
+					}),
+				),
+				targettest.Garbage: through(raw(t, func(c net.Conn) { endless(c, "", "\x00\xff") }), answers(t, 200, "\x00\xff")),
+				targettest.Down:    through(nobody(t), answers(t, 500, ""), answers(t, 429, ""), answers(t, 401, ""), answers(t, 400, "")),
+				targettest.Gone:    through("http://169.254.169.254/token", "ftp://example.com/"),
+			},
+		}
+	})
+}
+
+// TestTheTokenWins sends by a connection that also has a header for authorization.
+func TestTheTokenWins(t *testing.T) {
+	e := newEndpoint(t)
+	d := withGrant(e.URL, &http.Grant{Endpoint: answers(t, 200, `{"access_token":"t-1"}`), Method: "POST", ClientID: "me", ClientSecret: "s3cret"})
+	d.Headers = []http.Parameter{{Key: "authorization", Value: "mine"}}
+	if err := newSender(t, directory{"arn:d": d}, loopback).Send(t.Context(), to("arn:d")); err != nil {
+		t.Fatal(err)
+	}
+	if got := e.received()[0].header.Values("Authorization"); len(got) != 1 || got[0] != "Bearer t-1" {
+		t.Errorf("the authorization is %q", got)
 	}
 }
 

@@ -67,13 +67,14 @@ func newTokens(transport *nethttp.Transport, clock rialto.Clock) *tokens {
 	return t
 }
 
-// close ends the calls under way. There are no more tokens.
+// close ends the calls under way and closes the connections. There are no more tokens.
 func (t *tokens) close() {
 	t.mu.Lock()
 	t.closed = true
 	t.mu.Unlock()
 	t.end()
 	t.calls.Wait()
+	t.transport.CloseIdleConnections()
 }
 
 // get returns a token of a connection.

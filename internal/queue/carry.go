@@ -13,6 +13,7 @@ const (
 	minPause    = 50 * time.Millisecond
 	maxPause    = 5 * time.Second // between two tries to bring a message to another shard
 	cleanEvery  = time.Minute
+	stepTimeout = 5 * time.Second // that the end of the service waits for a step which has begun
 	orphanAfter = 10 * time.Minute // without a word of the catalog; a node that lags behind learns of a new queue long before
 )
 
@@ -50,6 +51,16 @@ func (s *Service) carry(ctx context.Context, h *host) {
 		}
 		pause = min(2*pause, maxPause)
 	}
+}
+
+// step returns a context for what is to be done wholly or not at all: it ends a while after ctx does. Call end after the step.
+func (s *Service) step(ctx context.Context) (_ context.Context, end func()) {
+	step, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	stop := context.AfterFunc(ctx, func() {
+		_ = s.pause(step, stepTimeout)
+		cancel()
+	})
+	return step, func() { stop(); cancel() }
 }
 
 func (s *Service) pause(ctx context.Context, d time.Duration) error {
@@ -108,7 +119,12 @@ func (s *Service) carryBatch(ctx context.Context, h *host, batch []move) (int, e
 	if len(moves) == 0 {
 		return n, nil
 	}
-	_, err := s.host(target).do(ctx, kindAccept, acceptCommand(target.id, target.retention, moves, payloads))
+	if ctx.Err() != nil {
+		return 0, ctx.Err()
+	}
+	ctx, end := s.step(ctx)
+	defer end()
+	_, err := s.host(target).insist(ctx, kindAccept, acceptCommand(target.id, target.retention, moves, payloads))
 	switch {
 	case IsMissing(err):
 		return n, s.end(ctx, h, kindStay, moves)
@@ -126,7 +142,7 @@ func (s *Service) end(ctx context.Context, h *host, kind shard.Kind, moves []mov
 	}
 	body := handlesCommand(moves[0].from, places)
 	for pause := minPause; ; pause = min(2*pause, maxPause) {
-		_, err := h.do(ctx, kind, body)
+		_, err := h.insist(ctx, kind, body)
 		if err == nil || IsMissing(err) { // a source that was deleted took its messages with it
 			return nil
 		}

@@ -21,6 +21,14 @@ type Sent struct {
 // Send puts messages into a queue, of no more than [MaxMessageSize] together. Each is taken or refused by itself; the error says
 // that none was taken, or that this is not known.
 func (s *Service) Send(ctx context.Context, at Address, drafts []Draft) ([]Sent, error) {
+	if err := s.room(); err != nil {
+		return nil, err
+	}
+	return s.send(ctx, at, drafts)
+}
+
+// send also takes what comes from inside while there is little room: an event whose delivery is refused would stay.
+func (s *Service) send(ctx context.Context, at Address, drafts []Draft) ([]Sent, error) {
 	d, err := s.find(at)
 	if err != nil {
 		return nil, err
@@ -78,7 +86,7 @@ func (s *Service) Deliver(ctx context.Context, arn rialto.ARN, m *target.Message
 		}
 		d.Attributes[name] = Attribute{Type: "String", Value: strings.Map(textRune, value)}
 	}
-	sent, err := s.Send(ctx, at, []Draft{d})
+	sent, err := s.send(ctx, at, []Draft{d})
 	if err != nil {
 		return err
 	}

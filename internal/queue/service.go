@@ -21,6 +21,7 @@ const maxTags = 50 // of a queue (SQS developer guide, "Queue quotas")
 type Options struct {
 	Logger *slog.Logger // nil discards
 	Clock  rialto.Clock // nil is the system's; it must be that of the shards
+	Room   func() error // says why nothing new can be stored at present; nil is never
 }
 
 // A Service is the queues of this process: definitions in the catalog, messages on the shards.
@@ -31,6 +32,7 @@ type Service struct {
 	catalog *catalog.Table[catalog.Queue]
 	log     *slog.Logger
 	clock   rialto.Clock
+	room    func() error
 	index   *index
 	lines   *lines
 	tasks   *tasks
@@ -57,8 +59,11 @@ func New(cat *catalog.Catalog, opts Options) *Service {
 	if opts.Clock == nil {
 		opts.Clock = rialto.SystemClock
 	}
+	if opts.Room == nil {
+		opts.Room = func() error { return nil }
+	}
 	s := &Service{
-		catalog: cat.Queues, log: opts.Logger, clock: opts.Clock,
+		catalog: cat.Queues, log: opts.Logger, clock: opts.Clock, room: opts.Room,
 		index: newIndex(), lines: newLines(), tasks: newTasks(), closing: make(chan struct{}),
 	}
 	s.catalog.Follow(func(key string, was, is *catalog.Queue) {
@@ -140,7 +145,16 @@ func (s *Service) Exists(at Address) error {
 
 // do commits one command for a queue and returns its result.
 func (h *host) do(ctx context.Context, kind shard.Kind, body []byte) (any, error) {
-	results, err := h.shard.Propose(ctx, func(b *shard.Batch) { b.Add(kind, body) })
+	return resultOf(h.shard.Propose(ctx, func(b *shard.Batch) { b.Add(kind, body) }))
+}
+
+// insist is like do, but waits until it is known whether the command is committed, if it can.
+func (h *host) insist(ctx context.Context, kind shard.Kind, body []byte) (any, error) {
+	return resultOf(h.shard.Insist(ctx, func(b *shard.Batch) { b.Add(kind, body) }))
+}
+
+// resultOf is the result of the one command that was proposed.
+func resultOf(results []any, err error) (any, error) {
 	if err != nil {
 		return nil, err
 	}

@@ -28,7 +28,23 @@ type process struct {
 	*queue.Service
 	t    *testing.T
 	logs []journal.Log
-	stop func()
+	stop func()        // ends everything in order
+	end  func()        // tells the service to end, which stop does first
+	hook *atomic.Value // a func() that is called after each append
+}
+
+// A hookedLog calls the hook of its process after each append.
+type hookedLog struct {
+	journal.Log
+	*process
+}
+
+func (l *hookedLog) Append(ctx context.Context, expected uint64, record []byte) (uint64, error) {
+	seq, err := l.Log.Append(ctx, expected, record)
+	if f, ok := l.hook.Load().(func()); ok {
+		f()
+	}
+	return seq, err
 }
 
 func start(t *testing.T, sim *journal.Sim, shards int) *process {
@@ -45,26 +61,28 @@ func startBy(t *testing.T, clock rialto.Clock, sim *journal.Sim, shards int) *pr
 	must(t, err)
 	cat, err := catalog.Open(ctx, kv, catalog.Options{})
 	must(t, err)
-	p := &process{Service: queue.New(cat, queue.Options{Clock: clock}), t: t}
+	p := &process{Service: queue.New(cat, queue.Options{Clock: clock}), t: t, hook: new(atomic.Value)}
 	blob, err := j.Blob(ctx, "snapshots")
 	must(t, err)
 	var owners []*shard.Shard
 	for i := range shards {
 		log, err := j.Log(ctx, fmt.Sprintf("shard-%d", i))
 		must(t, err)
+		log = &hookedLog{log, p}
 		s, err := shard.Open(ctx, log, blob, []shard.Hosted{p.Host()}, shard.Options{Clock: clock})
 		must(t, err)
 		p.logs, owners = append(p.logs, log), append(owners, s)
 	}
 	p.Attach(owners)
-	var group sync.WaitGroup
-	for _, run := range []func(context.Context) error{cat.Run, p.Run} {
-		group.Go(func() { must(t, run(ctx)) })
-	}
+	var above, below sync.WaitGroup
+	serving, end := context.WithCancel(ctx)
+	above.Go(func() { must(t, p.Run(serving)) })
+	below.Go(func() { must(t, cat.Run(ctx)) })
 	for _, s := range owners {
-		group.Go(func() { must(t, s.Run(ctx)) })
+		below.Go(func() { must(t, s.Run(ctx)) })
 	}
-	p.stop = sync.OnceFunc(func() { cancel(); group.Wait() })
+	p.end = end
+	p.stop = sync.OnceFunc(func() { end(); above.Wait(); cancel(); below.Wait() })
 	t.Cleanup(p.stop)
 	return p
 }
@@ -391,6 +409,61 @@ func TestDeadLetters(t *testing.T) {
 				p.stop()
 			})
 		})
+	}
+}
+
+// TestStopBetweenTwoSteps ends the service in order after every single frame while messages move from shard to shard, to the
+// dead-letter queue and back by a task. Only a kill may leave a message in both queues.
+func TestStopBetweenTwoSteps(t *testing.T) {
+	for _, way := range []string{"there", "back"} {
+		for n := int64(1); n < 30; n++ {
+			synctest.Test(t, func(t *testing.T) {
+				sim := newSim()
+				p := start(t, sim, 3)
+				policy := fmt.Sprintf(`{"deadLetterTargetArn":"%s","maxReceiveCount":"1"}`, at("dead").ARN())
+				p.create("dead")
+				p.create("q4", "VisibilityTimeout", "0") // on another shard than dead
+				must(t, p.SetAttributes(t.Context(), at("q4"), map[string]string{"RedrivePolicy": policy}))
+				p.send("q4", "a", "b", "c")
+				var appends atomic.Int64
+				stopLater := func() {
+					p.hook.Store(func() {
+						if appends.Add(1) == n {
+							p.end()
+						}
+					})
+				}
+				if way == "there" {
+					stopLater()
+				}
+				for range 4 {
+					p.receive("q4", queue.ReceiveOptions{Max: 10})
+				}
+				synctest.Wait()
+				if way == "back" {
+					p.create("back")
+					stopLater()
+					_, err := p.StartTask(t.Context(), at("dead").ARN().String(), at("back").ARN().String(), 0)
+					must(t, err)
+					synctest.Wait()
+				}
+				p.stop()
+
+				p = start(t, sim, 3)
+				time.Sleep(2 * time.Minute) // what was about to move is visible again, and has moved
+				var bodies []string
+				for _, name := range []rialto.QueueName{"dead", "back"} {
+					if p.Exists(at(name)) == nil {
+						bodies = append(bodies, bodiesOf(p.receive(name, queue.ReceiveOptions{Max: 10, Visibility: new(100)}))...)
+					}
+				}
+				slices.Sort(bodies)
+				if !slices.Equal(bodies, []string{"a", "b", "c"}) {
+					t.Errorf("%s, ended after %d frames: the messages are %q", way, n, bodies)
+				}
+				p.stop()
+			})
+		}
 	}
 }
 

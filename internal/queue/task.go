@@ -321,7 +321,11 @@ func (s *Service) moveSome(ctx context.Context, d *definition, t catalog.MoveTas
 		return 0, err
 	}
 	for i := range messages {
-		if err := s.moveOne(ctx, d, t, &messages[i]); err != nil {
+		err := ctx.Err()
+		if err == nil {
+			err = s.moveOne(ctx, d, t, &messages[i])
+		}
+		if err != nil {
 			var changes []Change
 			for _, m := range messages[i:] {
 				changes = append(changes, Change{Handle: m.Handle}) // it stays, and can be received again
@@ -351,11 +355,16 @@ func (s *Service) moveOne(ctx context.Context, d *definition, t catalog.MoveTask
 		return err
 	}
 	body := sendCommand(target.id, target.retention, [][]byte{m.encode(id)}, []int{0})
-	if _, err := s.host(target).do(ctx, kindSend, body); err != nil {
+	ctx, end := s.step(ctx)
+	defer end()
+	if _, err := s.host(target).insist(ctx, kindSend, body); err != nil {
 		return err
 	}
-	_, err = s.DeleteMessages(ctx, d.Address, []string{m.Handle})
-	return err
+	p, err := parseHandle(d.id, m.Handle)
+	if err != nil {
+		return err
+	}
+	return s.end(ctx, s.host(d), kindDelete, []move{{from: d.id, slot: p.slot, key: p.key}})
 }
 
 var errNoSource = errors.New("CouldNotDetermineMessageSource")

@@ -57,6 +57,7 @@ type request struct {
 	build func(*Batch)
 	more  int // bytes that the proposal may have beyond the limit
 	view  func()
+	waits bool        // also while the log does not answer
 	done  chan answer // has room for the one answer
 }
 
@@ -129,6 +130,13 @@ func (s *Shard) Propose(ctx context.Context, build func(b *Batch)) ([]any, error
 	return a.results, a.err
 }
 
+// Insist is like Propose, but waits as long as the log does not answer, for who must not ask twice: unless ctx or the shard ends
+// first, the outcome is known.
+func (s *Shard) Insist(ctx context.Context, build func(b *Batch)) ([]any, error) {
+	a := s.ask(ctx, request{build: build, waits: true})
+	return a.results, a.err
+}
+
 // View calls f on the owner's goroutine, between two frames, so that it sees a consistent state. It must be quick. When View
 // returns an error, f may still be called later.
 func (s *Shard) View(ctx context.Context, f func()) error {
@@ -138,6 +146,9 @@ func (s *Shard) View(ctx context.Context, f func()) error {
 func (s *Shard) ask(ctx context.Context, r request) answer {
 	r.done = make(chan answer, 1)
 	stalled := *s.stall.Load()
+	if r.waits {
+		stalled = nil
+	}
 	select {
 	case s.in <- r:
 	case <-ctx.Done():

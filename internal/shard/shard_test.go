@@ -143,3 +143,34 @@ func TestSmallRecords(t *testing.T) {
 		}
 	})
 }
+
+// TestInsist lets the log not answer for a while: who proposes is sent away, and who insists learns how it ends.
+func TestInsist(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := &strangeLog{}
+		s, m := open(t, l)
+		began := time.Now()
+		l.append = func(uint64, []byte) error {
+			if time.Since(began) < 5*time.Second {
+				return journal.ErrUnknown
+			}
+			return nil
+		}
+		end := run(t, s)
+		insisted := make(chan error)
+		go func() {
+			_, err := s.Insist(context.Background(), func(b *shard.Batch) { b.Add(kindPut, record.AppendUint(nil, 1)) })
+			insisted <- err
+		}()
+		synctest.Wait()
+		if err := put(s, 2, 10); rialto.KindOf(err) != rialto.Unavailable || time.Since(began) > time.Second {
+			t.Errorf("Propose: %v after %v, want that it is sent away", err, time.Since(began))
+		}
+		if err := <-insisted; err != nil || time.Since(began) < 5*time.Second {
+			t.Errorf("Insist: %v after %v", err, time.Since(began))
+		}
+		if err := end(); err != nil || m.items[1].puts != 1 {
+			t.Errorf("the shard ended with %v, and item 1 was put %d times", err, m.items[1].puts)
+		}
+	})
+}

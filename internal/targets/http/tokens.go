@@ -117,7 +117,7 @@ func (t *tokens) look(g *Grant, refused string) (f *fetching, token string, err 
 		if t.closed {
 			return nil, "", errClosed
 		}
-		t.start(k, g)
+		t.start(k)
 	}
 	switch {
 	case usable:
@@ -130,10 +130,11 @@ func (t *tokens) look(g *Grant, refused string) (f *fetching, token string, err 
 
 var errClosed = errors.New("the sender is closed")
 
-// keeper is that of a connection. Parameters that have changed make it forget.
+// keeper is that of a connection. Parameters that have changed make it forget, except those from before the ones that it knows: they are
+// of a delivery that was under way when the connection changed.
 func (t *tokens) keeper(g *Grant) *keeper {
 	k := t.kept[g.Connection]
-	if k != nil && k.grant == g {
+	if k != nil && (k.grant == g || g.Authorized.Before(k.grant.Authorized)) {
 		return k
 	}
 	fingerprint := g.fingerprint()
@@ -142,8 +143,8 @@ func (t *tokens) keeper(g *Grant) *keeper {
 		return k
 	}
 	if k == nil && len(t.kept) >= maxTokens {
-		for any := range t.kept {
-			delete(t.kept, any)
+		for some := range t.kept {
+			delete(t.kept, some)
 			break
 		}
 	}
@@ -153,9 +154,10 @@ func (t *tokens) keeper(g *Grant) *keeper {
 }
 
 // start calls for a token on behalf of whoever needs it.
-func (t *tokens) start(k *keeper, g *Grant) {
+func (t *tokens) start(k *keeper) {
 	f := &fetching{done: make(chan struct{})}
 	k.fetching = f
+	g := k.grant
 	t.calls.Go(func() {
 		asked := t.clock.Now() // the lifetime counts from before the answer was on its way
 		reply, err := t.fetch(t.life, g)

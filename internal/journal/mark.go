@@ -174,11 +174,11 @@ func (f *fileMark) write(m mark, sync bool) error {
 	if err := f.open(); err != nil {
 		return fmt.Errorf("write the high-water mark: %w", err)
 	}
-	f.count++
-	if _, err := f.file.WriteAt(m.append(make([]byte, 0, markSize), f.count), int64(f.count%2)*slotSize); err != nil {
-		return fmt.Errorf("write the high-water mark: %w", err)
+	count := f.count + 1
+	if _, err := f.file.WriteAt(m.append(make([]byte, 0, markSize), count), int64(count%2)*slotSize); err != nil {
+		return fmt.Errorf("write the high-water mark: %w", err) // the other slot has the last that was written, and keeps it
 	}
-	f.wrote = m
+	f.count, f.wrote = count, m
 	if !sync {
 		return nil
 	}

@@ -134,3 +134,36 @@ func TestFileMarkIsMadeWhole(t *testing.T) {
 		t.Fatalf("a file is left: %v", err)
 	}
 }
+
+// TestMarkAfterFailedWrite lets a write fail: the next one goes into the same slot, since the other has the only good mark.
+func TestMarkAfterFailedWrite(t *testing.T) {
+	ctx, m := t.Context(), newFileMark(t)
+	for n := range uint64(3) {
+		if err := m.keep(ctx, mark{last: n + 1}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	file := m.file
+	readOnly, err := os.Open(m.path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer readOnly.Close()
+	m.file = readOnly
+	if err := m.keep(ctx, mark{last: 4}); err == nil {
+		t.Fatal("the write did not fail")
+	}
+	m.file = file
+	if err := m.keep(ctx, mark{last: 5}); err != nil {
+		t.Fatal(err)
+	}
+	b, err := os.ReadFile(m.path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	a, _, _ := readMark(b)
+	c, _, _ := readMark(b[slotSize:])
+	if got := [2]uint64{min(a.last, c.last), max(a.last, c.last)}; got != [2]uint64{3, 5} {
+		t.Errorf("the slots have the marks of %v, want 3 and 5", got)
+	}
+}

@@ -3,6 +3,7 @@ package queue
 import (
 	"context"
 	"errors"
+	"slices"
 	"time"
 
 	"github.com/rialto-events/rialto/internal/shard"
@@ -112,16 +113,41 @@ func (s *Service) look(ctx context.Context, d *definition, opts ReceiveOptions, 
 }
 
 // redriveOf is the redrive policy of a queue as the machine takes it. A dead-letter queue that was deleted takes nothing, and
-// the messages stay where they are.
+// the messages stay where they are. So do those that would come back: received too often everywhere, they would go round and round
+// for as long as somebody waits at each of the queues.
 func (s *Service) redriveOf(d *definition) redrive {
 	if d.redrive == nil {
 		return redrive{}
 	}
 	to, ok := s.index.find(d.redrive.to)
-	if !ok {
+	if !ok || s.leadsTo(to, d.id) {
 		return redrive{}
 	}
 	return redrive{max: uint32(d.redrive.max), to: to.id, local: to.shard == d.shard, source: d.ARN().String()}
+}
+
+// maxChain is how many dead-letter queues of dead-letter queues are followed.
+const maxChain = 100
+
+// leadsTo reports whether dead letters of dead letters of a queue get to another one, or whether they are too far on their way to
+// tell.
+func (s *Service) leadsTo(from *definition, to ID) bool {
+	var passed []ID
+	for range maxChain {
+		if from.id == to {
+			return true
+		}
+		if from.redrive == nil || slices.Contains(passed, from.id) {
+			return false
+		}
+		passed = append(passed, from.id)
+		next, ok := s.index.find(from.redrive.to)
+		if !ok {
+			return false
+		}
+		from = next
+	}
+	return true
 }
 
 // read returns the payload of a message, or nil if the message is gone.

@@ -467,6 +467,44 @@ func TestStopBetweenTwoSteps(t *testing.T) {
 	}
 }
 
+// TestDeadLettersInACircle gives queues each other, or themselves, as dead-letter queues, and lets somebody wait at each. A message
+// that was received too often everywhere must not go round and round.
+func TestDeadLettersInACircle(t *testing.T) {
+	for _, circle := range [][]rialto.QueueName{{"q"}, {"q", "r"}, {"q4", "dead"}} {
+		for _, shards := range []int{1, 3} {
+			synctest.Test(t, func(t *testing.T) {
+				p := start(t, newSim(), shards)
+				for _, name := range circle {
+					p.create(name, "VisibilityTimeout", "0")
+				}
+				for i, name := range circle {
+					to := circle[(i+1)%len(circle)]
+					policy := fmt.Sprintf(`{"deadLetterTargetArn":"%s","maxReceiveCount":"1"}`, at(to).ARN())
+					must(t, p.SetAttributes(t.Context(), at(name), map[string]string{"RedrivePolicy": policy}))
+				}
+				p.create("before", "VisibilityTimeout", "0")
+				policy := fmt.Sprintf(`{"deadLetterTargetArn":"%s","maxReceiveCount":"1"}`, at(circle[0]).ARN())
+				must(t, p.SetAttributes(t.Context(), at("before"), map[string]string{"RedrivePolicy": policy}))
+				p.send("before", "poison")
+				p.want("before", "poison")
+				p.want("before")
+				synctest.Wait()
+				p.want(circle[0], "poison") // who is not in the circle can send letters there
+				before := p.frames()
+				var group sync.WaitGroup
+				for _, name := range circle {
+					group.Go(func() { p.receive(name, queue.ReceiveOptions{Wait: new(20)}) })
+				}
+				group.Wait()
+				if n := p.frames() - before; n > 50 {
+					t.Errorf("%q on %d shards: %d frames while two waited for 20 seconds", circle, shards, n)
+				}
+				p.stop()
+			})
+		}
+	}
+}
+
 func TestAQueueThatNobodyUsesForgetsOldMessages(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := start(t, newSim(), 1)

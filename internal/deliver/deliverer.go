@@ -24,6 +24,7 @@ const (
 	rideRoom       = 2 * outcomeSize  // bytes that must be left in a proposal for outcomes to come along
 	acceptTries    = 3                // of events whose definitions were forgotten in the same frame
 	forgetEvery    = time.Hour
+	forgetAtOnce   = 4096 // definitions in one command
 )
 
 // Options tunes a Deliverer. The zero value is ready to use.
@@ -447,10 +448,18 @@ func (d *Deliverer) forget(ctx context.Context, lost <-chan error) error {
 }
 
 func (h *host) forget(ctx context.Context) error {
-	_, err := h.shard.Propose(ctx, func(b *shard.Batch) {
-		if keys := h.machine.stale(h.shard.Now().UnixMicro()); len(keys) > 0 {
-			b.Add(kindForget, forgetCommand(keys))
+	for {
+		_, err := h.shard.Propose(ctx, func(b *shard.Batch) {
+			if keys := h.machine.stale(h.shard.Now().UnixMicro()); len(keys) > 0 {
+				b.Add(kindForget, forgetCommand(keys[:min(len(keys), forgetAtOnce)]))
+			}
+		})
+		more := false
+		if err == nil {
+			err = h.shard.View(ctx, func() { more = len(h.machine.stale(h.shard.Now().UnixMicro())) > 0 })
 		}
-	})
-	return err
+		if err != nil || !more {
+			return err
+		}
+	}
 }

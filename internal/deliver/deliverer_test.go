@@ -788,6 +788,26 @@ func TestManyAtOnce(t *testing.T) {
 }
 
 // TestManyDefinitions uses so many large definitions for the first time that they do not fit into a frame.
+// TestManyForgotten lets more definitions be forgotten than one command can name.
+func TestManyForgotten(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, Options{})
+		var targets []*target.Sealed
+		for i := range 2*forgetAtOnce + 1 {
+			targets = append(targets, testTarget(fmt.Sprintf("t%d", i), false))
+		}
+		r.accept("e1", targets...)
+		time.Sleep(26 * time.Hour)
+		if err := r.shard.View(context.Background(), func() {
+			if n := r.hosts[0].machine.targets.n; n != 0 {
+				t.Errorf("%d definitions are known, want none", n)
+			}
+		}); err != nil {
+			t.Fatal(err)
+		}
+	})
+}
+
 // TestAllOrNothing accepts as much as one PutEvents may bring: it is in one frame, so that an error says that nothing was kept.
 func TestAllOrNothing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

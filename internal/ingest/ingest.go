@@ -33,6 +33,7 @@ const (
 // Options tunes an Ingester. The zero value is ready to use.
 type Options struct {
 	Clock rialto.Clock // nil is the system's
+	Room  func() error // says why nothing new can be stored at present; nil is never
 }
 
 // A Deliverer commits events with their targets. *[deliver.Deliverer] is one.
@@ -46,6 +47,7 @@ type Ingester struct {
 	deliver Deliverer
 	clock   rialto.Clock
 	taps    taps
+	room    func() error
 }
 
 // New makes an Ingester that routes by routes and commits through d.
@@ -53,7 +55,10 @@ func New(routes *route.Router, d Deliverer, opts Options) *Ingester {
 	if opts.Clock == nil {
 		opts.Clock = rialto.SystemClock
 	}
-	return &Ingester{routes: routes, deliver: d, clock: opts.Clock}
+	if opts.Room == nil {
+		opts.Room = func() error { return nil }
+	}
+	return &Ingester{routes: routes, deliver: d, clock: opts.Clock, room: opts.Room}
 }
 
 // A Caller is who puts events.
@@ -123,6 +128,9 @@ func (in *Ingester) Put(ctx context.Context, caller Caller, entries []Entry) ([]
 	}
 	if len(accepted) == 0 {
 		return results, nil
+	}
+	if err := in.room(); err != nil {
+		return nil, err
 	}
 	err := in.deliver.Accept(ctx, accepted)
 	switch {

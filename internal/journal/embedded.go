@@ -25,7 +25,8 @@ const (
 	roomEvery   = 250 * time.Millisecond // how often a full disk is looked at again
 	roomMore    = 1 << 20                // bytes beyond the reserve that must be free before writes are taken again
 	retryEvery  = time.Second            // how often a server that does not start is started again
-	quotaEvery  = time.Second            // how often a quota that is used up is looked at again, if there are writes
+	quotaEvery  = time.Second            // how often the quota is looked at
+	spareShare  = 16                     // one part in so many of the quota is left to writes by which something goes
 )
 
 // An embedded journal has its JetStream server in this process, without a port, and its data in a folder.
@@ -38,6 +39,9 @@ type embedded struct {
 	config *server.Options               // of the server; this and spared are the nurse's once there is a server
 	spared int64                         // bytes of the disk that the quota of the server left free
 	server atomic.Pointer[server.Server] // nil while it is being replaced
+
+	occupied atomic.Int64 // bytes that the server has stored, when it was last asked
+	most     atomic.Int64 // bytes that it may store
 
 	ailing  chan error // has room for one: the server may be broken
 	quit    chan struct{}
@@ -137,25 +141,50 @@ func (e *embedded) alarm(err error) {
 
 // watch replaces the server whenever it is found broken, and lets it use more of a disk on which there is more.
 func (e *embedded) watch() {
-	var looked time.Time // at the quota
+	e.measure()
+	look := e.opts.Clock.NewTimer(quotaEvery)
+	defer look.Stop()
 	for {
 		select {
 		case <-e.quit:
 			return
-		case suspicion := <-e.ailing:
-			if suspicion == errNoQuota {
-				if now := e.opts.Clock.Now(); now.Sub(looked) >= quotaEvery {
-					looked = now
-					e.widen()
-				}
-				continue
+		case <-look.C():
+			if e.measure(); e.Room() != nil {
+				e.widen()
 			}
+			look.Reset(quotaEvery)
+		case suspicion := <-e.ailing:
 			if err := e.ailment(suspicion); err != nil {
 				e.replace(err)
 			}
 		}
 	}
 }
+
+// measure asks the server how much it occupies.
+func (e *embedded) measure() {
+	s := e.server.Load()
+	if s == nil {
+		return
+	}
+	e.written.Store(0) // what is written from here on may be counted twice, and is never left out
+	if z, err := s.Jsz(nil); err == nil {
+		e.occupied.Store(int64(z.Store))
+		e.most.Store(z.Config.MaxStore)
+	}
+}
+
+// Room keeps a part of the quota for writes by which something goes.
+func (e *embedded) Room() error {
+	most := e.most.Load()
+	if most == 0 || e.occupied.Load()+e.written.Load() <= most-most/spareShare {
+		return nil
+	}
+	return errCrowded
+}
+
+var errCrowded = unavailable(fmt.Errorf("%w: what is left of the quota is for what makes room", ErrFull),
+	"The journal occupies nearly all that it may of its disk, and takes nothing more until something is deleted or has arrived.")
 
 // ailment is what is wrong with the server, if the suspicion is right.
 func (e *embedded) ailment(suspicion error) error {

@@ -3,6 +3,7 @@ package journal_test
 import (
 	"context"
 	"errors"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -201,8 +202,13 @@ func lastLine(t *testing.T, r interface{ Read([]byte) (int, error) }, lines int,
 // withoutIndex copies a folder as kill -9 leaves it, and takes the indexes of the server away.
 func withoutIndex(t *testing.T, dir string) (dead string) {
 	t.Helper()
-	dead = t.TempDir()
-	if err := os.CopyFS(dead, os.DirFS(dir)); err != nil {
+	// The server removes truncated messages beside us; a file that goes while the folder is copied means that it is copied again.
+	err := fs.ErrNotExist
+	for tries := 0; errors.Is(err, fs.ErrNotExist) && tries < 100; tries++ {
+		dead = t.TempDir()
+		err = os.CopyFS(dead, os.DirFS(dir))
+	}
+	if err != nil {
 		t.Fatal(err)
 	}
 	indexes, err := filepath.Glob(filepath.Join(dead, "jetstream", "*", "streams", "*", "msgs", "index.db"))

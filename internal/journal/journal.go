@@ -42,6 +42,9 @@ type Journal interface {
 	Blob(ctx context.Context, bucket string) (Blob, error)
 	// Health is nil while the journal can take writes.
 	Health() error
+	// Room is nil while there is room for more. Whoever writes something that stays asks first, and leaves the rest of the room to
+	// writes by which something goes: without that, a journal full of messages could not even note that one was deleted.
+	Room() error
 	// Close ends the journal; calls in progress fail. Whoever writes must have stopped before.
 	Close(ctx context.Context) error
 }

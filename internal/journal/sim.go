@@ -230,6 +230,9 @@ func (j *SimJournal) Health() error {
 	return j.ended
 }
 
+// Room is always nil: memory has no quota.
+func (j *SimJournal) Room() error { return nil }
+
 func (j *SimJournal) Close(context.Context) error {
 	j.sim.mu.Lock()
 	defer j.sim.mu.Unlock()

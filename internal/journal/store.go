@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -41,6 +42,7 @@ type store struct {
 	marker   func(of string) marker // keeps the high-water mark of a log or bucket; nil if it has none
 	patience int                    // how often a finding of damage is looked at again: replicas may lag
 	owned    bool                   // nobody else writes to this journal
+	written  atomic.Int64           // bytes published since the embedded server was last asked how much it occupies
 
 	mu    sync.Mutex // held while something is opened
 	logs  map[string]*streamLog
@@ -115,15 +117,12 @@ func (s *store) publish(ctx context.Context, msg *nats.Msg) (uint64, error) {
 	if err := ctx.Err(); err != nil {
 		return 0, err
 	}
+	s.written.Add(int64(len(msg.Data)))
 	reply, err := s.nc.RequestMsgWithContext(ctx, msg)
 	if err != nil {
 		return 0, s.unacknowledged(ctx, err)
 	}
-	seq, err := readAck(reply.Data)
-	if errors.Is(err, errNoQuota) {
-		s.suspect(errNoQuota)
-	}
-	return seq, err
+	return readAck(reply.Data)
 }
 
 // unacknowledged tells a write that never left from one that nobody knows about.
@@ -396,6 +395,9 @@ func (s *store) pause(ctx context.Context, d time.Duration) error {
 		return ctx.Err()
 	}
 }
+
+// Room is always nil: a cluster has quotas of its own.
+func (s *store) Room() error { return nil }
 
 func (s *store) Health() error {
 	if err := s.gate.refusal(); err != nil {

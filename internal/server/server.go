@@ -81,10 +81,10 @@ func Open(ctx context.Context, c Config) (_ *Server, err error) {
 		return nil, err
 	}
 	routes := route.New(s.catalog, route.Options{Logger: c.Logger, Policies: c.Credentials != ""})
-	s.queues = queue.New(s.catalog, queue.Options{Logger: c.Logger, Clock: c.Clock})
+	s.queues = queue.New(s.catalog, queue.Options{Logger: c.Logger, Clock: c.Clock, Room: s.journal.Room})
 	senders := new(senders)
 	s.deliver = deliver.New(senders.of, deliver.Options{Logger: c.Logger, Clock: c.Clock, Window: c.Window})
-	s.ingest = ingest.New(routes, s.deliver, ingest.Options{Clock: c.Clock})
+	s.ingest = ingest.New(routes, s.deliver, ingest.Options{Clock: c.Clock, Room: s.journal.Room})
 	*senders = s.senders(secrets)
 	if err := s.openShards(ctx); err != nil {
 		return nil, err
@@ -158,7 +158,7 @@ func (s *Server) openShards(ctx context.Context) error {
 			return err
 		}
 		sh, err := shard.Open(ctx, log, blob, []shard.Hosted{s.deliver.Host(), s.queues.Host()},
-			shard.Options{Logger: s.config.Logger, Clock: s.config.Clock, Owner: owner})
+			shard.Options{Logger: s.config.Logger, Clock: s.config.Clock, Owner: owner, Room: s.journal.Room})
 		if err != nil {
 			return fmt.Errorf("open shard %d: %w", i, err)
 		}

@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/credentials"
@@ -230,5 +231,60 @@ func TestADamagedLogIsRefused(t *testing.T) {
 	damage, ok := errors.AsType[*journal.DamageError](err)
 	if !ok || damage.Log != "log shard-0" || damage.First == 0 {
 		t.Errorf("the damaged log gives %v", err)
+	}
+}
+
+// TestAFullJournalCanBeEmptied fills a small journal with messages until it takes no more, and then takes them out.
+func TestAFullJournalCanBeEmptied(t *testing.T) {
+	url, _ := start(t, server.Config{MaxBytes: 24 << 20})
+	client := sqs.New(sqs.Options{
+		BaseEndpoint: &url, Region: "eu-west-1", Credentials: credentials.NewStaticCredentialsProvider("a", "b", ""), RetryMaxAttempts: 1,
+	})
+	q, err := client.CreateQueue(t.Context(), &sqs.CreateQueueInput{QueueName: aws.String("full")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := events(url, "eu-west-1", "a", "b").PutRule(t.Context(), &eventbridge.PutRuleInput{Name: aws.String("all"), EventPattern: aws.String(`{"source":["shop"]}`)}); err != nil {
+		t.Fatal(err)
+	}
+	_, err = events(url, "eu-west-1", "a", "b").PutTargets(t.Context(), &eventbridge.PutTargetsInput{Rule: aws.String("all"), Targets: targets("arn:aws:sqs:eu-west-1:000000000000:full")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	body := strings.Repeat("x", 256<<10)
+	sent := 0
+	for ; sent < 200; sent++ {
+		if _, err = client.SendMessage(t.Context(), &sqs.SendMessageInput{QueueUrl: q.QueueUrl, MessageBody: &body}); err != nil {
+			break
+		}
+	}
+	if err == nil || !strings.Contains(err.Error(), "nearly all that it may") {
+		t.Fatalf("after %d messages: %v", sent, err)
+	}
+	_, err = events(url, "eu-west-1", "a", "b").PutEvents(t.Context(), &eventbridge.PutEventsInput{Entries: entries("default")})
+	if err == nil || !strings.Contains(err.Error(), "nearly all that it may") {
+		t.Errorf("an event is taken: %v", err)
+	}
+	for n := 0; n < sent; n++ {
+		got, err := client.ReceiveMessage(t.Context(), &sqs.ReceiveMessageInput{QueueUrl: q.QueueUrl})
+		if err != nil || len(got.Messages) != 1 {
+			t.Fatalf("receive number %d of %d: %v, %v", n, sent, got, err)
+		}
+		if _, err := client.DeleteMessage(t.Context(), &sqs.DeleteMessageInput{QueueUrl: q.QueueUrl, ReceiptHandle: got.Messages[0].ReceiptHandle}); err != nil {
+			t.Fatalf("delete number %d of %d: %v", n, sent, err)
+		}
+	}
+	// Space comes back with snapshots, which come with frames: a receive from an empty queue makes one now and then.
+	for deadline := time.Now().Add(30 * time.Second); ; {
+		_, err := client.SendMessage(t.Context(), &sqs.SendMessageInput{QueueUrl: q.QueueUrl, MessageBody: aws.String("small")})
+		if err == nil {
+			return
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("the journal is empty and takes nothing: %v", err)
+		}
+		if _, err := client.ReceiveMessage(t.Context(), &sqs.ReceiveMessageInput{QueueUrl: q.QueueUrl, WaitTimeSeconds: 1}); err != nil {
+			t.Fatal(err)
+		}
 	}
 }

@@ -14,7 +14,7 @@ import (
 
 // Kinds 0x00 to 0x0f belong to the shard itself.
 const (
-	kindEpoch Kind = 0x01 // a new owner: its name
+	kindEpoch Kind = 0x01 // the owner, by name: first of all, and when a frame is needed for its own sake
 	kindCarry Kind = 0x02 // a payload carried forward: the machine's first kind, the machine's key, the payload
 )
 
@@ -178,6 +178,7 @@ func (c *core) apply(rec []byte, commands int, replay bool) (outcome, error) {
 			c.collect(i, &out)
 			return nil
 		case kind == kindEpoch:
+			out.results = append(out.results, nil)
 			return nil
 		case kind == kindCarry:
 			out.results = append(out.results, nil)

@@ -60,6 +60,14 @@ func (t *liveTable) oldestLive() uint64 {
 	return t.first + uint64(t.oldest)
 }
 
+// dead is how many bytes the frames have before the oldest that something refers to.
+func (t *liveTable) dead() (n int64) {
+	for _, f := range t.frames[:t.oldestLive()-t.first] {
+		n += int64(f.size)
+	}
+	return n
+}
+
 // truncate forgets the frames before a sequence number.
 func (t *liveTable) truncate(before uint64) {
 	if before <= t.first {

@@ -17,8 +17,10 @@ const (
 	maxQueued       = 4096     // proposals that wait for a frame; further ones wait for their turn to wait
 	defaultCache    = 16 << 20 // bytes of frames kept in memory for Read
 	closeTimeout    = 10 * time.Second
+	lookEvery       = time.Second      // at the room that is left
 	alarmEvery      = 10 * time.Second // the longest wait before the clock is looked at again: it may have been set
 	carryLimit      = 8 << 20          // bytes of payload carried forward in one go
+	worthRoom       = 1 << 20          // bytes of log that are worth two snapshots when space is short
 	carryWorthwhile = 64 << 20         // bytes of log that are never worth compacting
 )
 
@@ -28,6 +30,7 @@ type Options struct {
 	Clock  rialto.Clock // nil is the system's
 	Owner  string       // who this is, for the log; such as a node's name
 	Cache  int          // bytes of recent frames kept in memory; 0 is 16 MiB
+	Room   func() error // says why space is short; snapshots come sooner then, so that the log can be truncated. Nil is never
 }
 
 // A Shard is a log with its machines and their owner.
@@ -260,6 +263,11 @@ func (s *Shard) loop(ctx context.Context) error {
 
 	alarm := s.opts.Clock.NewTimer(time.Hour)
 	defer alarm.Stop()
+	look := s.opts.Clock.NewTimer(lookEvery)
+	defer look.Stop()
+	if s.opts.Room == nil {
+		look.Stop()
+	}
 	for {
 		if len(s.timers) > 0 {
 			alarm.Reset(min(s.timers[0].at.Sub(s.Now()), alarmEvery))
@@ -271,6 +279,11 @@ func (s *Shard) loop(ctx context.Context) error {
 			}
 		case <-alarm.C():
 			s.ring()
+		case <-look.C():
+			if err := s.makeRoom(writing); err != nil {
+				return err
+			}
+			look.Reset(lookEvery)
 		case done := <-s.snapshotDone:
 			s.snapshotted(done)
 		case <-ctx.Done():
@@ -330,7 +343,7 @@ func (s *Shard) frame(ctx context.Context, first request) error {
 	s.cache.put(s.core.tip.seq, out.payload)
 	answerAll(waiting, out.results, nil)
 	s.handle(out)
-	if s.core.snapshotDue() && !s.snapshotting {
+	if !s.snapshotting && s.core.snapshotDue() {
 		s.startSnapshot()
 	}
 	return nil
@@ -376,6 +389,22 @@ func (s *Shard) handle(out outcome) {
 	for _, t := range out.timers {
 		s.timers.set(t)
 	}
+}
+
+// makeRoom lets the log be truncated sooner than usual while space is short. It takes two snapshots to truncate, and a snapshot
+// is only another one if there is another frame.
+func (s *Shard) makeRoom(ctx context.Context) error {
+	if s.snapshotting || s.opts.Room() == nil || s.core.live.dead() < worthRoom {
+		return nil
+	}
+	if s.core.sinceSnapshot == 0 {
+		again := request{build: func(b *Batch) { b.Add(kindEpoch, []byte(s.opts.Owner)) }, done: make(chan answer, 1)}
+		if err := s.frame(ctx, again); err != nil {
+			return err
+		}
+	}
+	s.startSnapshot()
+	return nil
 }
 
 // startSnapshot takes a snapshot; writing it goes on beside the owner.

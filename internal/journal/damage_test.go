@@ -129,10 +129,7 @@ func store(t *testing.T) (clean, dead stored) {
 		}
 	}
 	clean, dead = is, is
-	clean.dir, dead.dir = dir, t.TempDir()
-	if err := os.CopyFS(dead.dir, os.DirFS(dir)); err != nil {
-		t.Fatal(err)
-	}
+	clean.dir, dead.dir = dir, copyOf(t, dir)
 	if err := j.Close(ctx); err != nil {
 		t.Fatal(err)
 	}

@@ -199,8 +199,8 @@ func lastLine(t *testing.T, r interface{ Read([]byte) (int, error) }, lines int,
 	return last
 }
 
-// withoutIndex copies a folder as kill -9 leaves it, and takes the indexes of the server away.
-func withoutIndex(t *testing.T, dir string) (dead string) {
+// copyOf copies a folder whose server runs, as kill -9 would leave it.
+func copyOf(t *testing.T, dir string) (dead string) {
 	t.Helper()
 	// The server removes truncated messages beside us; a file that goes while the folder is copied means that it is copied again.
 	err := fs.ErrNotExist
@@ -211,6 +211,13 @@ func withoutIndex(t *testing.T, dir string) (dead string) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	return dead
+}
+
+// withoutIndex copies a folder as kill -9 leaves it, and takes the indexes of the server away.
+func withoutIndex(t *testing.T, dir string) (dead string) {
+	t.Helper()
+	dead = copyOf(t, dir)
 	indexes, err := filepath.Glob(filepath.Join(dead, "jetstream", "*", "streams", "*", "msgs", "index.db"))
 	if err != nil {
 		t.Fatal(err)

@@ -13,7 +13,7 @@ const (
 	minPause    = 50 * time.Millisecond
 	maxPause    = 5 * time.Second // between two tries to bring a message to another shard
 	cleanEvery  = time.Minute
-	stepTimeout = 5 * time.Second // that the end of the service waits for a step which has begun
+	stepTimeout = 5 * time.Second  // that the end of the service waits for a step which has begun
 	orphanAfter = 10 * time.Minute // without a word of the catalog; a node that lags behind learns of a new queue long before
 )
 

@@ -30,6 +30,8 @@ type Draft struct {
 	Trace      string // X-Ray trace header, or empty
 	Sender     string // who sends, as SenderId shows it
 	Delay      *int   // seconds until it can be received; nil is the queue's delay
+
+	letter bool // it is a dead letter of an event
 }
 
 // An Attribute is a user attribute of a message.
@@ -67,6 +69,10 @@ func (d *Draft) Size() int {
 	return n
 }
 
+// letterSlack is how much a dead letter may have beyond what any other message may: its event was accepted at its full size, and
+// has its envelope and the reasons beside it. A queue that was given a smaller limit keeps to that.
+const letterSlack = 256 << 10
+
 // check refuses what a standard queue does not take, in AWS's words.
 func (d *Draft) check(maxSize int) error {
 	if d.Body == "" {
@@ -83,6 +89,9 @@ func (d *Draft) check(maxSize int) error {
 	}
 	if err := d.checkAttributes(); err != nil {
 		return err
+	}
+	if d.letter && maxSize == MaxMessageSize {
+		maxSize += letterSlack
 	}
 	if d.Size() > maxSize {
 		return rialto.Errorf(rialto.Invalid,

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -608,6 +609,11 @@ func TestDeliver(t *testing.T) {
 	if m := p.want("q", "shaped")[0]; m.Group != "t-1" {
 		t.Errorf("the group is %q, want that of the event", m.Group)
 	}
+	large := []byte(strings.Repeat("x", queue.MaxMessageSize+1))
+	if err := p.Deliver(t.Context(), arn, &target.Message{Payload: large}); rialto.KindOf(err) != rialto.Invalid {
+		t.Errorf("a message that is too large gives %v", err)
+	}
+	must(t, p.Deliver(t.Context(), arn, &target.Message{Payload: large, Attributes: map[string]string{"ERROR_CODE": "NO_RESOURCE"}}))
 	if err := p.Deliver(t.Context(), at("elsewhere").ARN(), &target.Message{Payload: []byte("x")}); rialto.KindOf(err) != rialto.NotFound {
 		t.Errorf("a delivery to a missing queue got %v", err)
 	}

@@ -30,6 +30,16 @@ type Paced interface {
 	Pace(d *Definition) float64
 }
 
+// A Batcher is a Sender whose destinations can take several messages at once.
+type Batcher interface {
+	Sender
+	// SendBatch makes one attempt for messages of one definition, in their order. It returns how it ended for each of them, in
+	// the sense of Send; nil is that all were taken. A destination that cannot tell them apart gives all the same error.
+	SendBatch(ctx context.Context, ms []*Message) []error
+	// Most is how many messages, and how many bytes of payload, the destination takes at once; 0 is no limit.
+	Most(d *Definition) (messages, bytes int)
+}
+
 // A Message is one delivery attempt.
 type Message struct {
 	Definition *Definition
@@ -44,7 +54,19 @@ type Message struct {
 
 	// Attributes are message attributes of the String type, by name. Only messages to dead-letter queues have any.
 	Attributes map[string]string
+
+	// Answer is for the Sender to fill in: what the destination said. It is shown to people, so it holds no secrets.
+	Answer Answer
 }
+
+// An Answer is what a destination said to an attempt, as far as it is worth showing.
+type Answer struct {
+	Status int    // HTTP status, or 0
+	Head   string // the beginning of the body, at most [MaxAnswer] bytes
+}
+
+// MaxAnswer bounds the part of an answer that is kept, in bytes.
+const MaxAnswer = 1024
 
 // Hops counts how often an event was forwarded from bus to bus (EventBridge allows one hop of each sort).
 type Hops struct {
@@ -69,6 +91,14 @@ type Definition struct {
 	DeadLetter  string          `json:"deadLetter,omitempty"` // ARN of a queue, or empty
 	Timeout     time.Duration   `json:"timeout,omitempty"`    // of one attempt; 0 is the kind's default
 
+	// What follows is rialto's own; rules ask for it by tags. The zero values are AWS's behaviour, but for the breaker.
+	OrderBy     string   `json:"orderBy,omitempty"`     // path to the value by which deliveries are ordered
+	Batch       *Batch   `json:"batch,omitempty"`       // nil is one event in a delivery
+	Concurrency int      `json:"concurrency,omitempty"` // attempts at once; 0 leaves it to whoever sends
+	Rate        float64  `json:"rate,omitempty"`        // attempts per second; 0 is no limit
+	Breaker     *Breaker `json:"breaker,omitempty"`     // nil is the server's default
+	Format      Format   `json:"format,omitempty"`
+
 	// Parameters holds the parameter blocks that rialto does not interpret, under their AWS names, such as EcsParameters.
 	Parameters map[string]json.RawMessage `json:"parameters,omitempty"`
 }
@@ -90,6 +120,31 @@ type HTTP struct {
 type SQS struct {
 	MessageGroupID string `json:"messageGroupId,omitempty"`
 }
+
+// A Batch says that several messages may share an attempt, where the kind of destination is a [Batcher].
+type Batch struct {
+	Size   int           `json:"size"`            // messages at most, at least 2
+	Window time.Duration `json:"window"`          // that the first waits for others at most
+	Bytes  int           `json:"bytes,omitempty"` // of payloads at most; 0 is the kind's limit
+}
+
+// A Breaker says when the circuit of a destination opens: attempts are then not made, but kept, until a probe succeeds.
+type Breaker struct {
+	Off      bool          `json:"off,omitempty"`
+	Failures float64       `json:"failures,omitempty"` // share of the attempts that fail, above 0 and up to 1
+	Window   time.Duration `json:"window,omitempty"`   // over which they are counted
+	Volume   int           `json:"volume,omitempty"`   // attempts in the window before the share means anything; 0 is the default
+}
+
+// A Format is how an event is written for a destination; empty is as the target's input says, which is AWS's way.
+type Format string
+
+// The formats of CloudEvents 1.0 over HTTP, and of their messages elsewhere.
+const (
+	CloudEventsBinary     Format = "cloudevents-binary"     // attributes in headers, the payload as the body
+	CloudEventsStructured Format = "cloudevents-structured" // one JSON document
+	CloudEventsBatch      Format = "cloudevents-batch"      // a JSON array of documents
+)
 
 // Retry bounds the attempts of a delivery. AWS's defaults are 185 attempts and 24 hours.
 type Retry struct {

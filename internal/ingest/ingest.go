@@ -34,6 +34,14 @@ const (
 type Options struct {
 	Clock rialto.Clock // nil is the system's
 	Room  func() error // says why nothing new can be stored at present; nil is never
+
+	Observer Observer // nil is nobody
+}
+
+// An Observer is told of every event that is accepted, whether a rule wants it or not. It is called by those who accept events,
+// several at a time: it must be quick and never block, and must not change what it gets.
+type Observer interface {
+	Accepted(e *deliver.Accepted)
 }
 
 // A Deliverer commits events with their targets. *[deliver.Deliverer] is one.

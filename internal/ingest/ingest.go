@@ -1,6 +1,7 @@
 // Package ingest accepts events: it checks and stamps them, asks which targets they go to, and has them committed.
 //
-// [Ingester.Put] is PutEvents; [Ingester.Forward] brings an event from one bus to another. Both return only after every
+// [Ingester.Put] is PutEvents; [Ingester.Forward] brings an event from one bus to another; [Ingester.Announce] tells of rialto
+// itself. All return only after every
 // event that has a target is in a shard's log together with the list of its targets: what they answered survives the process,
 // and no later change of a rule touches it. An event that no rule wants is answered and forgotten. [Ingester.Tap] lets somebody
 // look on.
@@ -96,6 +97,11 @@ type Result struct {
 
 // Put accepts up to ten entries. The results have the order of the entries. An error says that none was accepted.
 func (in *Ingester) Put(ctx context.Context, caller Caller, entries []Entry) ([]Result, error) {
+	return in.put(ctx, caller, entries, reservedSource)
+}
+
+// put is Put for callers who may use every source that refused does not report.
+func (in *Ingester) put(ctx context.Context, caller Caller, entries []Entry, refused func(source string) bool) ([]Result, error) {
 	if size(entries) >= maxRequestBytes {
 		return nil, errSize
 	}
@@ -112,7 +118,7 @@ func (in *Ingester) Put(ctx context.Context, caller Caller, entries []Entry) ([]
 	var accepted []deliver.Accepted
 	for i := range entries {
 		e := &entries[i]
-		if results[i] = check(caller, e); results[i].Code != "" {
+		if results[i] = check(e, refused); results[i].Code != "" {
 			continue
 		}
 		event, id, err := stamp(caller, e, now)
@@ -169,7 +175,7 @@ func size(entries []Entry) int {
 }
 
 // check finds what makes one entry unacceptable, in AWS's words (recorded on AWS).
-func check(caller Caller, e *Entry) Result {
+func check(e *Entry, refused func(source string) bool) Result {
 	for _, p := range []struct {
 		name  string
 		value *string
@@ -178,11 +184,17 @@ func check(caller Caller, e *Entry) Result {
 			return Result{Code: "InvalidArgument", Message: fmt.Sprintf("Parameter %s is not valid. Reason: %s is a required argument.", p.name, p.name)}
 		}
 	}
-	if strings.HasPrefix(*e.Source, "aws.") {
+	if refused(*e.Source) {
 		return Result{Code: "NotAuthorizedForSourceException", Message: "Not authorized for the source."}
 	}
 	return Result{}
 }
+
+// reservedSource reports whether events of a source are AWS's own.
+func reservedSource(source string) bool { return strings.HasPrefix(source, "aws.") }
+
+// anySource refuses none.
+func anySource(string) bool { return false }
 
 // stamp makes the event of an entry.
 func stamp(caller Caller, e *Entry, now time.Time) (event []byte, id string, err error) {

@@ -375,3 +375,37 @@ func TestTaps(t *testing.T) {
 		t.Error("a closed tap still sees events")
 	}
 }
+
+// TestAnnouncements puts events that no user can put, where rules wait for them.
+func TestAnnouncements(t *testing.T) {
+	in, accepted := open(t)
+	detail := map[string]any{"state": "<open>"}
+	if err := in.AnnounceAs(t.Context(), "shop", caller.Scope, "Circuit Opened", detail, "arn:one"); err != nil {
+		t.Fatal(err)
+	}
+	if len(accepted.all) != 1 {
+		t.Fatalf("%d events were accepted, want 1", len(accepted.all))
+	}
+	want := `{"version":"0","id":"` + accepted.all[0].EventID + `","detail-type":"Circuit Opened","source":"shop","account":"111122223333",` +
+		`"time":"2026-03-01T10:00:05Z","region":"eu-west-1","resources":["arn:one"],"detail":{"state":"<open>"}}`
+	if s := string(accepted.all[0].Event); s != want {
+		t.Errorf("the event is\n%s, want\n%s", s, want)
+	}
+	for _, source := range []string{"aws.events", ingest.Own} {
+		tap, end := in.Tap(route.Bus{Scope: caller.Scope, Name: "default"})
+		if err := in.AnnounceAs(t.Context(), source, caller.Scope, "Connection Authorized", detail); err != nil {
+			t.Errorf("an event of %s: %v", source, err)
+		}
+		if e := string(<-tap.Events()); !strings.Contains(e, `"source":"`+source+`"`) {
+			t.Errorf("the event is %s, want one of %s", e, source)
+		}
+		end()
+	}
+	if err := in.Announce(t.Context(), caller.Scope, "Circuit Opened", []int{1}); err == nil {
+		t.Error("a detail that is no object is accepted")
+	}
+	accepted.err = shard.ErrTooLarge
+	if err := in.AnnounceAs(t.Context(), "shop", caller.Scope, "Circuit Opened", detail); err == nil {
+		t.Error("an event that was not committed counts as announced")
+	}
+}

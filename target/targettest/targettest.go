@@ -32,7 +32,11 @@ type Subject struct {
 	Prepare  func(m *target.Message)     // if not nil, completes messages with what the kind needs beside the payload
 	MaxBytes int                         // the largest payload that the kind takes; 0 if it takes 256 KiB
 	Equal    func(sent, got []byte) bool // if not nil, compares payloads for kinds that rewrite them, such as event buses
+	Partly   *target.Definition          // of a destination that takes of a batch all but what [Refused] knows; nil if the kind cannot tell them apart
 }
+
+// Refused reports whether a destination that takes batches in part is to refuse a payload.
+func Refused(payload []byte) bool { return bytes.Contains(payload, []byte(`"refuse":true`)) }
 
 // A Misbehaved destination is a definition of one, or of several of which each misbehaves in its own way.
 type Misbehaved []*target.Definition
@@ -58,12 +62,14 @@ const (
 
 var errStuck = errors.New("Send does not return, neither by itself nor soon after the end of its context")
 
-// Run runs the suite. It calls start for each part, so that none disturbs another.
+type part struct {
+	name string
+	run  func(t *testing.T, s Subject)
+}
+
+// Run runs the suite. A Sender that is a [target.Batcher] is held to that, too. Run calls start for each part, so that none disturbs another.
 func Run(t *testing.T, start func(t *testing.T) Subject) {
-	parts := []struct {
-		name string
-		run  func(t *testing.T, s Subject)
-	}{
+	parts := []part{
 		{"payloads arrive unchanged", arrivesUnchanged},
 		{"many at once", manyAtOnce},
 		{"a context that has ended", endedContext},
@@ -73,6 +79,15 @@ func Run(t *testing.T, start func(t *testing.T) Subject) {
 	for _, p := range parts {
 		t.Run(p.name, func(t *testing.T) { p.run(t, start(t)) })
 	}
+	t.Run("batches", func(t *testing.T) {
+		s := start(t)
+		if _, ok := s.Sender.(target.Batcher); !ok {
+			t.Skip("the kind takes one message at a time")
+		}
+		for _, p := range batchParts {
+			t.Run(p.name, func(t *testing.T) { p.run(t, start(t)) })
+		}
+	})
 }
 
 // arrivesUnchanged sends payloads of every sort that transforms make.
@@ -185,7 +200,7 @@ func verdicts(t *testing.T, s Subject) {
 			if got, want := target.Permanent(err), f == Gone; got != want {
 				t.Errorf("a destination that %s: permanent is %t: %v", f, got, err)
 			}
-			if e, ok := errors.AsType[*target.Error](err); !ok || e.Code == "" || e.Message == "" {
+			if !worded(err) {
 				t.Errorf("a destination that %s: the error has no code and message for a dead letter: %#v", f, err)
 			}
 		}
@@ -211,24 +226,30 @@ func (s Subject) message(d *target.Definition, payload string) *target.Message {
 // send sends, and fails the test if that takes longer than the context allows.
 func (s Subject) send(t *testing.T, ctx context.Context, m *target.Message) error {
 	t.Helper()
-	done := make(chan error, 1)
-	go func() { done <- s.Sender.Send(ctx, m) }()
+	return bounded(t, ctx, errStuck, func() error { return s.Sender.Send(ctx, m) })
+}
+
+// bounded calls f, and fails the test if that takes longer than the context allows; then it returns stuck.
+func bounded[T any](t *testing.T, ctx context.Context, stuck T, f func() T) T {
+	t.Helper()
+	done := make(chan T, 1)
+	go func() { done <- f() }()
 	giveUp := time.NewTimer(giveUpAfter)
 	defer giveUp.Stop()
 	select {
-	case err := <-done:
-		return err
+	case v := <-done:
+		return v
 	case <-giveUp.C:
 	case <-ctx.Done():
 		giveUp.Reset(grace)
 		select {
-		case err := <-done:
-			return err
+		case v := <-done:
+			return v
 		case <-giveUp.C:
 		}
 	}
 	t.Error(errStuck)
-	return errStuck
+	return stuck
 }
 
 func (s Subject) arrived(payload string) bool {

@@ -26,11 +26,24 @@ func (s *memory) Send(ctx context.Context, m *target.Message) error {
 	case "gone":
 		return &target.Error{Code: target.CodeNoResource, Message: "There is no such thing.", Permanent: true}
 	}
+	if m.Definition.ARN == "partly" && targettest.Refused(m.Payload) {
+		return &target.Error{Code: target.CodeErrorFromTarget, Message: "This one is not wanted."}
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.took = append(s.took, bytes.Clone(m.Payload))
 	return nil
 }
+
+func (s *memory) SendBatch(ctx context.Context, ms []*target.Message) []error {
+	errs := make([]error, len(ms))
+	for i, m := range ms {
+		errs[i] = s.Send(ctx, m)
+	}
+	return errs
+}
+
+func (s *memory) Most(*target.Definition) (messages, bytes int) { return 5, 0 }
 
 func (s *memory) received() [][]byte {
 	s.mu.Lock()
@@ -45,6 +58,7 @@ func TestTheSmallestSender(t *testing.T) {
 			Sender:   s,
 			Works:    &target.Definition{ARN: "works"},
 			Received: s.received,
+			Partly:   &target.Definition{ARN: "partly"},
 			Faults: map[targettest.Fault]targettest.Misbehaved{
 				targettest.Hangs: {{ARN: "hangs"}},
 				targettest.Down:  {{ARN: "down"}},

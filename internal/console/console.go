@@ -1,37 +1,32 @@
 // Package console serves what AWS's APIs have no words for: rialto's own HTTP API under /_rialto/.
 //
-//	GET /_rialto/v1/tail?bus=orders&pattern={…}   the events that a bus accepts, as they come: one JSON document a line
-//	GET /_rialto/v1/destinations                  what is on its way to each destination, and how it went so far
-//
-// Requests are signed like those to AWS's APIs where signatures are asked for, and see the account and the region that they are
-// signed for. Errors are a JSON object with a message. Start with [New].
+// What it can do is in parts, a file for each: a [Part] is a list of routes over a small interface. openapi.json describes all of
+// them for people and programs, and is served, too. Requests are signed like those to AWS's APIs where signatures are asked
+// for, and see the account and the region that they are signed for. Errors are a JSON object with a message. Start with [New].
 package console
 
 import (
 	"bytes"
-	"context"
+	_ "embed"
 	"encoding/json"
+	"errors"
+	"io"
 	"log/slog"
 	"net/http"
+	"slices"
 	"strings"
-	"time"
 
 	"github.com/rialto-events/rialto"
 	"github.com/rialto-events/rialto/internal/aws"
-	"github.com/rialto-events/rialto/internal/deliver"
 	"github.com/rialto-events/rialto/internal/ingest"
 	"github.com/rialto-events/rialto/internal/route"
-	"github.com/rialto-events/rialto/pattern"
 )
 
 // Prefix is where the API lives.
 const Prefix = "/_rialto/"
 
-// maxPattern bounds the text of a filter (EventBridge API, EventPattern).
-const maxPattern = 4096
-
-// heartbeat is how often an idle tail sends an empty line, so that whoever reads knows that it is still there.
-const heartbeat = 10 * time.Second
+// maxBody bounds the body of a request, in bytes. Nothing that the API takes is larger than a resource of AWS's.
+const maxBody = 256 << 10
 
 // Options tunes the API. The zero value is ready to use.
 type Options struct {
@@ -40,24 +35,49 @@ type Options struct {
 	Clock         rialto.Clock      // nil is the system's
 }
 
-// Tapper shows the events that a bus accepts.
-type Tapper interface {
-	Tap(bus route.Bus) (t *ingest.Tap, closeTap func())
+// A Part is what the API can do about one thing.
+type Part []Route
+
+// A Route is one operation. openapi.json must describe it; a test of package server holds that.
+type Route struct {
+	Method string
+	Path   string // as [http.ServeMux] takes it, such as /_rialto/v1/events/{id}
+	Serve  func(w http.ResponseWriter, r *Request) error
 }
 
-// Destinations knows what is on its way.
-type Destinations interface {
-	Stats(ctx context.Context) ([]deliver.Stats, error)
+// A Request is one whose sender is known.
+type Request struct {
+	*http.Request
+	Scope     rialto.Scope // account and region that it is signed for
+	Principal string       // ARN of the caller, for messages
+	Body      []byte       // what the signature covers; r.Request.Body is empty
+	Clock     rialto.Clock
 }
 
-type api struct {
-	events       Tapper
-	destinations Destinations
-	opts         Options
+// Decode reads the body as JSON into v. What v does not know is refused: it would be a mistake that nobody notices.
+func (r *Request) Decode(v any) error {
+	d := json.NewDecoder(bytes.NewReader(r.Body))
+	d.DisallowUnknownFields()
+	if err := d.Decode(v); err != nil {
+		return rialto.Errorf(rialto.Invalid, "The body is not the JSON that %s %s takes: %s.", r.Method, r.URL.Path, err)
+	}
+	if d.More() {
+		return rialto.Errorf(rialto.Invalid, "The body has something after its JSON.")
+	}
+	return nil
+}
+
+// Bus reads the name or ARN of a bus, which must be the caller's; "" is the default bus.
+func (r *Request) Bus(s string) (route.Bus, error) {
+	bus, err := ingest.ParseBus(r.Scope, s)
+	if err == nil && bus.Scope.Account != r.Scope.Account {
+		err = rialto.Errorf(rialto.Denied, "The bus %s belongs to another account.", bus.ARN())
+	}
+	return bus, err
 }
 
 // New makes the handler of everything below [Prefix].
-func New(events Tapper, destinations Destinations, opts Options) http.Handler {
+func New(opts Options, parts ...Part) http.Handler {
 	if opts.Logger == nil {
 		opts.Logger = slog.New(slog.DiscardHandler)
 	}
@@ -67,124 +87,68 @@ func New(events Tapper, destinations Destinations, opts Options) http.Handler {
 	if opts.Clock == nil {
 		opts.Clock = rialto.SystemClock
 	}
-	a := &api{events, destinations, opts}
+	routes := slices.Concat(parts...)
+	routes = append(routes, Route{"GET", "/_rialto/v1/{$}", index(routes)}, Route{"GET", "/_rialto/v1/openapi.json", describe})
 	mux := http.NewServeMux()
-	mux.HandleFunc("GET /_rialto/v1/tail", a.tail)
-	mux.HandleFunc("GET /_rialto/v1/destinations", a.stats)
+	for _, route := range routes {
+		mux.HandleFunc(route.Method+" "+route.Path, func(w http.ResponseWriter, r *http.Request) { opts.serve(w, r, route) })
+	}
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
-		fail(w, rialto.Errorf(rialto.NotFound, "There is nothing at %s %s.", r.Method, r.URL.Path))
+		fail(w, rialto.Errorf(rialto.NotFound, "There is nothing at %s %s. /_rialto/v1/openapi.json says what there is.", r.Method, r.URL.Path))
 	})
 	return mux
 }
 
-// tail streams the events of a bus until the client goes away.
-func (a *api) tail(w http.ResponseWriter, r *http.Request) {
-	who, err := aws.Identify(r, a.opts.Authenticator)
+// serve finds out who asks, and has the route answer.
+func (o *Options) serve(w http.ResponseWriter, r *http.Request, route Route) {
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
+	if err != nil {
+		if _, large := errors.AsType[*http.MaxBytesError](err); large {
+			fail(w, rialto.Errorf(rialto.Invalid, "The body has more than %d bytes.", maxBody))
+		}
+		return // otherwise the client has gone
+	}
+	who, err := aws.Identify(r, o.Authenticator, body)
 	if err != nil {
 		fail(w, err)
 		return
 	}
-	bus, err := ingest.ParseBus(who.Scope, r.FormValue("bus"))
-	if err != nil {
-		fail(w, err)
+	err = route.Serve(w, &Request{Request: r, Scope: who.Scope, Principal: who.Principal, Body: body, Clock: o.Clock})
+	if err == nil {
 		return
 	}
-	if bus.Scope.Account != who.Scope.Account {
-		fail(w, rialto.Errorf(rialto.Denied, "The bus %s belongs to another account.", bus.ARN()))
-		return
+	if rialto.KindOf(err) == rialto.Internal && r.Context().Err() == nil {
+		o.Logger.Error("request failed", "path", r.URL.Path, "err", err)
 	}
-	wanted, err := filterOf(r.FormValue("pattern"))
-	if err != nil {
-		fail(w, err)
-		return
+	fail(w, err)
+}
+
+//go:embed openapi.json
+var openAPI []byte
+
+// describe serves the description of the API.
+func describe(w http.ResponseWriter, _ *Request) error {
+	w.Header().Set("Content-Type", "application/json")
+	_, _ = w.Write(openAPI) // an error of the connection is the client's to notice
+	return nil
+}
+
+// index lists what is served, so that a reader, or a test, can compare it with the description.
+func index(routes []Route) func(http.ResponseWriter, *Request) error {
+	list := []string{"GET /_rialto/v1/", "GET /_rialto/v1/openapi.json"}
+	for _, r := range routes {
+		list = append(list, r.Method+" "+strings.ReplaceAll(r.Path, "{$}", ""))
 	}
-	t, end := a.events.Tap(bus)
-	defer end()
-	w.Header().Set("Content-Type", "application/x-ndjson")
-	w.Header().Set("Cache-Control", "no-store")
-	c := http.NewResponseController(w)
-	beat := a.opts.Clock.NewTimer(heartbeat)
-	defer beat.Stop()
-	for first := true; ; first = false {
-		if first {
-			_ = c.Flush() // the client learns that it looks on from now
-		}
-		select {
-		case <-r.Context().Done():
-			return
-		case <-beat.C():
-			err = write(w, c, []byte{'\n'})
-		case event := <-t.Events():
-			if !wanted(event) {
-				continue
-			}
-			err = write(w, c, append(bytes.Clone(event), '\n'))
-		}
-		if err != nil {
-			return // the client has gone
-		}
-		beat.Reset(heartbeat)
+	slices.Sort(list)
+	return func(w http.ResponseWriter, _ *Request) error {
+		return Answer(w, map[string]any{"description": "/_rialto/v1/openapi.json", "operations": list})
 	}
 }
 
-func write(w http.ResponseWriter, c *http.ResponseController, line []byte) error {
-	if _, err := w.Write(line); err != nil {
-		return err
-	}
-	return c.Flush()
-}
-
-// filterOf compiles an event pattern; none lets everything through.
-func filterOf(text string) (func(event []byte) bool, error) {
-	if strings.TrimSpace(text) == "" {
-		return func([]byte) bool { return true }, nil
-	}
-	if len(text) > maxPattern {
-		return nil, rialto.Errorf(rialto.Invalid, "The pattern has %d bytes, more than %d.", len(text), maxPattern)
-	}
-	p, err := pattern.Parse([]byte(text))
-	if err != nil {
-		return nil, rialto.Errorf(rialto.Invalid, "Event pattern is not valid. Reason: %s", err)
-	}
-	var set pattern.Set
-	var scratch pattern.Scratch
-	set.Add(0, p)
-	return func(event []byte) bool {
-		ids, err := set.Match(event, &scratch)
-		return err == nil && len(ids) > 0
-	}, nil
-}
-
-// A destination is what the API says of one.
-type destination struct {
-	ARN      string `json:"arn"`
-	Waiting  int    `json:"waiting"`  // deliveries that have not ended and are not being attempted
-	InFlight int    `json:"inFlight"` // attempts in progress
-	Settled  uint64 `json:"settled"`  // deliveries that arrived, since the start
-	Failed   uint64 `json:"failed"`   // attempts, since the start
-	Dead     uint64 `json:"dead"`     // deliveries that went to a dead-letter queue, since the start
-	Dropped  uint64 `json:"dropped"`  // deliveries that went nowhere, since the start
-}
-
-// stats answers with the destinations of the caller's account and region.
-func (a *api) stats(w http.ResponseWriter, r *http.Request) {
-	who, err := aws.Identify(r, a.opts.Authenticator)
-	if err != nil {
-		fail(w, err)
-		return
-	}
-	all, err := a.destinations.Stats(r.Context())
-	if err != nil {
-		fail(w, err)
-		return
-	}
-	list := []destination{}
-	for _, d := range all {
-		if d.Scope == who.Scope {
-			list = append(list, destination{d.ARN, d.Waiting, d.InFlight, d.Settled, d.Failed, d.Dead, d.Dropped})
-		}
-	}
-	answer(w, http.StatusOK, map[string]any{"destinations": list})
+// Answer writes a body as JSON.
+func Answer(w http.ResponseWriter, body any) error {
+	answer(w, http.StatusOK, body)
+	return nil
 }
 
 // statuses are the HTTP statuses of kinds of errors; others are 400.
@@ -203,6 +167,7 @@ func fail(w http.ResponseWriter, err error) {
 
 func answer(w http.ResponseWriter, status int, body any) {
 	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Cache-Control", "no-store")
 	w.WriteHeader(status)
 	_ = json.NewEncoder(w).Encode(body) // an error of the connection is the client's to notice
 }

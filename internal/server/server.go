@@ -206,7 +206,10 @@ func (s *Server) serve(auth aws.Authenticator, routes *route.Router, secrets *va
 	)
 	mux := http.NewServeMux()
 	mux.Handle("/", api)
-	mux.Handle(console.Prefix, console.New(s.ingest, s.deliver, console.Options{Logger: s.config.Logger, Authenticator: auth}))
+	mux.Handle(console.Prefix, console.New(console.Options{Logger: s.config.Logger, Authenticator: auth, Clock: s.config.Clock},
+		console.Tail(s.ingest),
+		console.Destinations(s.deliver),
+	))
 	s.health.register(mux, s.journal)
 	s.http = http.Server{
 		Handler: mux, ReadHeaderTimeout: headerTimeout, ReadTimeout: bodyTimeout, IdleTimeout: idleTimeout, MaxHeaderBytes: maxHeader,

@@ -23,6 +23,7 @@ var floors = map[string]int{
 	"internal/jsonpath":      0,
 	"internal/cron":          0,
 	"internal/record":        0,
+	"internal/tracecontext":  0,
 	"internal/transform":     1,
 	"internal/journal":       1,
 	"internal/vault":         1,
@@ -45,7 +46,7 @@ var floors = map[string]int{
 }
 
 // pure packages do no I/O, start no goroutine and read no clock.
-var pure = []string{".", "pattern", "internal/jsonpath", "internal/cron", "internal/record", "internal/transform"}
+var pure = []string{".", "pattern", "internal/jsonpath", "internal/cron", "internal/record", "internal/tracecontext", "internal/transform"}
 
 type source struct {
 	dir  string // relative to the module

@@ -76,7 +76,10 @@ type route struct {
 // the fault is ours.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	start := h.clock.Now()
-	req := &Request{ID: uuid.NewString(), Trace: r.Header.Get("X-Amzn-Trace-Id"), BaseURL: h.baseURL(r)}
+	req := &Request{
+		ID: uuid.NewString(), BaseURL: h.baseURL(r), Trace: r.Header.Get("X-Amzn-Trace-Id"),
+		TraceParent: r.Header.Get("Traceparent"), TraceState: strings.Join(r.Header["Tracestate"], ","),
+	}
 	w.Header()["X-Amzn-Requestid"] = []string{req.ID}
 
 	to := route{service: unknownService, protocol: jsonProtocol{}}

@@ -148,6 +148,8 @@ func TestCaller(t *testing.T) {
 			}}.handler(aws.Options{})
 			w := post(h, "AWSEvents.PutEvents", oneEvent, func(r *http.Request) {
 				r.Header.Set("X-Amzn-Trace-Id", "Root=1")
+				r.Header.Set("traceparent", "00-1")
+				r.Header["Tracestate"] = []string{"a=1", "b=2"}
 				if c.authorization != "" {
 					r.Header.Set("Authorization", c.authorization)
 				}
@@ -162,7 +164,7 @@ func TestCaller(t *testing.T) {
 			want := aws.Request{
 				ID: w.Header().Get("X-Amzn-Requestid"), Service: "events", Operation: "PutEvents",
 				Scope: rialto.Scope{Account: c.account, Region: c.region}, Principal: "arn:aws:iam::" + string(c.account) + ":root",
-				BaseURL: "http://" + host, Trace: "Root=1",
+				BaseURL: "http://" + host, Trace: "Root=1", TraceParent: "00-1", TraceState: "a=1,b=2",
 			}
 			if got != want {
 				t.Errorf("caller is\n%+v, want\n%+v", got, want)

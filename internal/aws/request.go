@@ -8,14 +8,16 @@ import (
 
 // A Request is what an operation may know of the call beside its input. See [Caller].
 type Request struct {
-	ID        string       // as in the header x-amzn-RequestId
-	Service   string       // such as "events"
-	Operation string       // such as "PutEvents"
-	Scope     rialto.Scope // the caller's account, and the region that is spoken to
-	Principal string       // ARN of who calls
-	BaseURL   string       // at which the caller reached this server, such as "http://localhost:4566"; queue URLs begin with it
-	Trace     string       // the header X-Amzn-Trace-Id
-	Query     bool         // whether the query protocol is spoken, where some messages differ
+	ID          string       // as in the header x-amzn-RequestId
+	Service     string       // such as "events"
+	Operation   string       // such as "PutEvents"
+	Scope       rialto.Scope // the caller's account, and the region that is spoken to
+	Principal   string       // ARN of who calls
+	BaseURL     string       // at which the caller reached this server, such as "http://localhost:4566"; queue URLs begin with it
+	Trace       string       // the header X-Amzn-Trace-Id
+	TraceParent string       // the header traceparent, and the tracestate that belongs to it
+	TraceState  string
+	Query       bool // whether the query protocol is spoken, where some messages differ
 }
 
 type requestKey struct{}

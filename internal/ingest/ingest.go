@@ -75,6 +75,8 @@ type Caller struct {
 	Scope       rialto.Scope
 	Principal   string // ARN, for messages
 	TraceHeader string // X-Amzn-Trace-Id of the request
+	TraceParent string // traceparent of the request, for entries to which neither header of X-Ray gives a trace
+	TraceState  string // tracestate of the request
 }
 
 // An Entry is one event to put, as PutEvents got it. Absent members are nil.
@@ -137,7 +139,7 @@ func (in *Ingester) put(ctx context.Context, caller Caller, entries []Entry, ref
 		}
 		accepted = append(accepted, deliver.Accepted{
 			EventID: id, Event: event, Bus: buses[i].ARN(), Accepted: now,
-			Trace: traceOf(e.TraceHeader, caller.TraceHeader, in.newRoot), Targets: targets,
+			Trace: in.traceOf(e, &caller), Targets: targets,
 		})
 	}
 	if len(accepted) == 0 {

@@ -200,8 +200,11 @@ func TestNothingIsAnsweredThatIsNotStored(t *testing.T) {
 func TestTraceHeaders(t *testing.T) {
 	const root = "Root=1-5759e988-bd862e3fe1be46a994272793"
 	absent := "\x00"
+	const parent = "00-5759e988bd862e3fe1be46a994272793-53995c3f42cd8ad8-01"
 	for _, tc := range []struct{ name, entry, request, want string }{
 		{"none", absent, "", ""},
+		{"of the W3C", absent, parent, root + ";Parent=53995c3f42cd8ad8;Sampled=1;TraceState=a=1"},
+		{"an empty one of the entry beats it", "", parent, ""},
 		{"of the request", absent, root, root},
 		{"the entry's beats it", root + ";Sampled=1", root, root + ";Sampled=1"},
 		{"an empty one, too", "", root, ""},
@@ -216,7 +219,10 @@ func TestTraceHeaders(t *testing.T) {
 		t.Run(tc.name, func(t *testing.T) {
 			in, accepted := open(t)
 			e, c := entry("shop", "paid", `{}`), caller
-			if c.TraceHeader = tc.request; tc.entry != absent {
+			if c.TraceHeader = tc.request; tc.request == parent {
+				c.TraceHeader, c.TraceParent, c.TraceState = "nonsense", parent, "a=1"
+			}
+			if tc.entry != absent {
 				e.TraceHeader = &tc.entry
 			}
 			if _, err := in.Put(t.Context(), c, []ingest.Entry{e}); err != nil {

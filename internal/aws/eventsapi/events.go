@@ -21,7 +21,10 @@ func (f *Front) PutEvents(ctx context.Context, in *PutEventsInput) (*PutEventsOu
 		}
 	}
 	caller := aws.Caller(ctx)
-	results, err := f.events.Put(ctx, ingest.Caller{Scope: caller.Scope, Principal: caller.Principal, TraceHeader: caller.Trace}, entries)
+	results, err := f.events.Put(ctx, ingest.Caller{
+		Scope: caller.Scope, Principal: caller.Principal,
+		TraceHeader: caller.Trace, TraceParent: caller.TraceParent, TraceState: caller.TraceState,
+	}, entries)
 	if err != nil {
 		return nil, err
 	}

@@ -13,6 +13,7 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 
 	"github.com/rialto-events/rialto/internal/jsonpath"
+	"github.com/rialto-events/rialto/internal/tracecontext"
 	"github.com/rialto-events/rialto/internal/transform"
 	"github.com/rialto-events/rialto/target"
 )
@@ -68,10 +69,18 @@ func newRequest(d Destination, m *target.Message) (*nethttp.Request, error) {
 	if err := addHeaders(req.Header, d, shape, m.Event); err != nil {
 		return nil, err
 	}
-	if m.Trace != "" {
-		req.Header.Set(traceHeader, m.Trace)
-	}
+	addTrace(req.Header, m.Trace)
 	return req, nil
+}
+
+// addTrace writes a trace in both forms, so that whichever one an endpoint knows continues it.
+func addTrace(h nethttp.Header, trace string) {
+	parent, state := tracecontext.W3C(trace)
+	for _, header := range [][2]string{{traceHeader, trace}, {"Traceparent", parent}, {"Tracestate", state}} {
+		if header[1] != "" {
+			h.Set(header[0], header[1])
+		}
+	}
 }
 
 func invalid(format string, args ...any) error {

@@ -55,8 +55,27 @@ type Message struct {
 	// Attributes are message attributes of the String type, by name. Only messages to dead-letter queues have any.
 	Attributes map[string]string
 
+	// Origin is where a dead letter comes from; nil for every other message. A destination that can keeps it out of sight, for
+	// whoever brings the event back to its target.
+	Origin *Origin
+
+	Redrives int // how often the event came back to this target from a dead-letter queue
+
 	// Answer is for the Sender to fill in: what the destination said. It is shown to people, so it holds no secrets.
 	Answer Answer
+}
+
+// An Origin is what a dead letter was before it became one: the delivery of an event to a target of a rule.
+type Origin struct {
+	EventID  string
+	Event    []byte // as it was accepted
+	Bus      rialto.ARN
+	Rule     rialto.ARN
+	TargetID string // within the rule
+	Accepted time.Time
+	Trace    string
+	Hops     Hops
+	Redrives int // how often the event came back to the target already
 }
 
 // An Answer is what a destination said to an attempt, as far as it is worth showing.

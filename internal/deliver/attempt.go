@@ -125,8 +125,16 @@ func (j *job) message(ctx context.Context) (*target.Message, error) {
 	if err != nil {
 		return m, unreadable(err)
 	}
-	m.Attributes = l.attributes(j.def)
+	m.Attributes, m.Origin = l.attributes(j.def), origin(m, j.def)
 	return m, nil
+}
+
+// origin is what a dead letter needs to come back.
+func origin(m *target.Message, def *target.Definition) *target.Origin {
+	return &target.Origin{
+		EventID: m.EventID, Event: m.Event, Bus: m.Bus, Rule: def.Rule, TargetID: def.ID,
+		Accepted: m.Accepted, Trace: m.Trace, Hops: m.Hops, Redrives: m.Redrives,
+	}
 }
 
 // unreadable tells a payload that cannot be read from one that cannot be read now, or need not be any more.

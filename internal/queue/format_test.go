@@ -6,6 +6,7 @@ import (
 	"flag"
 	"fmt"
 	"os"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
@@ -14,6 +15,7 @@ import (
 
 	"github.com/rialto-events/rialto/internal/journal"
 	"github.com/rialto-events/rialto/internal/shard"
+	"github.com/rialto-events/rialto/target"
 )
 
 var update = flag.Bool("update", false, "rewrite the golden files")
@@ -177,6 +179,7 @@ func FuzzRestore(f *testing.F) {
 
 func FuzzDecode(f *testing.F) {
 	f.Add((&Draft{Body: "x", Attributes: map[string]Attribute{"a": {"String", "b"}}}).encode(uuid.UUID{}))
+	f.Add((&Draft{Body: "x", Origin: &target.Origin{EventID: "e", Event: []byte("y"), Redrives: 3}}).encode(uuid.UUID{}))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		m, err := decode(b)
 		if err != nil {
@@ -184,7 +187,8 @@ func FuzzDecode(f *testing.F) {
 		}
 		id := uuid.MustParse(m.ID)
 		again, err := decode(m.encode(id))
-		if err != nil || again.Body != m.Body || again.ID != m.ID || len(again.Attributes) != len(m.Attributes) {
+		if err != nil || again.Body != m.Body || again.ID != m.ID || len(again.Attributes) != len(m.Attributes) ||
+			!reflect.DeepEqual(again.Origin, m.Origin) {
 			t.Fatalf("%+v came back as %+v, %v", m, again, err)
 		}
 	})

@@ -12,6 +12,7 @@ import (
 
 	"github.com/rialto-events/rialto"
 	"github.com/rialto-events/rialto/internal/record"
+	"github.com/rialto-events/rialto/target"
 )
 
 // Limits of messages (SQS developer guide, "Message quotas" and "Message attributes").
@@ -31,7 +32,8 @@ type Draft struct {
 	Sender     string // who sends, as SenderId shows it
 	Delay      *int   // seconds until it can be received; nil is the queue's delay
 
-	letter bool // it is a dead letter of an event
+	// Origin is where a dead letter of an event comes from. Nobody who receives the message sees it, and it counts nowhere.
+	Origin *target.Origin
 }
 
 // An Attribute is a user attribute of a message.
@@ -90,7 +92,7 @@ func (d *Draft) check(maxSize int) error {
 	if err := d.checkAttributes(); err != nil {
 		return err
 	}
-	if d.letter && maxSize == MaxMessageSize {
+	if d.Origin != nil && maxSize == MaxMessageSize {
 		maxSize += letterSlack
 	}
 	if d.Size() > maxSize {
@@ -188,12 +190,20 @@ func validGroup(s string) bool {
 	return len(s) <= maxGroup && strings.IndexFunc(s, func(r rune) bool { return r <= ' ' || r > '~' }) < 0
 }
 
-const payloadVersion = 1
+// Versions of payloads: the second one has an origin at its end.
+const (
+	plainPayload  = 1
+	letterPayload = 2
+)
 
 // encode makes the payload of a message: what the log keeps of it. docs/formats.md has the layout.
 func (d *Draft) encode(id uuid.UUID) []byte {
-	b := make([]byte, 0, 64+d.Size()+8*len(d.Attributes))
-	b = append(b, payloadVersion)
+	b := make([]byte, 0, 64+d.Size()+8*len(d.Attributes)+originSize(d.Origin))
+	version := byte(plainPayload)
+	if d.Origin != nil {
+		version = letterPayload
+	}
+	b = append(b, version)
 	b = append(b, id[:]...)
 	b = record.AppendString(b, d.Body)
 	b = record.AppendString(b, d.Sender)
@@ -205,14 +215,18 @@ func (d *Draft) encode(id uuid.UUID) []byte {
 		b = record.AppendString(b, d.Attributes[name].Type)
 		b = record.AppendString(b, d.Attributes[name].Value)
 	}
+	if d.Origin != nil {
+		b = appendOrigin(b, d.Origin, d.Body)
+	}
 	return b
 }
 
 // decode reads what encode made.
 func decode(payload []byte) (Message, error) {
 	r := record.NewReader(payload)
-	if v := r.Byte(); v != payloadVersion {
-		return Message{}, rialto.Errorf(rialto.Internal, "The message has version %d, and this program reads %d.", v, payloadVersion)
+	version := r.Byte()
+	if version != plainPayload && version != letterPayload {
+		return Message{}, rialto.Errorf(rialto.Internal, "The message has version %d, and this program reads %d.", version, letterPayload)
 	}
 	var id uuid.UUID
 	for i := range id {
@@ -226,6 +240,9 @@ func decode(payload []byte) (Message, error) {
 			name := r.String()
 			m.Attributes[name] = Attribute{Type: r.String(), Value: r.String()}
 		}
+	}
+	if version == letterPayload {
+		m.Origin = readOrigin(r, m.Body)
 	}
 	return m, r.Err()
 }

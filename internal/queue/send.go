@@ -73,7 +73,7 @@ func (s *Service) Deliver(ctx context.Context, arn rialto.ARN, m *target.Message
 	case !ok:
 		return errMissing
 	}
-	d := Draft{Body: string(m.Payload), Trace: m.Trace, Sender: string(arn.Account), letter: len(m.Attributes) > 0}
+	d := Draft{Body: string(m.Payload), Trace: m.Trace, Sender: string(arn.Account), Origin: m.Origin}
 	if m.Definition != nil && m.Definition.SQS != nil {
 		d.Group = transform.Value(m.Definition.SQS.MessageGroupID, m.Event)
 	}

@@ -613,7 +613,7 @@ func TestDeliver(t *testing.T) {
 	if err := p.Deliver(t.Context(), arn, &target.Message{Payload: large}); rialto.KindOf(err) != rialto.Invalid {
 		t.Errorf("a message that is too large gives %v", err)
 	}
-	must(t, p.Deliver(t.Context(), arn, &target.Message{Payload: large, Attributes: map[string]string{"ERROR_CODE": "NO_RESOURCE"}}))
+	must(t, p.Deliver(t.Context(), arn, &target.Message{Payload: large, Origin: &target.Origin{Bus: scope.BusARN("b"), Rule: scope.RuleARN("b", "r")}}))
 	if err := p.Deliver(t.Context(), at("elsewhere").ARN(), &target.Message{Payload: []byte("x")}); rialto.KindOf(err) != rialto.NotFound {
 		t.Errorf("a delivery to a missing queue got %v", err)
 	}

@@ -28,6 +28,7 @@ var floors = map[string]int{
 	"internal/journal":       1,
 	"internal/vault":         1,
 	"internal/aws":           1,
+	"internal/cloudevents":   1,
 	"internal/shard":         2,
 	"internal/catalog":       2,
 	"internal/targets":       2,
@@ -46,7 +47,7 @@ var floors = map[string]int{
 }
 
 // pure packages do no I/O, start no goroutine and read no clock.
-var pure = []string{".", "pattern", "internal/jsonpath", "internal/cron", "internal/record", "internal/tracecontext", "internal/transform"}
+var pure = []string{".", "pattern", "internal/jsonpath", "internal/cron", "internal/record", "internal/tracecontext", "internal/transform", "internal/cloudevents"}
 
 type source struct {
 	dir  string // relative to the module

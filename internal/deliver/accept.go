@@ -1,9 +1,13 @@
 package deliver
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"hash/fnv"
+	"slices"
+	"sync"
 	"time"
 
 	"github.com/rialto-events/rialto"
@@ -33,6 +37,26 @@ type Accepted struct {
 	Dedupe  Dedupe    // the zero value accepts the event in any case
 
 	DuplicateOf string // set by Accept: the event was accepted before, under this id, and is not accepted again
+	Err         error  // set by Accept: why the event is not accepted, as far as is known; nil if it is
+}
+
+func (e *Accepted) ordered() bool {
+	return slices.ContainsFunc(e.Orders, func(hash uint64) bool { return hash != 0 })
+}
+
+// check finds what no caller may ask for.
+func (e *Accepted) check() error {
+	switch {
+	case len(e.Targets) == 0 || len(e.Event) == 0:
+		return errors.New("it has no content or no target")
+	case len(e.EventID) > maxEventID:
+		return fmt.Errorf("its id is longer than %d bytes", maxEventID)
+	case len(e.Orders) > 0 && len(e.Orders) != len(e.Targets):
+		return fmt.Errorf("it has %d targets, and %d of them an order", len(e.Targets), len(e.Orders))
+	case e.Home == "" && (e.Dedupe.Window > 0 || e.ordered()):
+		return errors.New("it is ordered or deduped, and has no home")
+	}
+	return nil
 }
 
 // A Dedupe makes one event of several that have the same key, within a time after the first. It needs a home.
@@ -41,24 +65,83 @@ type Dedupe struct {
 	Window time.Duration
 }
 
-// Accept takes events, each with its targets. When it returns nil they are in the log. When it returns an error none is, unless
-// the error says that this is not known, or they were too many for one frame. The error is [shard.ErrTooLarge] if one alone does
-// not fit into a frame.
+// Accept takes events, each with its targets. When it returns nil they are in the log, except for those of which DuplicateOf says
+// that an earlier one is. When it returns an error, Err says of each event whether the error is its own: events with several homes,
+// or too many for one frame, may be accepted in part. One with an Err is not in the log, unless that error says that this is not
+// known. The error is [shard.ErrTooLarge], and nothing is accepted, if one event alone does not fit into a frame.
+//
+// Events of one home get into the log in the order of the list.
 func (d *Deliverer) Accept(ctx context.Context, events []Accepted) error {
-	h := d.idlest()
-	h.accepting.Add(1)
-	defer h.accepting.Add(-1)
-	list := make([]proposed, len(events))
+	list := make([]*proposed, len(events))
 	for i := range events {
-		if len(events[i].Targets) == 0 || len(events[i].Event) == 0 {
-			return fmt.Errorf("accept event %s: it has no content or no target", events[i].EventID)
+		e := &events[i]
+		e.Err, e.DuplicateOf = nil, ""
+		err := e.check()
+		if err == nil {
+			p := &proposed{Accepted: e}
+			p.kind, p.body = acceptCommand(e)
+			if list[i] = p; !d.hosts[0].shard.Fits(len(p.body)) {
+				err = shard.ErrTooLarge
+			}
 		}
-		list[i] = proposed{Accepted: &events[i], body: acceptCommand(&events[i])}
-		if !h.shard.Fits(len(list[i].body)) {
-			return fmt.Errorf("accept event %s: %w", events[i].EventID, shard.ErrTooLarge) // before any other is taken
+		if err != nil { // before any other is taken
+			err = fmt.Errorf("accept event %s: %w", e.EventID, err)
+			for i := range events {
+				events[i].Err = err
+			}
+			return err
 		}
 	}
-	return h.acceptAll(ctx, list)
+	parts := d.split(list)
+	if len(parts) == 1 {
+		return parts[0].host.take(ctx, list)
+	}
+	errs := make([]error, len(parts))
+	var all sync.WaitGroup
+	for i, p := range parts {
+		all.Go(func() { errs[i] = p.host.take(ctx, p.list) })
+	}
+	all.Wait()
+	return cmp.Or(errs...)
+}
+
+// A part is events for one shard.
+type part struct {
+	host *host
+	list []*proposed
+}
+
+// split finds a shard for each event, and keeps together what may share a frame: events without a home go where others go.
+func (d *Deliverer) split(list []*proposed) []part {
+	var parts []part
+	for _, p := range list {
+		if p.Home == "" {
+			continue
+		}
+		h := d.home(p.Home)
+		if !slices.ContainsFunc(parts, func(p part) bool { return p.host == h }) {
+			parts = append(parts, part{host: h})
+		}
+	}
+	if len(parts) == 0 {
+		parts = append(parts, part{host: d.idlest()})
+	}
+	for _, p := range list {
+		at := 0
+		if p.Home != "" {
+			h := d.home(p.Home)
+			at = slices.IndexFunc(parts, func(p part) bool { return p.host == h })
+		}
+		parts[at].list = append(parts[at].list, p)
+	}
+	return parts
+}
+
+// home is the shard of a home. It is the same after every start: the number of shards never changes.
+func (d *Deliverer) home(name string) *host {
+	hash := fnv.New64a()
+	hash.Write([]byte(name))
+	return d.hosts[hash.Sum64()%uint64(len(d.hosts))]
 }
 
 // idlest is the shard with the least to do. Of equal ones it is the first, so that a lone caller's events, and the outcomes of
@@ -73,15 +156,30 @@ func (d *Deliverer) idlest() *host {
 	return least
 }
 
-// A proposed event is one with the body of its command.
+// A proposed event is one with its command.
 type proposed struct {
 	*Accepted
+	kind shard.Kind
 	body []byte
-	at   int // index of its command among those of the proposal
+	at   int  // index of its command among those of the proposal
+	done bool // it is in the log, or an earlier one is
+}
+
+// take takes events, and tells those that are not taken why.
+func (h *host) take(ctx context.Context, list []*proposed) error {
+	h.accepting.Add(1)
+	defer h.accepting.Add(-1)
+	err := h.acceptAll(ctx, list)
+	for _, p := range list {
+		if !p.done {
+			p.Err = err
+		}
+	}
+	return err
 }
 
 // acceptAll takes events in one frame, or in as few as they need.
-func (h *host) acceptAll(ctx context.Context, list []proposed) error {
+func (h *host) acceptAll(ctx context.Context, list []*proposed) error {
 	if len(list) == 0 {
 		return nil
 	}
@@ -97,7 +195,7 @@ func (h *host) acceptAll(ctx context.Context, list []proposed) error {
 }
 
 // accept takes events in one frame.
-func (h *host) accept(ctx context.Context, list []proposed) error {
+func (h *host) accept(ctx context.Context, list []*proposed) error {
 	for range acceptTries {
 		results, err := h.propose(ctx, list)
 		if errors.Is(err, shard.ErrTooLarge) {
@@ -111,24 +209,31 @@ func (h *host) accept(ctx context.Context, list []proposed) error {
 		}
 		// A definition may have been forgotten in the very frame that was to use it. Then it is not there the next time, and
 		// comes along.
-		var refused []proposed
+		var refused []*proposed
+		var wrong error
 		for _, p := range list {
-			switch err, _ := results[p.at].(error); {
-			case errors.Is(err, errUndefined):
-				refused = append(refused, p)
-			case err != nil:
-				return fmt.Errorf("accept event %s: %w", p.EventID, err)
+			switch r := results[p.at].(type) {
+			case nil:
+				p.done = true
+			case duplicate:
+				p.done, p.DuplicateOf = true, string(r)
+			case error:
+				if errors.Is(r, errUndefined) {
+					refused = append(refused, p)
+					continue
+				}
+				wrong = fmt.Errorf("accept event %s: %w", p.EventID, r)
 			}
 		}
-		if list = refused; len(list) == 0 {
-			return nil
+		if list = refused; wrong != nil || len(list) == 0 {
+			return wrong
 		}
 	}
 	return fmt.Errorf("accept event %s: %w", list[0].EventID, errUndefined)
 }
 
 // propose gets events into the log, with the definitions that are not there yet and the outcomes that wait.
-func (h *host) propose(ctx context.Context, list []proposed) ([]any, error) {
+func (h *host) propose(ctx context.Context, list []*proposed) ([]any, error) {
 	along := ride{from: h.outcomes}
 	at, size := make([]int, len(list)), 0
 	for _, p := range list {
@@ -142,7 +247,7 @@ func (h *host) propose(ctx context.Context, list []proposed) ([]any, error) {
 					n++
 				}
 			}
-			b.Add(kindAccept, p.body)
+			b.Add(p.kind, p.body)
 			at[i] = n
 			n++
 		}
@@ -171,7 +276,7 @@ func (h *host) defines(b *shard.Batch, t *target.Sealed) bool {
 
 // define gets the definitions that events use into the log, in as many frames as it takes. Those that are not used in the end are
 // forgotten some time.
-func (h *host) define(ctx context.Context, list []proposed) error {
+func (h *host) define(ctx context.Context, list []*proposed) error {
 	var targets []*target.Sealed
 	for _, p := range list {
 		targets = append(targets, p.Targets...)

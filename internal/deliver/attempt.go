@@ -252,19 +252,19 @@ func (d *Deliverer) act(dest *destination, j *job, m *target.Message, v Verdict,
 	switch {
 	case v.Action == Done:
 		dest.settled.Add(1)
-		out.add(func(o *outcomes) { o.settled = appendHandle(o.settled, h) })
+		out.add(j.ordered, func(o *outcomes) { o.settled = appendHandle(o.settled, h) })
 	case v.Action == Again:
 		until := j.host.shard.Now().Add(v.At.Sub(now)) // the shard's time may be another than ours
 		p := postponed{handle: h, letter: j.letter != nil, made: m.Attempt, until: until, code: v.Code}
-		out.add(func(o *outcomes) { o.again = appendPostponed(o.again, p) })
+		out.add(j.ordered, func(o *outcomes) { o.again = appendPostponed(o.again, p) })
 	case j.letter == nil && j.dlq != nil:
 		dest.dead.Add(1)
 		l := letter{code: v.Code, message: v.Message, exhausted: v.Exhausted, retries: v.Retries}
-		out.add(func(o *outcomes) { o.dead = appendDead(o.dead, h, l) })
+		out.add(j.ordered, func(o *outcomes) { o.dead = appendDead(o.dead, h, l) })
 	default:
 		dest.dropped.Add(1)
 		d.logDrop(j, m, v)
-		out.add(func(o *outcomes) { o.dropped = appendHandle(o.dropped, h) })
+		out.add(j.ordered, func(o *outcomes) { o.dropped = appendHandle(o.dropped, h) })
 	}
 }
 

@@ -211,7 +211,7 @@ func fillWaiting(b *testing.B, sim *journal.Sim, deliveries int) {
 	}
 	to := testTarget("billing", true)
 	e := Accepted{EventID: "e", Event: []byte("{}"), Bus: rialto.ARN{}, Accepted: now, Targets: []*target.Sealed{to}}
-	body := acceptCommand(&e)
+	kind, body := acceptCommand(&e)
 	commit := func(build func(*shard.Batch)) {
 		if _, err := s.Commit(now, build); err != nil {
 			b.Fatal(err)
@@ -222,7 +222,7 @@ func fillWaiting(b *testing.B, sim *journal.Sim, deliveries int) {
 		asked = asked[:0]
 		commit(func(b *shard.Batch) {
 			for range 200 {
-				b.Add(kindAccept, body)
+				b.Add(kind, body)
 			}
 		})
 		commit(func(b *shard.Batch) {

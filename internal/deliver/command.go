@@ -2,6 +2,7 @@ package deliver
 
 import (
 	"errors"
+	"fmt"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -19,21 +20,63 @@ var (
 	errUnknown   = errors.New("the command is unknown")
 )
 
+// A duplicate answers a command that accepts an event: it was accepted before, under this id.
+type duplicate string
+
 // Commands, as docs/formats.md lays them out. Those that tell of several deliveries go on to the end of the body.
 
-// acceptCommand makes the body of a command that takes an event and the keys of its targets.
-func acceptCommand(e *Accepted) []byte {
-	b := make([]byte, 0, len(e.Event)+len(e.Targets)*17+len(e.Trace)+192)
-	b = record.AppendUint(b, uint64(len(e.Targets)))
-	for _, t := range e.Targets {
-		b = record.AppendBytes(b, t.Key[:])
+// What an event may ask for beside being delivered; flags of kindAcceptTerms.
+const (
+	termOrder  = 1 << 0 // each target has a hash of what its deliveries are ordered by
+	termDedupe = 1 << 1 // the event has a key, which is remembered for a while
+	termsKnown = termOrder | termDedupe
+)
+
+// acceptCommand makes the command that takes an event and the keys of its targets. Most events ask for nothing more, and theirs is
+// the short one.
+func acceptCommand(e *Accepted) (shard.Kind, []byte) {
+	b := make([]byte, 0, len(e.Event)+len(e.Targets)*27+len(e.Trace)+224)
+	terms := byte(0)
+	if e.ordered() {
+		terms |= termOrder
 	}
-	return appendEvent(b, e)
+	if e.Dedupe.Window > 0 {
+		terms |= termDedupe
+	}
+	kind := kindAccept
+	if terms != 0 || !e.Expires.IsZero() {
+		kind = kindAcceptTerms
+		b = append(b, terms)
+	}
+	if terms&termDedupe != 0 {
+		b = record.AppendBytes(b, e.Dedupe.Key[:])
+		b = record.AppendUint(b, uint64(max(1, e.Dedupe.Window.Microseconds())))
+	}
+	b = record.AppendUint(b, uint64(len(e.Targets)))
+	for i, t := range e.Targets {
+		b = record.AppendBytes(b, t.Key[:])
+		if terms&termOrder != 0 {
+			b = record.AppendUint(b, e.Orders[i])
+		}
+	}
+	return kind, appendEvent(b, e)
 }
+
+// The payload of an event with a time to live begins with a mark and a version. One without begins with the length of the
+// event's id, which is below the mark.
+const (
+	payloadMark    = 0x80
+	payloadVersion = 2
+	maxEventID     = payloadMark - 1 // bytes
+)
 
 // appendEvent appends what stays in the log of an event until its last delivery has ended: a payload in the sense of package
 // shard.
 func appendEvent(b []byte, e *Accepted) []byte {
+	if !e.Expires.IsZero() {
+		b = append(b, payloadMark, payloadVersion)
+		b = record.AppendTime(b, e.Expires)
+	}
 	b = record.AppendString(b, e.EventID)
 	b = record.AppendString(b, e.Bus.String())
 	b = record.AppendTime(b, e.Accepted)
@@ -45,7 +88,10 @@ func appendEvent(b []byte, e *Accepted) []byte {
 // readEvent reads what appendEvent wrote; it has no targets.
 func readEvent(payload []byte) (*Accepted, error) {
 	r := record.NewReader(payload)
-	e := &Accepted{EventID: r.String()}
+	e := new(Accepted)
+	if err := readHead(r, payload, e); err != nil {
+		return nil, err
+	}
 	bus := r.String()
 	e.Accepted, e.Trace = r.Time(), r.String()
 	e.Hops = target.Hops{SameRegion: r.Byte(), CrossRegion: r.Byte()}
@@ -56,6 +102,18 @@ func readEvent(payload []byte) (*Accepted, error) {
 	var err error
 	e.Bus, err = rialto.ParseARN(bus)
 	return e, err
+}
+
+// readHead reads a payload as far as the event's id.
+func readHead(r *record.Reader, payload []byte, e *Accepted) error {
+	if len(payload) > 0 && payload[0] >= payloadMark {
+		if mark, version := r.Byte(), r.Byte(); mark != payloadMark || version != payloadVersion {
+			return fmt.Errorf("the event has version %d, and this program reads %d", version, payloadVersion)
+		}
+		e.Expires = r.Time()
+	}
+	e.EventID = r.String()
+	return r.Err()
 }
 
 // A handle names a delivery: its slot, and the key of its event, which no other event ever has. A handle of a delivery that has

@@ -103,6 +103,8 @@ func (h *host) handle(effects []any) {
 			h.queue(h.machine.due(e))
 		case forgotten:
 			h.unbind(target.Key(e))
+		case held:
+			h.outcomes.hold(e > 0)
 		}
 	}
 }
@@ -113,7 +115,7 @@ func (h *host) queue(attempts ready) {
 		if !ok {
 			b = h.bind(a.def.Sealed)
 		}
-		j := job{binding: b, key: a.key, slot: a.slot, made: a.made, ref: a.ref, letter: a.letter}
+		j := job{binding: b, key: a.key, slot: a.slot, made: a.made, ordered: a.ordered, from: a.from, ref: a.ref, letter: a.letter}
 		if j.letter != nil {
 			b.toDLQ.push(j)
 			continue

@@ -42,11 +42,13 @@ type binding struct {
 // A job is an attempt to be made.
 type job struct {
 	*binding
-	key    uint64 // with slot, the delivery's handle
-	slot   uint32
-	made   uint16
-	ref    shard.Ref
-	letter *shard.Ref // nil if the event itself is to be brought
+	key     uint64 // with slot, the delivery's handle
+	slot    uint32
+	made    uint16
+	ordered bool   // others may wait for it to end
+	from    uint32 // when the event was accepted, in seconds since 1970; 0 is unknown
+	ref     shard.Ref
+	letter  *shard.Ref // nil if the event itself is to be brought
 }
 
 func (j *job) handle() handle { return handle{j.slot, j.key} }

@@ -22,6 +22,8 @@ const (
 	kindDead    shard.Kind = 0x14 // deliveries that have failed for good and go to the dead-letter queue
 	kindDropped shard.Kind = 0x15 // deliveries that have failed for good and go nowhere
 	kindForget  shard.Kind = 0x16 // definitions that nobody uses
+
+	kindAcceptTerms shard.Kind = 0x17 // an event that is ordered, deduped or lives for some time, and the keys of its targets
 )
 
 const (
@@ -32,9 +34,9 @@ const (
 	forgetAfter = int64(24 * 3600 * 1_000_000) // microseconds that a definition stays after its last use
 )
 
-// A delivery is an event on its way to one target: 24 bytes. Its states:
+// A delivery is an event on its way to one target: 32 bytes. Its states:
 //
-//	accept ──► ready ──────────────► ended          settled, or dropped where there is no dead-letter queue
+//	accept ──► (held) ──► ready ───► ended          settled, or dropped where there is no dead-letter queue
 //	            ▲ │ again               ▲
 //	            │ ▼                     │
 //	          waiting (due)             │
@@ -42,8 +44,8 @@ const (
 //	              ▼                     │
 //	           letter: ready ⇄ waiting ─┘           settled, or dropped if the dead-letter queue does not take it
 //
-// Whether it is ready or waits is a question of the time alone. That an attempt is being made is not in the state: after a
-// restart the delivery is ready, and the attempt is made again without having been counted.
+// Whether it is ready or waits is a question of the time alone; whether it is held, of its place in a [group]. That an attempt is
+// being made is not in the state: after a restart the delivery is ready, and the attempt is made again without having been counted.
 type delivery struct {
 	event  uint32
 	target uint32
@@ -52,6 +54,8 @@ type delivery struct {
 	dead   bool   // it has failed for good, and its letter stands in the machine's letters
 	code   uint8  // why the last attempt failed: index of the machine's codes, plus 1
 	queued bool   // it was handed out to be attempted, and nothing was heard since; not part of the state that survives
+	group  uint32 // slot of the group that it is in, plus 1; 0 if its order does not matter
+	next   uint32 // slot of the delivery behind it in its group, plus 1; 0 if it is the last
 }
 
 // An event is the payload that its deliveries share.
@@ -59,6 +63,7 @@ type event struct {
 	ref  shard.Ref
 	key  uint64 // unique within the machine, growing
 	left uint32 // deliveries that have not ended
+	from uint32 // when it was accepted, in seconds since 1970; 0 is unknown, from a snapshot of version 1
 }
 
 // A definition is a target's, with what is known of its use.
@@ -73,7 +78,10 @@ type definition struct {
 // An attempt is what the machine asks for: bring this delivery to its target, or its letter to the dead-letter queue.
 type attempt struct {
 	handle
-	made   uint16 // how many failed before
+	made    uint16 // how many failed before
+	ordered bool   // others may wait for it to end
+	from    uint32 // when the event was accepted, in seconds since 1970, or 0
+
 	def    *definition
 	ref    shard.Ref  // the event's payload
 	letter *shard.Ref // the letter, if it is the letter that has to be brought
@@ -84,6 +92,7 @@ type (
 	ready     []attempt  // attempts to be made
 	alarm     int64      // deliveries are due: the argument of Machine.due
 	forgotten target.Key // a definition is not there any more
+	held      int        // so many deliveries are held, now that another one is, or none any more
 )
 
 // A Machine holds the deliveries of one shard.
@@ -95,9 +104,12 @@ type Machine struct {
 	byKey      map[target.Key]*definition
 	codes      []string
 	nextKey    uint64
+	orders     orders
+	once       once
 
 	alarms map[int64][]uint32 // what is due, by the time of its alarm; made anew by Resume
 	found  []*definition      // reused
+	hashes []uint64           // reused
 }
 
 var _ shard.Machine = (*Machine)(nil)
@@ -132,11 +144,14 @@ type apply struct {
 }
 
 func (a *apply) command(kind shard.Kind) any {
+	a.once.expire(a.now)
 	switch kind {
 	case kindDefine:
 		return a.define()
 	case kindAccept:
-		return a.accept()
+		return a.accept(0)
+	case kindAcceptTerms:
+		return a.accept(a.r.Byte())
 	case kindSettled, kindDropped:
 		return a.end()
 	case kindAgain:
@@ -164,44 +179,101 @@ func (a *apply) define() any {
 }
 
 // accept takes an event with all of its deliveries, or nothing of it.
-func (a *apply) accept() any {
-	a.found = a.found[:0]
+func (a *apply) accept(terms byte) any {
+	if terms&^termsKnown != 0 {
+		return errUnknown
+	}
+	var key onceKey
+	var until int64
+	if terms&termDedupe != 0 {
+		var ok bool
+		if key, until, ok = a.dedupe(); !ok {
+			return errUnknown
+		}
+		if id, ok := a.once.find(key, a.now); ok {
+			return duplicate(id)
+		}
+	}
+	if err := a.targetsOf(terms); err != nil {
+		return err
+	}
+	payload := a.body[len(a.body)-a.r.Len():]
+	if len(a.found) == 0 || len(payload) == 0 {
+		return errEmpty
+	}
+	if terms&termDedupe != 0 {
+		var e Accepted
+		if err := readHead(a.r, payload, &e); err != nil {
+			return err
+		}
+		a.once.add(key, e.EventID, until)
+	}
+	a.take(a.tx.Ref(len(a.body)-len(payload), len(a.body)))
+	return nil
+}
+
+// dedupe reads the key of an event and until when it is remembered.
+func (a *apply) dedupe() (key onceKey, until int64, ok bool) {
+	read, ok := readKey(a.r)
+	window := int64(min(a.r.Uint(), latest))
+	return onceKey(read), min(a.now+window, latest), ok && window > 0 && a.r.Err() == nil
+}
+
+// targetsOf reads the definitions that an event goes to, and the hashes of what its deliveries are ordered by, into found and hashes.
+func (a *apply) targetsOf(terms byte) error {
+	a.found, a.hashes = a.found[:0], a.hashes[:0]
 	for range a.r.Count() {
 		key, ok := readKey(a.r)
-		if a.r.Err() != nil {
-			return nil
+		hash := uint64(0)
+		if terms&termOrder != 0 {
+			hash = a.r.Uint()
+		}
+		if err := a.r.Err(); err != nil {
+			return err
 		}
 		def := a.byKey[key]
 		if !ok || def == nil {
 			return errUndefined
 		}
-		a.found = append(a.found, def)
+		a.found, a.hashes = append(a.found, def), append(a.hashes, hash)
 	}
-	if len(a.found) == 0 || a.r.Len() == 0 {
-		return errEmpty
-	}
-	ref := a.tx.Ref(len(a.body)-a.r.Len(), len(a.body))
-	a.tx.Retain(ref)
+	return a.r.Err()
+}
+
+// take makes the deliveries of an event, and hands out those that need not wait for others.
+func (a *apply) take(payload shard.Ref) {
+	a.tx.Retain(payload)
 	place, e := a.events.add()
-	*e = event{ref: ref, key: a.nextKey, left: uint32(len(a.found))}
+	*e = event{ref: payload, key: a.nextKey, left: uint32(len(a.found)), from: uint32(a.now / 1_000_000)}
 	a.nextKey++
-	attempts := make(ready, 0, len(a.found))
-	for _, def := range a.found {
+	attempts, before := make(ready, 0, len(a.found)), a.orders.held
+	for i, def := range a.found {
 		slot, d := a.deliveries.add()
 		*d = delivery{event: place, target: def.slot}
 		def.deliveries++
 		def.used = a.now
-		attempts = append(attempts, a.take(slot, d))
+		if hash := a.hashes[i]; hash != 0 {
+			a.join(slot, d, hash)
+		}
+		if a.turn(slot, d) {
+			attempts = append(attempts, a.handOut(slot, d))
+		}
 	}
-	a.tx.Emit(attempts)
-	return nil
+	if len(attempts) > 0 {
+		a.tx.Emit(attempts)
+	}
+	if a.orders.held > before {
+		a.tx.Emit(held(a.orders.held))
+	}
 }
 
-// take hands a delivery out to be attempted.
-func (m *Machine) take(slot uint32, d *delivery) attempt {
+// handOut hands a delivery out to be attempted.
+func (m *Machine) handOut(slot uint32, d *delivery) attempt {
 	d.queued = true
 	e := m.events.get(d.event)
-	at := attempt{handle: handle{slot, e.key}, made: d.made, def: *m.targets.get(d.target), ref: e.ref}
+	at := attempt{
+		handle: handle{slot, e.key}, made: d.made, ordered: d.group != 0, from: e.from, def: *m.targets.get(d.target), ref: e.ref,
+	}
 	if d.dead {
 		ref := m.letters[slot]
 		at.letter = &ref
@@ -218,20 +290,29 @@ func (m *Machine) find(h handle) (*delivery, bool) {
 	return d, m.events.get(d.event).key == h.key
 }
 
-// end forgets deliveries that have ended and returns how many.
+// end forgets deliveries that have ended and returns how many. Those that waited for them are handed out.
 func (a *apply) end() any {
 	n := 0
+	var attempts ready
 	for a.r.Len() > 0 {
 		h := readHandle(a.r)
 		if a.r.Err() != nil {
 			break
 		}
 		if d, ok := a.find(h); ok {
+			attempts = a.pass(attempts, h.slot, d)
 			a.remove(h.slot, d)
 			n++
 		}
 	}
+	a.emit(attempts)
 	return n
+}
+
+func (a *apply) emit(attempts ready) {
+	if len(attempts) > 0 {
+		a.tx.Emit(attempts)
+	}
 }
 
 func (a *apply) remove(slot uint32, d *delivery) {
@@ -251,7 +332,8 @@ func (a *apply) remove(slot uint32, d *delivery) {
 	a.deliveries.free(slot)
 }
 
-// again lets deliveries wait for their next attempt. What is said twice, or after the delivery has gone on, changes nothing.
+// again lets deliveries wait for their next attempt. What is said twice, or after the delivery has gone on, changes nothing; nor
+// does what is said of one that is held, of which no attempt was made.
 func (a *apply) again() any {
 	for a.r.Len() > 0 {
 		p := readPostponed(a.r)
@@ -259,7 +341,7 @@ func (a *apply) again() any {
 			break
 		}
 		d, ok := a.find(p.handle)
-		if !ok || p.letter != d.dead || p.made <= int(d.made) {
+		if !ok || p.letter != d.dead || p.made <= int(d.made) || !a.turn(p.slot, d) {
 			continue
 		}
 		d.made, d.code, d.queued = uint16(p.made), a.codeIndex(p.code), false
@@ -294,14 +376,14 @@ func (m *Machine) due(at alarm) ready {
 		if !m.deliveries.inUse(slot) {
 			continue // it ended meanwhile
 		}
-		if d := m.deliveries.get(slot); !d.queued && alarmAt(d.due) == int64(at) {
-			attempts = append(attempts, m.take(slot, d))
+		if d := m.deliveries.get(slot); !d.queued && alarmAt(d.due) == int64(at) && m.turn(slot, d) {
+			attempts = append(attempts, m.handOut(slot, d))
 		}
 	}
 	return attempts
 }
 
-// dead sends deliveries that have failed for good to the dead-letter queue.
+// dead sends deliveries that have failed for good to the dead-letter queue. They hold nobody back any more.
 func (a *apply) dead() any {
 	var attempts ready
 	for a.r.Len() > 0 {
@@ -313,6 +395,7 @@ func (a *apply) dead() any {
 		if !ok || d.dead {
 			continue // said twice
 		}
+		attempts = a.pass(attempts, h.slot, d)
 		def := *a.targets.get(d.target)
 		if def.DeadLetter == "" {
 			a.remove(h.slot, d)
@@ -326,11 +409,9 @@ func (a *apply) dead() any {
 		if l, err := readLetter(payload); err == nil {
 			d.code = a.codeIndex(l.code)
 		}
-		attempts = append(attempts, a.take(h.slot, d))
+		attempts = append(attempts, a.handOut(h.slot, d))
 	}
-	if len(attempts) > 0 {
-		a.tx.Emit(attempts)
-	}
+	a.emit(attempts)
 	return nil
 }
 
@@ -385,16 +466,22 @@ func (m *Machine) Resume(tx *shard.Tx) {
 	clear(m.alarms)
 	var attempts ready
 	for slot, d := range m.deliveries.all() {
-		if d.due <= now {
-			attempts = append(attempts, m.take(slot, d))
+		d.queued = false
+		if !m.turn(slot, d) {
 			continue
 		}
-		d.queued = false
+		if d.due <= now {
+			attempts = append(attempts, m.handOut(slot, d))
+			continue
+		}
 		at := alarmAt(d.due)
 		m.alarms[at] = append(m.alarms[at], slot)
 	}
 	if len(attempts) > 0 {
 		tx.Emit(attempts)
+	}
+	if m.orders.held > 0 {
+		tx.Emit(held(m.orders.held))
 	}
 	for _, at := range slices.Sorted(maps.Keys(m.alarms)) {
 		tx.EmitAt(microTime(at), alarm(at))

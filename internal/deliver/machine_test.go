@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"os"
 	"runtime"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -77,7 +78,7 @@ func (b *bed) accept(id string, targets ...*target.Sealed) []attempt {
 	}
 	b.asked = nil
 	e := newEvent(id, targets...)
-	if got := b.commit(kindAccept, acceptCommand(&e)); got != nil {
+	if got := b.commit(acceptCommand(&e)); got != nil {
 		b.t.Fatalf("accept %s: %v", id, got)
 	}
 	if len(b.asked) != len(targets) {
@@ -247,7 +248,7 @@ func TestForgetInTheSameFrame(t *testing.T) {
 	e := newEvent("e2", other, to)
 	answers, err := b.stepper.Commit(b.now, func(batch *shard.Batch) {
 		batch.Add(kindForget, forgetCommand([]target.Key{to.Key}))
-		batch.Add(kindAccept, acceptCommand(&e))
+		batch.Add(acceptCommand(&e))
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -284,67 +285,107 @@ func TestForgetLater(t *testing.T) {
 	}
 }
 
-// golden are commands of every kind, as version 1 of the format writes them.
-func golden() []struct {
+// A goldenCommand is a line of a golden file.
+type goldenCommand struct {
 	name string
 	kind shard.Kind
 	body []byte
-} {
+}
+
+// golden are commands of every kind that a version of the format has, in the order of a log.
+func golden(version int) []goldenCommand {
+	var list []goldenCommand
+	add := func(name string, kind shard.Kind, body []byte) { list = append(list, goldenCommand{name, kind, body}) }
+	accept := func(name string, e Accepted) {
+		kind, body := acceptCommand(&e)
+		add(name, kind, body)
+	}
 	to := testTarget("billing", true)
 	e := newEvent("6b1f0f0e-3d52-9a4c-77aa-0e9d3b1c2f10", to)
 	e.Accepted = accepted
-	return []struct {
-		name string
-		kind shard.Kind
-		body []byte
-	}{
-		{"define", kindDefine, to.JSON},
-		{"accept", kindAccept, acceptCommand(&e)},
-		{"accept", kindAccept, acceptCommand(&e)},
-		{"again", kindAgain, appendPostponed(nil, postponed{handle: handle{0, 0}, made: 3, until: accepted.Add(time.Minute), code: "THROTTLING"})},
-		{"dead", kindDead, appendDead(nil, handle{1, 1}, letter{code: "TIMEOUT", message: "Too slow.", exhausted: exhaustedAttempts, retries: 185})},
-		{"again, a letter", kindAgain, appendPostponed(nil, postponed{handle: handle{1, 1}, letter: true, made: 1, until: accepted.Add(time.Hour), code: "THROTTLING"})},
-		{"accept", kindAccept, acceptCommand(&e)},
-		{"accept", kindAccept, acceptCommand(&e)},
-		{"settled", kindSettled, appendHandle(nil, handle{2, 2})},
-		{"dropped", kindDropped, appendHandle(nil, handle{3, 3})},
-		{"forget", kindForget, forgetCommand([]target.Key{to.Key})},
+	add("define", kindDefine, to.JSON)
+	accept("accept", e)
+	accept("accept", e)
+	add("again", kindAgain, appendPostponed(nil, postponed{handle: handle{0, 0}, made: 3, until: accepted.Add(time.Minute), code: "THROTTLING"}))
+	add("dead", kindDead, appendDead(nil, handle{1, 1}, letter{code: "TIMEOUT", message: "Too slow.", exhausted: exhaustedAttempts, retries: 185}))
+	add("again, a letter", kindAgain, appendPostponed(nil, postponed{handle: handle{1, 1}, letter: true, made: 1, until: accepted.Add(time.Hour), code: "THROTTLING"}))
+	accept("accept", e)
+	accept("accept", e)
+	add("settled", kindSettled, appendHandle(nil, handle{2, 2}))
+	add("dropped", kindDropped, appendHandle(nil, handle{3, 3}))
+	add("forget", kindForget, forgetCommand([]target.Key{to.Key}))
+	if version < 2 {
+		return list
 	}
+	ordered := e
+	ordered.Orders = []uint64{0x0123456789abcdef}
+	accept("accept terms, ordered", ordered)
+	accept("accept terms, held", ordered)
+	mortal := e
+	mortal.Expires = accepted.Add(time.Minute)
+	accept("accept terms, for a minute", mortal)
+	once := e
+	once.Dedupe = Dedupe{Key: [16]byte([]byte("sixteen bytes: 1")), Window: 5 * time.Minute}
+	accept("accept terms, once", once)
+	accept("accept terms, a duplicate", once)
+	once.EventID, once.Dedupe.Key[15] = "no UUID", '2'
+	once.Orders, once.Expires = ordered.Orders, mortal.Expires
+	accept("accept terms, all of them", once)
+	return list
 }
 
-// TestGolden holds the format of commands and of the snapshot: what is in the file must be written, and must be read, in the same way.
+// TestGolden holds the formats of commands and of snapshots: what is in the file of a version must be read for ever, and what this
+// program writes must be in one.
 func TestGolden(t *testing.T) {
-	const file = "testdata/commands.v1.txt"
-	var want strings.Builder
-	b := newBed(t)
-	for _, c := range golden() {
-		b.commit(c.kind, c.body)
-		fmt.Fprintf(&want, "%02x %x  # %s\n", byte(c.kind), c.body, c.name)
-	}
-	fmt.Fprintf(&want, "snapshot %x\n", b.machine.Snapshot(nil))
-	if *update {
-		if err := os.WriteFile(file, []byte(want.String()), 0o644); err != nil {
-			t.Fatal(err)
+	for version, left := range []int{1: 2, 2: 7} {
+		if version == 0 {
+			continue
 		}
-	}
-	got, err := os.ReadFile(file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if string(got) != want.String() {
-		t.Errorf("the format has changed: give it a new version, and keep the old file\ngot\n%s\nwant\n%s", want.String(), got)
-	}
-	old := newMachine()
-	_, state, _ := strings.Cut(string(got), "snapshot ")
-	snapshot, err := hex.DecodeString(strings.TrimSpace(state))
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := old.Restore(snapshot); err != nil {
-		t.Fatalf("read the snapshot: %v", err)
-	}
-	if !bytes.Equal(old.Snapshot(nil), snapshot) || old.deliveries.n != 2 || len(old.letters) != 1 {
-		t.Errorf("the snapshot is read as %d deliveries and %d letters", old.deliveries.n, len(old.letters))
+		t.Run(strconv.Itoa(version), func(t *testing.T) {
+			b := newBed(t)
+			var commands strings.Builder
+			for _, c := range golden(version) {
+				b.commit(c.kind, c.body)
+				fmt.Fprintf(&commands, "%02x %x  # %s\n", byte(c.kind), c.body, c.name)
+			}
+			file := fmt.Sprintf("testdata/commands.v%d.txt", version)
+			if *update && version == snapshotVersion {
+				all := fmt.Appendf(nil, "%ssnapshot %x\n", commands.String(), b.machine.Snapshot(nil))
+				if err := os.WriteFile(file, all, 0o644); err != nil {
+					t.Fatal(err)
+				}
+			}
+			got, err := os.ReadFile(file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			written, state, _ := strings.Cut(string(got), "snapshot ")
+			if written != commands.String() {
+				t.Errorf("the format has changed: give it a new version, and keep the old file\ngot\n%s\nwant\n%s", commands.String(), written)
+			}
+			snapshot, err := hex.DecodeString(strings.TrimSpace(state))
+			if err != nil {
+				t.Fatal(err)
+			}
+			read := newMachine()
+			if err := read.Restore(snapshot); err != nil {
+				t.Fatalf("read the snapshot: %v", err)
+			}
+			if read.deliveries.n != left || len(read.letters) != 1 {
+				t.Errorf("the snapshot is read as %d deliveries and %d letters", read.deliveries.n, len(read.letters))
+			}
+			if version < 2 { // it does not say when the events were accepted
+				for _, e := range b.machine.events.all() {
+					e.from = 0
+				}
+			}
+			if !bytes.Equal(read.Snapshot(nil), b.machine.Snapshot(nil)) {
+				t.Error("the snapshot is read as another state than that of the commands")
+			}
+			if version == snapshotVersion && !bytes.Equal(read.Snapshot(nil), snapshot) {
+				t.Error("the snapshot is written in another way than it was")
+			}
+		})
 	}
 }
 
@@ -352,7 +393,7 @@ func TestGolden(t *testing.T) {
 // input is a list of commands, each a kind, a length and so many bytes.
 func FuzzCommands(f *testing.F) {
 	var all []byte
-	for _, c := range golden() {
+	for _, c := range golden(2) {
 		one := append([]byte{byte(c.kind)}, record.AppendBytes(nil, c.body)...)
 		all = append(all, one...)
 		f.Add(bytes.Clone(all))
@@ -384,7 +425,7 @@ func FuzzCommands(f *testing.F) {
 // FuzzRestore lets any bytes be a snapshot: it is refused, or what comes out is the same.
 func FuzzRestore(f *testing.F) {
 	b := newBed(f)
-	for _, c := range golden() {
+	for _, c := range golden(2) {
 		b.commit(c.kind, c.body)
 		f.Add(b.machine.Snapshot(nil))
 	}

@@ -24,6 +24,7 @@ type outcomes struct {
 	dead    []byte
 	dropped []byte
 	since   time.Time // when the first of them came
+	ordered bool      // one of them may have others wait for it
 }
 
 func (o *outcomes) size() int { return len(o.settled) + len(o.again) + len(o.dead) + len(o.dropped) }
@@ -45,24 +46,38 @@ type collector struct {
 	clock   rialto.Clock
 	mu      sync.Mutex
 	waiting []*outcomes   // oldest first; the last may take more
-	arrived chan struct{} // has a value when something arrived where nothing was
+	held    bool          // deliveries are held until another one of their group has ended
+	arrived chan struct{} // has a value when there may be less patience than before
 }
 
 func newCollector(clock rialto.Clock) *collector {
 	return &collector{clock: clock, arrived: make(chan struct{}, 1)}
 }
 
-// add takes an outcome.
-func (c *collector) add(write func(*outcomes)) {
+// add takes an outcome. That of an ordered delivery does not linger while any is held.
+func (c *collector) add(ordered bool, write func(*outcomes)) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	n := len(c.waiting)
 	if n == 0 || c.waiting[n-1].size() >= outcomeSize {
 		c.waiting = append(c.waiting, &outcomes{since: c.clock.Now()})
 		n++
+		c.signal()
 	}
-	write(c.waiting[n-1])
-	if n == 1 {
+	last := c.waiting[n-1]
+	write(last)
+	if ordered && !last.ordered {
+		last.ordered = true
+		c.signal()
+	}
+}
+
+// hold says whether any delivery is held. That a frame has just brought one is said each time: the outcome that it is held for may
+// have come a moment before.
+func (c *collector) hold(held bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.held = held; held {
 		c.signal()
 	}
 }
@@ -102,6 +117,9 @@ func (c *collector) patience() (d time.Duration, ok bool) {
 	case 0:
 		return 0, false
 	case 1:
+		if c.held && c.waiting[0].ordered {
+			return 0, true
+		}
 		return linger - c.clock.Now().Sub(c.waiting[0].since), true
 	}
 	return 0, true
@@ -155,6 +173,7 @@ func (h *host) collect(ctx context.Context, finish <-chan struct{}) error {
 			timer := c.clock.NewTimer(wait)
 			select {
 			case <-timer.C():
+			case <-c.arrived:
 			case <-finish:
 				finishing = true
 			}

@@ -132,7 +132,7 @@ func (w *simWorld) accept(r *rand.Rand, s *shard.Stepper, now time.Time) error {
 					b.Add(kindDefine, t.JSON)
 				}
 			}
-			b.Add(kindAccept, acceptCommand(e))
+			b.Add(acceptCommand(e))
 		})
 	}
 	answers, err := s.Commit(now, proposals...)

@@ -1,16 +1,21 @@
 package deliver
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
+	"math"
 	"slices"
+
+	"github.com/google/uuid"
 
 	"github.com/rialto-events/rialto/internal/record"
 	"github.com/rialto-events/rialto/internal/shard"
 	"github.com/rialto-events/rialto/target"
 )
 
-const snapshotVersion = 1
+// Version 1 did not know when events were accepted, groups and keys that are remembered.
+const snapshotVersion = 2
 
 var errSnapshot = errors.New("it contradicts itself")
 
@@ -40,7 +45,8 @@ func (s *series) slot(r *record.Reader) uint32 {
 	return maxSlots
 }
 
-// Snapshot appends the state: the definitions, the events and the deliveries, each with its slot. docs/formats.md has the layout.
+// Snapshot appends the state: the definitions, the events and the deliveries, each with its slot; the groups, and the keys that are
+// remembered. docs/formats.md has the layout.
 func (m *Machine) Snapshot(dst []byte) []byte {
 	dst = append(dst, snapshotVersion)
 	dst = record.AppendUint(dst, m.nextKey)
@@ -56,11 +62,13 @@ func (m *Machine) Snapshot(dst []byte) []byte {
 	}
 	dst = slices.Grow(dst, m.deliveries.n*bytesPerDelivery)
 	dst = m.appendEvents(dst)
-	return m.appendDeliveries(dst)
+	dst = m.appendDeliveries(dst)
+	dst = m.appendGroups(dst)
+	return m.once.append(dst)
 }
 
 func (m *Machine) appendEvents(dst []byte) []byte {
-	var slots, keys, seqs series
+	var slots, keys, seqs, times series
 	dst = record.AppendUint(dst, uint64(m.events.n))
 	for slot, e := range m.events.all() {
 		dst = slots.append(dst, int64(slot))
@@ -68,6 +76,7 @@ func (m *Machine) appendEvents(dst []byte) []byte {
 		dst = seqs.append(dst, int64(e.ref.Seq))
 		dst = record.AppendUint(dst, uint64(e.ref.Off))
 		dst = record.AppendUint(dst, uint64(e.ref.Len))
+		dst = times.append(dst, int64(e.from))
 	}
 	return dst
 }
@@ -89,29 +98,87 @@ func (m *Machine) appendDeliveries(dst []byte) []byte {
 	return dst
 }
 
-// Restore reads a snapshot.
+// appendGroups writes each group as the slots of its deliveries, in their order. The slot of the group itself shows nowhere, so the
+// groups come in the order of the slots of their heads.
+func (m *Machine) appendGroups(dst []byte) []byte {
+	var slots series
+	dst = record.AppendUint(dst, uint64(m.orders.groups.n))
+	if m.orders.groups.n == 0 {
+		return dst
+	}
+	for slot, d := range m.deliveries.all() {
+		if d.group == 0 || !m.turn(slot, d) {
+			continue
+		}
+		n := 1
+		for behind := d.next; behind != 0; behind = m.deliveries.get(behind - 1).next {
+			n++
+		}
+		dst = record.AppendUint(dst, m.orders.groups.get(d.group-1).hash)
+		dst = record.AppendUint(dst, uint64(n))
+		dst = slots.append(dst, int64(slot))
+		for behind := d.next; behind != 0; behind = m.deliveries.get(behind - 1).next {
+			dst = slots.append(dst, int64(behind-1))
+		}
+	}
+	return dst
+}
+
+// What an entry of a snapshot's list of keys is.
+const (
+	onceOld   = 0 // another one has the same key, and counts
+	onceUUID  = 1 // 16 bytes of an id follow
+	onceNamed = 2 // an id follows that is no UUID
+)
+
+// append writes the keys in the order of the heap.
+func (o *once) append(dst []byte) []byte {
+	var times series
+	dst = record.AppendUint(dst, uint64(len(o.forget)))
+	for _, slot := range o.forget {
+		e := o.entries.get(slot)
+		dst = record.AppendBytes(dst, e.key[:])
+		dst = times.append(dst, e.until)
+		switch {
+		case e.old:
+			dst = append(dst, onceOld)
+		case e.named:
+			dst = record.AppendString(append(dst, onceNamed), o.names[slot])
+		default:
+			dst = record.AppendBytes(append(dst, onceUUID), e.id[:])
+		}
+	}
+	return dst
+}
+
+// Restore reads a snapshot of this version, or of an older one.
 func (m *Machine) Restore(snapshot []byte) error {
 	*m = *newMachine()
 	if snapshot == nil {
 		return nil
 	}
 	r := record.NewReader(snapshot)
-	if v := r.Byte(); v != snapshotVersion {
-		return fmt.Errorf("its version is %d, and this program reads %d", v, snapshotVersion)
+	version := r.Byte()
+	if version < 1 || version > snapshotVersion {
+		return fmt.Errorf("its version is %d, and this program reads 1 to %d", version, snapshotVersion)
 	}
 	m.nextKey = r.Uint()
 	for range r.Count() {
 		m.codes = append(m.codes, r.String())
 	}
-	for _, read := range []func(*record.Reader) error{m.readDefinitions, m.readEvents, m.readDeliveries} {
-		if err := read(r); err != nil {
+	parts := []func(*record.Reader, byte) error{m.readDefinitions, m.readEvents, m.readDeliveries}
+	if version >= 2 {
+		parts = append(parts, m.readGroups, m.once.read)
+	}
+	for _, read := range parts {
+		if err := read(r, version); err != nil {
 			return err
 		}
 	}
 	return r.Err()
 }
 
-func (m *Machine) readDefinitions(r *record.Reader) error {
+func (m *Machine) readDefinitions(r *record.Reader, _ byte) error {
 	for range r.Count() {
 		slot, used := uint32(min(r.Uint(), maxSlots)), r.Int()
 		sealed, err := target.Unseal(slices.Clone(r.Bytes()))
@@ -128,8 +195,8 @@ func (m *Machine) readDefinitions(r *record.Reader) error {
 	return r.Err()
 }
 
-func (m *Machine) readEvents(r *record.Reader) error {
-	var slots, keys, seqs series
+func (m *Machine) readEvents(r *record.Reader, version byte) error {
+	var slots, keys, seqs, times series
 	for range r.Count() {
 		slot, key := slots.slot(r), uint64(keys.read(r))
 		ref := shard.Ref{Seq: uint64(seqs.read(r)), Off: uint32(r.Uint()), Len: uint32(r.Uint())}
@@ -138,11 +205,19 @@ func (m *Machine) readEvents(r *record.Reader) error {
 			return errSnapshot
 		}
 		*e = event{ref: ref, key: key}
+		if version < 2 {
+			continue
+		}
+		from := times.read(r)
+		if from < 0 || from > math.MaxUint32 {
+			return errSnapshot
+		}
+		e.from = uint32(from)
 	}
 	return r.Err()
 }
 
-func (m *Machine) readDeliveries(r *record.Reader) error {
+func (m *Machine) readDeliveries(r *record.Reader, _ byte) error {
 	var slots, events, times series
 	for range r.Count() {
 		slot := slots.slot(r)
@@ -175,4 +250,68 @@ func (m *Machine) readDeliveries(r *record.Reader) error {
 		}
 	}
 	return nil
+}
+
+func (m *Machine) readGroups(r *record.Reader, _ byte) error {
+	var slots series
+	lowest := int64(-1)
+	for range r.Count() {
+		hash, n := r.Uint(), r.Count()
+		if _, double := m.orders.byHash[hash]; double || n == 0 || hash == 0 {
+			return cmp.Or(r.Err(), errSnapshot)
+		}
+		for i := range n {
+			slot := slots.slot(r)
+			if !m.deliveries.inUse(slot) {
+				return errSnapshot
+			}
+			d := m.deliveries.get(slot)
+			if d.group != 0 || d.dead || i > 0 && (d.due != 0 || d.made != 0 || d.code != 0) || i == 0 && int64(slot) <= lowest {
+				return errSnapshot
+			}
+			if i == 0 {
+				lowest = int64(slot)
+			}
+			m.join(slot, d, hash)
+		}
+	}
+	return r.Err()
+}
+
+func (o *once) read(r *record.Reader, _ byte) error {
+	var times series
+	var old []uint32
+	for range r.Count() {
+		key, ok := readKey(r)
+		e, name := remembered{key: onceKey(key), until: times.read(r)}, ""
+		switch r.Byte() {
+		case onceOld:
+			e.old = true
+		case onceNamed:
+			e.named, name = true, r.String()
+		case onceUUID:
+			id, whole := readKey(r)
+			e.id, ok = uuid.UUID(id), ok && whole
+		default:
+			ok = false
+		}
+		if _, double := o.byKey[e.key]; !ok || double && !e.old || e.until < 0 || e.until > latest || len(o.forget) == maxRemembered {
+			return cmp.Or(r.Err(), errSnapshot)
+		}
+		o.insert(e, name)
+		at := len(o.forget) - 1
+		if at > 0 && o.until((at-1)/2) > e.until {
+			return errSnapshot
+		}
+		if e.old {
+			old = append(old, o.forget[at])
+		}
+	}
+	for _, slot := range old {
+		e := o.entries.get(slot)
+		if at, ok := o.byKey[e.key]; !ok || o.entries.get(at).until <= e.until {
+			return errSnapshot
+		}
+	}
+	return r.Err()
 }

@@ -1,0 +1,147 @@
+package deliver
+
+import (
+	"github.com/google/uuid"
+)
+
+const (
+	// maxRemembered is how many keys of events one shard remembers, at some 100 bytes each. When another one comes, the key that
+	// would be forgotten next is forgotten.
+	maxRemembered = 1 << 20
+	// forgetSteps is how many keys one command forgets at most, so that nobody waits for the end of a million at once.
+	forgetSteps = 16
+)
+
+// A onceKey stands for events of which one is accepted within some time.
+type onceKey = [16]byte
+
+// once remembers which events were accepted, by their keys, each for a time of its own. The zero value remembers none.
+//
+// A key that is accepted again when its time is over, but it was not forgotten yet, has two entries for a while, an old one and the
+// one that counts.
+type once struct {
+	entries slab[remembered]
+	byKey   map[onceKey]uint32
+	names   map[uint32]string // ids that are no UUIDs, by slot
+	forget  []uint32          // slots of entries; a heap, whose first is forgotten first
+	most    int               // entries that the tables had since they were made
+}
+
+type remembered struct {
+	key   onceKey
+	id    uuid.UUID
+	until int64 // microseconds; at that time it is forgotten
+	old   bool  // another entry has the same key, and counts
+	named bool  // the id is in names
+}
+
+// find returns the id under which an event with that key was accepted, if that is remembered.
+func (o *once) find(key onceKey, now int64) (id string, ok bool) {
+	slot, ok := o.byKey[key]
+	if !ok {
+		return "", false
+	}
+	e := o.entries.get(slot)
+	if e.until <= now {
+		return "", false
+	}
+	if e.named {
+		return o.names[slot], true
+	}
+	return e.id.String(), true
+}
+
+// add remembers an event until a time.
+func (o *once) add(key onceKey, id string, until int64) {
+	for len(o.forget) >= maxRemembered {
+		o.drop()
+	}
+	e := remembered{key: key, until: until}
+	parsed, err := uuid.Parse(id)
+	if e.named = err != nil || parsed.String() != id; !e.named {
+		e.id = parsed
+	}
+	o.insert(e, id)
+	o.up(len(o.forget) - 1)
+}
+
+// insert adds an entry at the end of the heap.
+func (o *once) insert(e remembered, name string) {
+	if o.byKey == nil {
+		o.byKey, o.names = make(map[onceKey]uint32), make(map[uint32]string)
+	}
+	if !e.old {
+		if at, ok := o.byKey[e.key]; ok {
+			o.entries.get(at).old = true
+		}
+	}
+	slot, at := o.entries.add()
+	*at = e
+	if !e.old {
+		o.byKey[e.key] = slot
+	}
+	if e.named {
+		o.names[slot] = name
+	}
+	o.forget = append(o.forget, slot)
+	o.most = max(o.most, len(o.forget))
+}
+
+// expire forgets a few of the keys whose time is over.
+func (o *once) expire(now int64) {
+	for range forgetSteps {
+		if len(o.forget) == 0 || o.until(0) > now {
+			return
+		}
+		o.drop()
+	}
+}
+
+// drop forgets the key that is to be forgotten next.
+func (o *once) drop() {
+	slot, last := o.forget[0], len(o.forget)-1
+	e := o.entries.get(slot)
+	if !e.old {
+		delete(o.byKey, e.key)
+	}
+	if e.named {
+		delete(o.names, slot)
+	}
+	o.entries.free(slot)
+	o.forget[0] = o.forget[last]
+	o.forget = o.forget[:last]
+	o.down(0)
+	if last == 0 && o.most >= mapWorth {
+		*o = once{} // its tables were made for many
+	}
+}
+
+func (o *once) until(i int) int64 { return o.entries.get(o.forget[i]).until }
+
+// up and down restore the heap around an entry that came or was moved.
+func (o *once) up(i int) {
+	for i > 0 {
+		parent := (i - 1) / 2
+		if o.until(parent) <= o.until(i) {
+			return
+		}
+		o.forget[parent], o.forget[i] = o.forget[i], o.forget[parent]
+		i = parent
+	}
+}
+
+func (o *once) down(i int) {
+	for {
+		least := i
+		for child := 2*i + 1; child <= 2*i+2 && child < len(o.forget); child++ {
+			if o.until(child) < o.until(least) {
+				least = child
+			}
+		}
+		if least == i {
+			return
+		}
+		o.forget[least], o.forget[i] = o.forget[i], o.forget[least]
+		i = least
+	}
+}

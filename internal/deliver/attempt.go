@@ -75,6 +75,11 @@ func (d *Deliverer) attempt(ctx context.Context, idle <-chan struct{}, dest *des
 	now := d.opts.Clock.Now()
 	v := d.verdict(j, m, err, now)
 	d.log(ctx, j, m, v, err, now.Sub(began))
+	if d.opts.Observer != nil {
+		d.opts.Observer.Attempted(&Attempted{
+			Message: m, For: j.def, Letter: j.letter != nil, Batch: 1, Began: began, Took: now.Sub(began), Err: err, Verdict: v,
+		})
+	}
 	d.act(dest, j, m, v, now)
 	return err != nil && !target.Permanent(err)
 }

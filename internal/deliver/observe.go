@@ -8,7 +8,7 @@ import (
 )
 
 // An Observer is told what happens to deliveries. Its methods are called by those who do the work, several at a time: they must be
-// quick and never block, and keep nothing of their arguments that they do not copy.
+// quick and never block, and keep nothing of their arguments that they do not copy, but for definitions, which do not change.
 type Observer interface {
 	// Attempted is called after each attempt, and after each decision that none is made any more.
 	Attempted(a *Attempted)

@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"github.com/rialto-events/rialto"
-	"github.com/rialto-events/rialto/internal/shard"
 )
 
 // Stats is what a destination has behind it, since the start, and before it.
@@ -182,16 +181,7 @@ type keptEvent struct {
 
 // eventID reads the id of an event from the log.
 func (h *host) eventID(ctx context.Context, e keptEvent) (string, error) {
-	payload, err := h.read(ctx, e.ref, func(m *Machine) (shard.Ref, bool) {
-		if !m.events.inUse(e.slot) || m.events.get(e.slot).key != e.key {
-			return shard.Ref{}, false
-		}
-		return m.events.get(e.slot).ref, true
-	})
-	if err != nil {
-		return "", err
-	}
-	read, err := readEvent(payload)
+	read, err := h.readKept(ctx, e)
 	if err != nil {
 		return "", err
 	}

@@ -43,15 +43,16 @@ func (in *Ingester) Forward(ctx context.Context, m *target.Message, to rialto.AR
 	if err != nil {
 		return &target.Error{Code: target.CodeInternal, Message: "The event could not be matched on the bus.", Cause: err}
 	}
-	if len(targets) == 0 {
-		return nil
-	}
-	err = in.deliver.Accept(ctx, []deliver.Accepted{{
+	accepted := []deliver.Accepted{{
 		EventID: id, Event: event, Bus: bus.ARN(), Accepted: now, Trace: m.Trace, Hops: hops, Targets: targets,
-	}})
+	}}
+	if len(targets) > 0 {
+		err = in.deliver.Accept(ctx, accepted)
+	}
 	if err != nil {
 		return &target.Error{Code: target.CodeInternal, Message: "The event could not be stored on the bus.", Cause: err}
 	}
+	in.observe(accepted)
 	return nil
 }
 

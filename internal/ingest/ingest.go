@@ -57,6 +57,8 @@ type Ingester struct {
 	clock   rialto.Clock
 	taps    taps
 	room    func() error
+
+	observer Observer
 }
 
 // New makes an Ingester that routes by routes and commits through d.
@@ -67,7 +69,7 @@ func New(routes *route.Router, d Deliverer, opts Options) *Ingester {
 	if opts.Room == nil {
 		opts.Room = func() error { return nil }
 	}
-	return &Ingester{routes: routes, deliver: d, clock: opts.Clock, room: opts.Room}
+	return &Ingester{routes: routes, deliver: d, clock: opts.Clock, room: opts.Room, observer: opts.Observer}
 }
 
 // A Caller is who puts events.
@@ -117,7 +119,7 @@ func (in *Ingester) put(ctx context.Context, caller Caller, entries []Entry, ref
 	}
 	now := in.clock.Now()
 	results := make([]Result, len(entries))
-	var accepted []deliver.Accepted
+	var accepted, unwanted []deliver.Accepted
 	for i := range entries {
 		e := &entries[i]
 		if results[i] = check(e, refused); results[i].Code != "" {
@@ -134,15 +136,15 @@ func (in *Ingester) put(ctx context.Context, caller Caller, entries []Entry, ref
 		if err != nil {
 			return nil, fmt.Errorf("match event %s: %w", id, err)
 		}
+		one := deliver.Accepted{EventID: id, Event: event, Bus: buses[i].ARN(), Accepted: now, Trace: in.traceOf(e, &caller), Targets: targets}
 		if len(targets) == 0 {
-			continue // also when the bus is not there: accepted and dropped (recorded on AWS)
+			unwanted = append(unwanted, one) // also when the bus is not there: accepted and dropped (recorded on AWS)
+			continue
 		}
-		accepted = append(accepted, deliver.Accepted{
-			EventID: id, Event: event, Bus: buses[i].ARN(), Accepted: now,
-			Trace: in.traceOf(e, &caller), Targets: targets,
-		})
+		accepted = append(accepted, one)
 	}
 	if len(accepted) == 0 {
+		in.observe(unwanted)
 		return results, nil
 	}
 	if err := in.room(); err != nil {
@@ -155,7 +157,19 @@ func (in *Ingester) put(ctx context.Context, caller Caller, entries []Entry, ref
 	case err != nil:
 		return nil, fmt.Errorf("accept %d events: %w", len(accepted), err)
 	}
+	in.observe(accepted)
+	in.observe(unwanted)
 	return results, nil
+}
+
+// observe tells the observer of events that were accepted.
+func (in *Ingester) observe(events []deliver.Accepted) {
+	if in.observer == nil {
+		return
+	}
+	for i := range events {
+		in.observer.Accepted(&events[i])
+	}
 }
 
 var errSize = rialto.Errorf(rialto.Invalid, "Total size of the entries in the request is over the limit.")

@@ -201,6 +201,16 @@ func EncodeStringMap(e Encoder, m map[string]string) {
 	e.EndMap()
 }
 
+// EncodeStringsMap writes a map of lists of strings, sorted by key. Only outputs in JSON have any.
+func EncodeStringsMap(e Encoder, m map[string][]string) {
+	e.BeginMap()
+	for _, key := range sortedKeys(m) {
+		e.Key(key)
+		EncodeStrings(e, m[key])
+	}
+	e.EndMap()
+}
+
 // EncodeStructMap writes a map of structures, sorted by key.
 func EncodeStructMap[T any, P Output[T]](e Encoder, m map[string]T) {
 	e.BeginMap()

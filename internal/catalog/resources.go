@@ -85,6 +85,30 @@ type Connection struct {
 	Created       time.Time          `json:"created"`
 	Modified      time.Time          `json:"modified"`
 	Authorized    time.Time          `json:"authorized,omitzero"`
+	Given         time.Time          `json:"given,omitzero"` // when it got its present parameters; see [Connection.ParametersGiven]
+	TLS           *ConnectionTLS     `json:"tls,omitempty"`  // nil if none was ever given
+}
+
+// ParametersGiven is when a connection got its present parameters. Connections of older versions were authorised at that moment.
+func (c *Connection) ParametersGiven() time.Time {
+	if c.Given.IsZero() {
+		return c.Authorized
+	}
+	return c.Given
+}
+
+// A ConnectionTLS is how a connection proves who it is, and whom it believes, in TLS.
+type ConnectionTLS struct {
+	Sealed []byte    `json:"sealed,omitempty"` // a [TLSMaterial], as sealed JSON; nil if it was removed
+	Given  time.Time `json:"given"`            // or removed
+}
+
+// TLSMaterial is certificates and keys in PEM. What is empty is not there.
+type TLSMaterial struct {
+	Certificate string `json:"certificate,omitempty"` // the connection's own, followed by those that lead to its authority
+	Key         string `json:"key,omitempty"`         // of the certificate
+	CA          string `json:"ca,omitempty"`          // authorities that are believed instead of the system's
+	ServerName  string `json:"serverName,omitempty"`  // the name that a destination's certificate has, if not that of its endpoint
 }
 
 // ConnectionSecrets is everything about a connection that is needed to authorise a call, secret or not. It is stored as sealed JSON.
@@ -155,8 +179,12 @@ type Destination struct {
 	Modified      time.Time `json:"modified"`
 }
 
-// Authorized is what every state of a [Connection] but this one is not: ready for calls.
-const Authorized = "AUTHORIZED"
+// States of a [Connection]. Only an authorised one makes its destinations active.
+const (
+	Authorized   = "AUTHORIZED"
+	Authorizing  = "AUTHORIZING" // its first token is being asked for
+	Deauthorized = "DEAUTHORIZED"
+)
 
 // ConnectionOf returns the connection by which a destination of a scope is called, or nil if it is gone or not authorised. A
 // destination has one exactly if AWS shows it as ACTIVE. A connection that was deleted and made anew is another one.

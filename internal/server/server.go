@@ -2,7 +2,8 @@
 //
 //	               ┌ eventsapi ─► ingest ─► route
 //	HTTP ─► aws ───┤                 └────► deliver ─► targets: http, bus, queue ─┐
-//	               └ sqsapi ──► queue ◄──────────────────────────────────────────┘
+//	               ├ sqsapi ──► queue ◄──────────────────────────────────────────┘
+//	               └ secretsapi ─► catalog
 //	                               deliver and queue stand on shards, shards on the journal, definitions in the catalog
 //
 // [Open] does everything that can be refused: it takes the address, opens and checks the journal, recovers the shards.
@@ -23,6 +24,7 @@ import (
 	"github.com/rialto-events/rialto"
 	"github.com/rialto-events/rialto/internal/aws"
 	"github.com/rialto-events/rialto/internal/aws/eventsapi"
+	"github.com/rialto-events/rialto/internal/aws/secretsapi"
 	"github.com/rialto-events/rialto/internal/aws/sqsapi"
 	"github.com/rialto-events/rialto/internal/catalog"
 	"github.com/rialto-events/rialto/internal/console"
@@ -203,6 +205,7 @@ func (s *Server) serve(auth aws.Authenticator, routes *route.Router, secrets *va
 		aws.Options{Logger: s.config.Logger, Authenticator: auth, Clock: s.config.Clock, PublicURL: s.config.PublicURL},
 		eventsapi.New(s.catalog, s.ingest, secrets, events).Service(),
 		sqsapi.New(s.queues, sqsapi.Options{OwnQueuesOnly: s.config.Credentials != ""}).Service(),
+		secretsapi.New(s.catalog, secrets, secretsapi.Options{OwnSecretsOnly: s.config.Credentials != ""}).Service(),
 	)
 	mux := http.NewServeMux()
 	mux.Handle("/", api)

@@ -73,6 +73,7 @@ func (f *Front) authorize(s rialto.Scope, c *catalog.Connection, secrets catalog
 		c.SecretARN = newSecretARN(s, c.Name)
 	}
 	c.State, c.StateReason, c.Authorized = catalog.Authorized, nil, f.clock.Now()
+	c.Given = c.Authorized
 	return nil
 }
 

@@ -95,6 +95,14 @@ var services = map[string]service{
 			"UnsupportedOperation":         {code: "AWS.SimpleQueueService.UnsupportedOperation"},
 		},
 	},
+	"secretsmanager": {
+		pkg: "secretsapi",
+		kinds: map[string]string{
+			"Invalid":  "InvalidParameterException",
+			"Exists":   "ResourceExistsException",
+			"Internal": "InternalServiceError",
+		},
+	},
 }
 
 // namespaces of XML responses, by endpoint prefix.

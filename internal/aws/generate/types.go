@@ -69,6 +69,9 @@ func (w *writer) goType(m member) string {
 	case "list":
 		return "[]" + w.plain(m.of.Member.Shape)
 	case "map":
+		if value := w.shape(m.of.Value.Shape); value.Type == "list" {
+			return "map[string][]" + w.plain(value.Member.Shape)
+		}
 		return "map[string]" + w.plain(m.of.Value.Shape)
 	case "blob":
 		return "[]byte"
@@ -137,8 +140,11 @@ func (w *writer) decoded(m member) string {
 		}
 		return w.lists("Decode", m) + "[" + w.plain(m.of.Member.Shape) + "](d)"
 	case "map":
-		if w.shape(m.of.Value.Shape).Type == "structure" {
+		switch w.shape(m.of.Value.Shape).Type {
+		case "structure":
 			return "aws.DecodeStructMap[" + m.of.Value.Shape + "](d)"
+		case "list":
+			w.fail("a map of lists in an input is not known here: %s", m.shape)
 		}
 		return "aws.DecodeStringMap(d)"
 	case "blob":
@@ -200,8 +206,11 @@ func (w *writer) encoded(structure string, m member) string {
 	case "list":
 		return w.lists("Encode", m) + "(e, " + field + ")"
 	case "map":
-		if w.shape(m.of.Value.Shape).Type == "structure" {
+		switch w.shape(m.of.Value.Shape).Type {
+		case "structure":
 			return "aws.EncodeStructMap(e, " + field + ")"
+		case "list":
+			return "aws.EncodeStringsMap(e, " + field + ")"
 		}
 		return "aws.EncodeStringMap(e, " + field + ")"
 	case "blob":

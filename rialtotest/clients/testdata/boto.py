@@ -9,6 +9,7 @@ from botocore.exceptions import ClientError
 
 events = boto3.client("events")
 sqs = boto3.client("sqs")
+secrets = boto3.client("secretsmanager")
 
 ARN = "arn:aws:events:us-east-1:000000000000:"
 QUEUE = "arn:aws:sqs:us-east-1:000000000000:"
@@ -152,6 +153,17 @@ def destinations():
     equal(got["AuthParameters"]["BasicAuthParameters"], {"Username": "ada"})
     equal(got["AuthParameters"]["InvocationHttpParameters"]["HeaderParameters"],
           [{"Key": "X-Secret", "IsValueSecret": True}, {"Key": "X-Open", "Value": "w", "IsValueSecret": False}])
+    secret = got["SecretArn"]
+    value = secrets.get_secret_value(SecretId=secret)
+    equal(value["SecretString"], '{"username":"ada","password":"secret","invocation_http_parameters":{"header_parameters":['
+          '{"key":"X-Secret","value":"v","is_value_secret":true},{"key":"X-Open","value":"w","is_value_secret":false}]}}')
+    equal(secrets.describe_secret(SecretId=value["Name"])["VersionIdsToStages"], {value["VersionId"]: ["AWSCURRENT"]})
+    equal([s["ARN"] for s in secrets.list_secrets(Filters=[{"Key": "name", "Values": ["events!connection/crm/"]}])["SecretList"]], [secret])
+    equal(secrets.list_secret_version_ids(SecretId=secret)["Versions"][0]["VersionId"], value["VersionId"])
+    equal("ResourcePolicy" in secrets.get_resource_policy(SecretId=secret), False)
+    e = refused("InvalidRequestException", secrets.put_secret_value, SecretId=secret, SecretString="{}")
+    equal(e.response["Error"]["Message"], "Operation is not allowed on secret owned by events")
+    refused("ResourceNotFoundException", secrets.get_secret_value, SecretId="none")
     events.update_connection(Name="crm", Description="new")
     equal([c["Name"] for c in events.list_connections(NamePrefix="crm")["Connections"]], ["crm"])
     made = events.create_api_destination(

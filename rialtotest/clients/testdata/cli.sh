@@ -23,6 +23,7 @@ refused() {
 }
 
 events() { aws events "$@" --output text; }
+secretsmanager() { aws secretsmanager "$@" --output text; }
 sqs() { aws sqs "$@" --endpoint-url "$AWS_ENDPOINT_URL" --output text; } # version 1 does not look at the variable for SQS
 
 arn=arn:aws:events:us-east-1:000000000000
@@ -106,6 +107,13 @@ connection=$(events create-connection --name crm --authorization-type BASIC --qu
   --auth-parameters '{"BasicAuthParameters":{"Username":"ada","Password":"secret"}}')
 want "AUTHORIZED	ada	None" events describe-connection --name crm \
   --query '[ConnectionState,AuthParameters.BasicAuthParameters.Username,AuthParameters.BasicAuthParameters.Password]'
+secret=$(events describe-connection --name crm --query SecretArn)
+want '{"username":"ada","password":"secret"}' secretsmanager get-secret-value --secret-id "$secret" --query SecretString
+want "events" secretsmanager describe-secret --secret-id "$secret" --query OwningService
+want "$secret" secretsmanager list-secrets --filters Key=name,Values='events!connection/crm/' --query 'SecretList[].ARN'
+want "AWSCURRENT" secretsmanager list-secret-version-ids --secret-id "$secret" --query 'Versions[].VersionStages[]'
+want "$secret" secretsmanager get-resource-policy --secret-id "$secret" --query ARN
+refused InvalidRequestException secretsmanager delete-secret --secret-id "$secret"
 want "$connection" events update-connection --name crm --description new --query ConnectionArn
 want "crm" events list-connections --name-prefix crm --query 'Connections[].Name'
 # Version 1 of the CLI would fetch an argument that is a URL.

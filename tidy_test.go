@@ -38,13 +38,13 @@ var floors = map[string]int{
 	"internal/ingest":         4,
 	"internal/aws/eventsapi":  5,
 	"internal/aws/sqsapi":     5,
+	"internal/aws/secretsapi": 5,
 	"internal/aws/generate":   5,
 	"internal/console":        5,
 	"internal/server":         6,
 	"rialtotest":              7,
 	"cmd/rialto":              8,
 	"bench":                   8,
-	"internal/aws/secretsapi": 5,
 }
 
 // pure packages do no I/O, start no goroutine and read no clock.

@@ -27,6 +27,7 @@ var floors = map[string]int{
 	"internal/transform":      1,
 	"internal/journal":        1,
 	"internal/vault":          1,
+	"internal/tuning":         1,
 	"internal/aws":            1,
 	"internal/cloudevents":    1,
 	"internal/shard":          2,
@@ -48,7 +49,7 @@ var floors = map[string]int{
 }
 
 // pure packages do no I/O, start no goroutine and read no clock.
-var pure = []string{".", "pattern", "internal/jsonpath", "internal/cron", "internal/record", "internal/tracecontext", "internal/transform", "internal/cloudevents"}
+var pure = []string{".", "pattern", "internal/jsonpath", "internal/cron", "internal/record", "internal/tracecontext", "internal/transform", "internal/tuning", "internal/cloudevents"}
 
 type source struct {
 	dir  string // relative to the module

@@ -12,6 +12,7 @@ import (
 	"github.com/rialto-events/rialto/internal/catalog"
 	"github.com/rialto-events/rialto/internal/ingest"
 	"github.com/rialto-events/rialto/internal/route"
+	"github.com/rialto-events/rialto/internal/tuning"
 )
 
 // bus finds the bus that a call names, by name or ARN, and on which the caller wants to do an action. Absent, it is the default
@@ -111,7 +112,7 @@ func (f *Front) CreateEventBus(ctx context.Context, in *CreateEventBusInput) (*C
 	if err := checkDeadLetter(scope, in.DeadLetterConfig); err != nil {
 		return nil, err
 	}
-	tags, err := f.upsertTags(nil, in.Tags)
+	tags, err := f.upsertTags(nil, in.Tags, tuning.CheckBus)
 	if err != nil {
 		return nil, err
 	}

@@ -13,6 +13,7 @@ import (
 	"github.com/rialto-events/rialto/internal/cron"
 	"github.com/rialto-events/rialto/internal/ingest"
 	"github.com/rialto-events/rialto/internal/route"
+	"github.com/rialto-events/rialto/internal/tuning"
 	"github.com/rialto-events/rialto/pattern"
 )
 
@@ -90,7 +91,7 @@ func (f *Front) PutRule(ctx context.Context, in *PutRuleInput) (*PutRuleOutput, 
 	if err := f.wantBus(bus); err != nil {
 		return nil, err
 	}
-	tags, err := f.upsertTags(nil, in.Tags)
+	tags, err := f.upsertTags(nil, in.Tags, tuning.CheckRule)
 	if err != nil {
 		return nil, err
 	}

@@ -10,6 +10,7 @@ import (
 	"github.com/rialto-events/rialto/internal/aws"
 	"github.com/rialto-events/rialto/internal/catalog"
 	"github.com/rialto-events/rialto/internal/route"
+	"github.com/rialto-events/rialto/internal/tuning"
 )
 
 // A tagged resource is a rule, or a bus if there is no rule.
@@ -68,7 +69,12 @@ func (f *Front) TagResource(ctx context.Context, in *TagResourceInput) (*TagReso
 	if err != nil {
 		return nil, err
 	}
-	err = f.editTags(ctx, t, func(tags []catalog.Tag) ([]catalog.Tag, error) { return f.upsertTags(tags, in.Tags) })
+	err = f.editTags(ctx, t, func(tags []catalog.Tag) ([]catalog.Tag, error) {
+		if t.rule != "" {
+			return f.upsertTags(tags, in.Tags, tuning.CheckRule)
+		}
+		return f.upsertTags(tags, in.Tags, tuning.CheckBus)
+	})
 	return &TagResourceOutput{}, err
 }
 
@@ -108,11 +114,15 @@ func (f *Front) ListTagsForResource(ctx context.Context, in *ListTagsForResource
 }
 
 // upsertTags puts tags to others: a key that is there gets the new value in its place, a new one comes last.
-func (f *Front) upsertTags(tags []catalog.Tag, given []Tag) ([]catalog.Tag, error) {
+// The check is for the tags that mean something to rialto.
+func (f *Front) upsertTags(tags []catalog.Tag, given []Tag, check func(key, value string) error) ([]catalog.Tag, error) {
 	tags = slices.Clone(tags)
 	for _, g := range given {
 		if strings.HasPrefix(*g.Key, "aws:") {
 			return nil, invalid("aws: prefixed tag key names are not allowed for external use.")
+		}
+		if err := check(*g.Key, *g.Value); err != nil {
+			return nil, err
 		}
 		if i := slices.IndexFunc(tags, func(t catalog.Tag) bool { return t.Key == *g.Key }); i >= 0 {
 			tags[i].Value = *g.Value

@@ -76,6 +76,12 @@ func Parse(header map[string][]string, body []byte) (events []*Event, errs []err
 	return []*Event{e}, []error{err}, nil
 }
 
+// IsBatch reports whether a request with such a header brings a batch.
+func IsBatch(header map[string][]string) bool {
+	media, _, err := mime.ParseMediaType(first(header, "Content-Type"))
+	return err == nil && media == "application/cloudevents-batch+json"
+}
+
 // ParseStructured reads an event that is one JSON document.
 func ParseStructured(document []byte) (*Event, error) {
 	document, err := pattern.AppendCompact(nil, document)

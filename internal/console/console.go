@@ -25,8 +25,8 @@ import (
 // Prefix is where the API lives.
 const Prefix = "/_rialto/"
 
-// maxBody bounds the body of a request, in bytes. Nothing that the API takes is larger than a resource of AWS's.
-const maxBody = 256 << 10
+// maxBody bounds the body of a request, in bytes: that of AWS's APIs, since events come here, too.
+const maxBody = 8 << 20
 
 // Options tunes the API. The zero value is ready to use.
 type Options struct {
@@ -157,12 +157,23 @@ var statuses = map[rialto.Kind]int{
 	rialto.Unavailable: http.StatusServiceUnavailable, rialto.Throttled: http.StatusTooManyRequests,
 }
 
-func fail(w http.ResponseWriter, err error) {
-	status, ok := statuses[rialto.KindOf(err)]
-	if !ok {
-		status = http.StatusBadRequest
+func statusOf(err error) int {
+	if status, ok := statuses[rialto.KindOf(err)]; ok {
+		return status
 	}
-	answer(w, status, map[string]string{"message": err.Error()})
+	return http.StatusBadRequest
+}
+
+func fail(w http.ResponseWriter, err error) {
+	answer(w, statusOf(err), map[string]string{"message": err.Error()})
+}
+
+// messageOf is what of an error the client may see.
+func messageOf(err error) string {
+	if e, ok := errors.AsType[*rialto.Error](err); ok {
+		return e.Message
+	}
+	return "Something went wrong here; the log says what. Try again."
 }
 
 func answer(w http.ResponseWriter, status int, body any) {

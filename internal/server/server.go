@@ -211,6 +211,7 @@ func (s *Server) serve(auth aws.Authenticator, routes *route.Router, secrets *va
 	mux.Handle("/", api)
 	mux.Handle(console.Prefix, console.New(console.Options{Logger: s.config.Logger, Authenticator: auth, Clock: s.config.Clock},
 		console.Tail(s.ingest),
+		console.Events(s.ingest),
 		console.Destinations(s.deliver),
 	))
 	s.health.register(mux, s.journal)

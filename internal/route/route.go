@@ -1,8 +1,8 @@
 // Package route answers one question: to which targets does this event go?
 //
-// A [Router] follows the catalog and holds the enabled rules of every bus, compiled. [Router.Match] never waits for a change to
+// A [Router] follows the catalog and holds the enabled rules of every bus, compiled. [Router.Plan] never waits for a change to
 // the rules, and a change that has returned is in force for the next event. Each rule is seen as it was before a change or as
-// it was after, never in between; the answer is written into the log with the event. Start with [Router.Match].
+// it was after, never in between; the answer is written into the log with the event. Start with [Router.Plan].
 package route
 
 import (
@@ -13,6 +13,7 @@ import (
 
 	"github.com/rialto-events/rialto"
 	"github.com/rialto-events/rialto/internal/catalog"
+	"github.com/rialto-events/rialto/internal/tuning"
 	"github.com/rialto-events/rialto/pattern"
 	"github.com/rialto-events/rialto/target"
 )
@@ -48,23 +49,30 @@ func New(c *catalog.Catalog, opts Options) *Router {
 	r := &Router{catalog: c, opts: opts}
 	r.scratch.New = func() any { return new(pattern.Scratch) }
 	c.Rules.Follow(r.follow)
+	c.Buses.Follow(r.followBus)
 	return r
 }
 
-// Match returns the targets that an event on a bus goes to, in no particular order. The event must be JSON as ingest writes it. A
-// bus that is not there has no rules.
-func (r *Router) Match(bus Bus, event []byte) ([]*target.Sealed, error) {
-	t, ok := r.buses.Load(bus)
+// Plan finds where an event on a bus goes. The event must be JSON as ingest writes it. A bus that is not there has no rules.
+func (r *Router) Plan(bus Bus, event []byte) (Plan, error) {
+	found, ok := r.buses.Load(bus)
 	if !ok {
-		return nil, nil
+		return Plan{}, nil
 	}
+	t := found.(*table)
 	scratch := r.scratch.Get().(*pattern.Scratch)
 	defer r.scratch.Put(scratch)
-	ids, err := t.(*table).set.Match(event, scratch)
+	ids, err := t.set.Match(event, scratch)
 	if err != nil {
-		return nil, fmt.Errorf("match an event on %s: %w", bus.ARN(), err)
+		return Plan{}, fmt.Errorf("match an event on %s: %w", bus.ARN(), err)
 	}
-	return t.(*table).targets(ids), nil
+	return t.terms.add(t.plan(ids)), nil
+}
+
+// Match is the targets of a [Router.Plan].
+func (r *Router) Match(bus Bus, event []byte) ([]*target.Sealed, error) {
+	p, err := r.Plan(bus, event)
+	return p.Targets, err
 }
 
 // Exists reports whether a bus is there. The default bus always is.
@@ -72,8 +80,9 @@ func (r *Router) Exists(bus Bus) bool {
 	return bus.Name == rialto.DefaultBus || r.catalog.Buses.Get(catalog.BusKey(bus.Scope, bus.Name)) != nil
 }
 
-// A table has the rules of one bus. Only follow, of which one call runs at a time, changes it.
+// A table has the rules of one bus, and its terms. Only follow, of which one call runs at a time, changes the rules.
 type table struct {
+	terms terms
 	set   pattern.Set
 	rules map[rialto.RuleName]*rule
 	byID  atomic.Pointer[[]*rule] // by pattern.ID; only appended to, since a reader may still come with an old id
@@ -83,27 +92,21 @@ type table struct {
 type rule struct {
 	id      pattern.ID
 	pattern string
-	targets atomic.Pointer[[]*target.Sealed] // nil once the rule is disabled or deleted
+	goals   atomic.Pointer[goals] // nil once the rule is disabled or deleted
 }
 
-// targets gathers the targets of rules.
-func (t *table) targets(ids []pattern.ID) []*target.Sealed {
+// plan gathers the targets of rules.
+func (t *table) plan(ids []pattern.ID) (p Plan) {
 	if len(ids) == 0 {
-		return nil
+		return p
 	}
 	rules := *t.byID.Load()
-	var all []*target.Sealed
 	for _, id := range ids {
-		targets := rules[id].targets.Load()
-		switch {
-		case targets == nil:
-		case all == nil:
-			all = (*targets)[:len(*targets):len(*targets)] // a further rule's go into a copy
-		default:
-			all = append(all, *targets...)
+		if g := rules[id].goals.Load(); g != nil {
+			p = gather(p, g)
 		}
 	}
-	return all
+	return p
 }
 
 // follow takes over a change of the catalog.
@@ -119,6 +122,9 @@ func (r *Router) follow(key string, was, is *catalog.Rule) {
 		t.remove(named.Name)
 		return
 	}
+	if _, err := is.Tuning(); err != nil {
+		r.opts.Logger.Error("tags left out", "bus", bus.Name, "rule", is.Name, "err", err) // a newer version wrote them
+	}
 	targets := make([]*target.Sealed, 0, len(is.Targets))
 	for i := range is.Targets {
 		s, err := target.Seal(is.Definition(scope, &is.Targets[i]))
@@ -128,8 +134,30 @@ func (r *Router) follow(key string, was, is *catalog.Rule) {
 		}
 		targets = append(targets, s)
 	}
-	if err := t.put(is.Name, *is.Pattern, targets); err != nil {
+	g, err := goalsOf(targets)
+	if err == nil {
+		err = t.put(is.Name, *is.Pattern, g)
+	}
+	if err != nil {
 		r.opts.Logger.Error("rule left out", "bus", bus.Name, "rule", is.Name, "err", err)
+	}
+}
+
+// followBus takes over a change of a bus.
+func (r *Router) followBus(key string, _, is *catalog.Bus) {
+	scope, name := catalog.SplitKey(key)
+	bus := Bus{scope, rialto.BusName(name)}
+	var asks tuning.Bus
+	if is != nil {
+		var err error
+		if asks, err = is.Tuning(); err != nil {
+			r.opts.Logger.Error("tags left out", "bus", bus.Name, "err", err) // a newer version wrote them
+		}
+	}
+	if asks.DedupeBy != nil || asks.TTLFrom != nil {
+		r.table(bus).terms.bus.Store(&asks)
+	} else if t, ok := r.buses.Load(bus); ok {
+		t.(*table).terms.bus.Store(nil)
 	}
 }
 
@@ -139,16 +167,16 @@ func (r *Router) table(bus Bus) *table {
 	}
 	t := &table{rules: make(map[rialto.RuleName]*rule)}
 	t.byID.Store(new([]*rule))
-	r.buses.Store(bus, t)
-	return t
+	first, _ := r.buses.LoadOrStore(bus, t)
+	return first.(*table)
 }
 
 // put makes a rule, or changes one. The set replaces a pattern in one step: at each moment the rule is found by the old one or by the
 // new one.
-func (t *table) put(name rialto.RuleName, text string, targets []*target.Sealed) error {
+func (t *table) put(name rialto.RuleName, text string, g *goals) error {
 	r, ok := t.rules[name]
 	if ok && r.pattern == text {
-		r.targets.Store(&targets)
+		t.aim(r, g)
 		return nil
 	}
 	p, err := pattern.Parse([]byte(text))
@@ -163,9 +191,15 @@ func (t *table) put(name rialto.RuleName, text string, targets []*target.Sealed)
 		t.rules[name] = r
 	}
 	r.pattern = text
-	r.targets.Store(&targets)
+	t.aim(r, g)
 	t.set.Add(r.id, p)
 	return nil
+}
+
+// aim gives a rule other goals, nil for none.
+func (t *table) aim(r *rule, g *goals) {
+	was := r.goals.Swap(g)
+	t.terms.ordered.Add(g.ordered() - was.ordered())
 }
 
 func (t *table) remove(name rialto.RuleName) {
@@ -173,7 +207,7 @@ func (t *table) remove(name rialto.RuleName) {
 	if !ok {
 		return
 	}
-	r.targets.Store(nil)
+	t.aim(r, nil)
 	t.set.Remove(r.id)
 	delete(t.rules, name)
 }

@@ -15,7 +15,7 @@ import (
 var scope = rialto.Scope{Account: rialto.DefaultAccount, Region: rialto.DefaultRegion}
 
 // put makes or replaces a rule; without a pattern it removes it.
-func put(t *testing.T, c *catalog.Catalog, bus rialto.BusName, name rialto.RuleName, enabled bool, pattern string, targets ...string) {
+func put(t testing.TB, c *catalog.Catalog, bus rialto.BusName, name rialto.RuleName, enabled bool, pattern string, targets ...string) {
 	t.Helper()
 	_, err := c.Rules.Edit(t.Context(), catalog.RuleKey(scope, bus, name), func(*catalog.Rule) (*catalog.Rule, error) {
 		if pattern == "" {

@@ -43,11 +43,9 @@ func (h *host) pending(ctx context.Context, id string) ([]Pending, error) {
 		return nil, err
 	}
 	if len(events) > findAll {
-		at, err := h.searchEvent(ctx, events, id)
-		if err != nil {
+		if events, err = h.around(ctx, events, id); err != nil {
 			return nil, err
 		}
-		events = events[max(0, at-findAround):min(len(events), at+findAround)]
 	}
 	var found []Pending
 	for _, e := range events {
@@ -59,12 +57,22 @@ func (h *host) pending(ctx context.Context, id string) ([]Pending, error) {
 			return nil, err
 		}
 		p := Pending{Event: read}
-		err = h.shard.View(ctx, func() { p.Waiting = h.machine.waitingFor(e) })
+		var heads []keptEvent
+		err = h.shard.View(ctx, func() { p.Waiting, heads = h.machine.waitingFor(e) })
 		if err != nil {
 			return nil, err
 		}
 		for i := range p.Waiting {
 			p.Waiting[i].EventID = id
+			if heads[i].ref.Len == 0 {
+				continue
+			}
+			switch head, err := h.readKept(ctx, heads[i]); {
+			case err == nil:
+				p.Waiting[i].Behind = head.EventID
+			case err != errEnded:
+				return nil, err
+			}
 		}
 		if len(p.Waiting) > 0 {
 			found = append(found, p)
@@ -85,8 +93,8 @@ func (h *host) inOrder(ctx context.Context) ([]keptEvent, error) {
 	return events, err
 }
 
-// searchEvent finds the place where an id should be among events in their order.
-func (h *host) searchEvent(ctx context.Context, events []keptEvent, id string) (int, error) {
+// around returns the events, of those in their order, among which one with an id should be.
+func (h *host) around(ctx context.Context, events []keptEvent, id string) ([]keptEvent, error) {
 	low, high := 0, len(events)
 	for low < high {
 		mid := (low + high) / 2
@@ -96,14 +104,14 @@ func (h *host) searchEvent(ctx context.Context, events []keptEvent, id string) (
 			events = slices.Delete(events, mid, mid+1)
 			high--
 		case err != nil:
-			return 0, err
+			return nil, err
 		case strings.Compare(read.EventID, id) < 0:
 			low = mid + 1
 		default:
 			high = mid
 		}
 	}
-	return min(low, len(events)), nil
+	return events[max(0, low-findAround):min(len(events), low+findAround)], nil
 }
 
 // readKept reads an event from the log.
@@ -120,16 +128,21 @@ func (h *host) readKept(ctx context.Context, e keptEvent) (*Accepted, error) {
 	return readEvent(payload)
 }
 
-// waitingFor returns the deliveries of an event.
-func (m *Machine) waitingFor(e keptEvent) []Waiting {
+// waitingFor returns the deliveries of an event, and for each that is held by its order the event that it waits for.
+func (m *Machine) waitingFor(e keptEvent) (list []Waiting, heads []keptEvent) {
 	if !m.events.inUse(e.slot) || m.events.get(e.slot).key != e.key {
-		return nil
+		return nil, nil
 	}
-	var list []Waiting
-	for _, d := range m.deliveries.all() {
-		if d.event == e.slot {
-			list = append(list, m.waiting(d))
+	for slot, d := range m.deliveries.all() {
+		if d.event != e.slot {
+			continue
 		}
+		var head keptEvent
+		if !m.turn(slot, d) {
+			head.slot = m.deliveries.get(m.orders.groups.get(d.group - 1).head).event
+			head.event = *m.events.get(head.slot)
+		}
+		list, heads = append(list, m.waiting(d)), append(heads, head)
 	}
-	return list
+	return list, heads
 }

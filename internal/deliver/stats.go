@@ -75,6 +75,7 @@ type Waiting struct {
 	Attempts   int       // that failed; if it has failed for good, of the letter
 	Next       time.Time // when it is attempted again; a time in the past, or none, means as soon as the destination has room
 	Code       string    // why the last attempt failed, if one did
+	Behind     string    // id of the event whose delivery must end first, by their order; only [Deliverer.Pending] knows it
 }
 
 // Backlog returns deliveries that have not ended, in no particular order, but no more than limit. It reads their events from the

@@ -14,6 +14,8 @@ import (
 const (
 	DefaultListen = "127.0.0.1:4566" // the port that local AWS tools already assume
 	DefaultData   = "rialto-data"
+
+	DefaultExplainMemory = 48 << 20 // taken as it fills
 )
 
 // How many shards a new journal gets. On one disk a single one is best: it writes one frame at a time, and whatever comes
@@ -47,6 +49,8 @@ type Config struct {
 	Window       int                // concurrent attempts per destination; 0 is 64
 	AWSQuotas    bool               // enforce AWS's own quotas where rialto's are larger
 
+	ExplainMemory int64 // bytes in which what happened to events is remembered; 0 is [DefaultExplainMemory]
+
 	Logger *slog.Logger // nil discards
 	Clock  rialto.Clock // nil is the system's
 }
@@ -58,6 +62,9 @@ func (c Config) withDefaults() Config {
 	}
 	if c.DataDir == "" {
 		c.DataDir = DefaultData
+	}
+	if c.ExplainMemory <= 0 {
+		c.ExplainMemory = DefaultExplainMemory
 	}
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)

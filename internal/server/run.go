@@ -22,6 +22,7 @@ func (s *Server) Run(ctx context.Context) error {
 	for _, sh := range s.shards {
 		stack.start(sh.Name(), sh.Run)
 	}
+	stack.start("explanations", s.recorder.Run)
 	stack.start("queues", s.queues.Run)
 	stack.start("deliveries", s.deliver.Run)
 	stack.start("requests", s.serveRequests)

@@ -29,6 +29,7 @@ import (
 	"github.com/rialto-events/rialto/internal/catalog"
 	"github.com/rialto-events/rialto/internal/console"
 	"github.com/rialto-events/rialto/internal/deliver"
+	"github.com/rialto-events/rialto/internal/explain"
 	"github.com/rialto-events/rialto/internal/ingest"
 	"github.com/rialto-events/rialto/internal/journal"
 	"github.com/rialto-events/rialto/internal/queue"
@@ -39,18 +40,19 @@ import (
 
 // A Server is a whole rialto.
 type Server struct {
-	config  Config
-	listen  net.Listener
-	journal journal.Journal
-	catalog *catalog.Catalog
-	queues  *queue.Service
-	deliver *deliver.Deliverer
-	ingest  *ingest.Ingester
-	shards  []*shard.Shard
-	http    http.Server
-	health  health
-	ready   chan struct{}
-	hangUp  func() // closes the connections to API destinations that are kept; nil before there can be any
+	config   Config
+	listen   net.Listener
+	journal  journal.Journal
+	catalog  *catalog.Catalog
+	queues   *queue.Service
+	deliver  *deliver.Deliverer
+	ingest   *ingest.Ingester
+	shards   []*shard.Shard
+	recorder *explain.Recorder
+	http     http.Server
+	health   health
+	ready    chan struct{}
+	hangUp   func() // closes the connections to API destinations that are kept; nil before there can be any
 }
 
 // Open takes the address and opens everything that is stored. Nothing is served until [Server.Run].
@@ -84,9 +86,9 @@ func Open(ctx context.Context, c Config) (_ *Server, err error) {
 	}
 	routes := route.New(s.catalog, route.Options{Logger: c.Logger, Policies: c.Credentials != ""})
 	s.queues = queue.New(s.catalog, queue.Options{Logger: c.Logger, Clock: c.Clock, Room: s.journal.Room})
-	senders := new(senders)
-	s.deliver = deliver.New(senders.of, deliver.Options{Logger: c.Logger, Clock: c.Clock, Window: c.Window})
-	s.ingest = ingest.New(routes, s.deliver, ingest.Options{Clock: c.Clock, Room: s.journal.Room})
+	senders, watch := new(senders), s.watch()
+	s.deliver = deliver.New(senders.of, deliver.Options{Logger: c.Logger, Clock: c.Clock, Window: c.Window, Observer: watch})
+	s.ingest = ingest.New(routes, s.deliver, ingest.Options{Clock: c.Clock, Room: s.journal.Room, Observer: watch})
 	*senders = s.senders(secrets)
 	if err := s.openShards(ctx); err != nil {
 		return nil, err
@@ -213,6 +215,7 @@ func (s *Server) serve(auth aws.Authenticator, routes *route.Router, secrets *va
 		console.Tail(s.ingest),
 		console.Events(s.ingest),
 		console.Destinations(s.deliver),
+		console.Explanations(explain.NewExplainer(s.recorder, s.catalog, s.deliver)),
 	))
 	s.health.register(mux, s.journal)
 	s.http = http.Server{

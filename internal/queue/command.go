@@ -124,7 +124,7 @@ func touchCommand(id ID, retention int) []byte { return openCommand(id, retentio
 // Counts says how many messages a queue has. A message on its way to a dead-letter queue counts nowhere.
 type Counts struct {
 	Visible  int // can be received
-	InFlight int // received, and neither deleted nor visible again
+	InFlight int // received, and neither deleted nor visible again; or leaving by a redrive
 	Delayed  int // not visible yet
 }
 

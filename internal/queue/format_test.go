@@ -13,6 +13,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/rialto-events/rialto"
 	"github.com/rialto-events/rialto/internal/journal"
 	"github.com/rialto-events/rialto/internal/shard"
 	"github.com/rialto-events/rialto/target"
@@ -20,7 +21,7 @@ import (
 
 var update = flag.Bool("update", false, "rewrite the golden files")
 
-// A command as a log of version 1 has it.
+// A command as a log has it.
 type loggedCommand struct {
 	kind shard.Kind
 	body []byte
@@ -54,27 +55,93 @@ func goldenCommands() []loggedCommand {
 	}
 }
 
-// TestFormats keeps the formats of docs/formats.md readable: commands that version 1 has written still lead to the state that its
-// snapshot tells, and are still written the same way.
-func TestFormats(t *testing.T) {
-	const commandsFile, snapshotFile = "testdata/commands-1.golden", "testdata/snapshot-1.golden"
-	var written bytes.Buffer
-	for _, c := range goldenCommands() {
-		fmt.Fprintf(&written, "%02x %x\n", c.kind, c.body)
+// redriveCommands is one of every kind that redrives have brought, after goldenCommands.
+func redriveCommands() []loggedCommand {
+	letter := (&Draft{
+		Body: "shaped", Attributes: map[string]Attribute{"ERROR_CODE": {"String", "TIMEOUT"}},
+		Origin: &target.Origin{
+			EventID: "e-1", Event: []byte("{}"), Bus: rialto.Scope{Account: "000000000000", Region: "us-east-1"}.BusARN("b"),
+			Rule:     rialto.Scope{Account: "000000000000", Region: "us-east-1"}.RuleARN("b", "r"),
+			TargetID: "t", Accepted: time.Date(2026, 3, 1, 0, 0, 0, 0, time.UTC), Trace: "Root=1", Hops: target.Hops{SameRegion: 1}, Redrives: 2,
+		},
+	}).encode(uuid.UUID{15: 2})
+	task := uuid.UUID{0: 7, 15: 7}
+	at := []place{{1, 5}, {3, 6}, {4, 7}, {5, 8}}
+	return []loggedCommand{
+		{kindOpen, openCommand(303, 3600)},
+		{kindSend, sendCommand(303, 3600, [][]byte{letter, letter, letter, letter, letter}, []int{0, 0, 0, 0, 0})},
+		{kindBegin, beginCommand(303, task, 20, []byte(`{"code":"TIMEOUT"}`))},
+		{kindMark, markCommand(303, task, false, at[:1])},
+		{kindMark, markCommand(303, task, true, at[1:])},
+		{kindControl, controlCommand(303, task, controlRate, 50)},
+		{kindClaim, claimCommand(303, 3600, task, at[:3])},
+		{kindDecide, decideCommand(303, task, []decision{{at[0], Moved, ""}, {at[1], Failed, "too large"}})},
+		{kindControl, controlCommand(303, task, controlPause, 0)},
 	}
-	if *update {
-		if err := os.WriteFile(commandsFile, written.Bytes(), 0o644); err != nil {
+}
+
+// versions are the formats that were written so far. Each adds commands to those of the one before.
+var versions = []struct {
+	name     string
+	commands func() []loggedCommand
+}{
+	{"1", goldenCommands},
+	{"2", func() []loggedCommand { return append(goldenCommands(), redriveCommands()...) }},
+}
+
+// TestFormats keeps the formats of docs/formats.md readable: commands that a version has written are still written the same way, and
+// still lead to the state that its snapshot tells.
+func TestFormats(t *testing.T) {
+	for i, v := range versions {
+		t.Run(v.name, func(t *testing.T) {
+			var written bytes.Buffer
+			for _, c := range v.commands() {
+				fmt.Fprintf(&written, "%02x %x\n", c.kind, c.body)
+			}
+			newest := *update && i == len(versions)-1
+			golden := goldenFile(t, "testdata/commands-"+v.name+".golden", written.String(), newest)
+			if golden != written.String() {
+				t.Errorf("commands are written as\n%swant\n%s", written.String(), golden)
+			}
+			m := played(t, golden)
+			state := m.Snapshot(nil)
+			snapshot := goldenFile(t, "testdata/snapshot-"+v.name+".golden", hex.EncodeToString(state)+"\n", newest)
+			b, err := hex.DecodeString(strings.TrimSpace(snapshot))
+			if err != nil {
+				t.Fatal(err)
+			}
+			restored := NewMachine()
+			if err := restored.Restore(b); err != nil {
+				t.Fatalf("read the snapshot: %v", err)
+			}
+			if again := restored.Snapshot(nil); !bytes.Equal(again, state) {
+				t.Errorf("the commands lead to\n%x\nand the snapshot to\n%x", state, again)
+			}
+			if i == len(versions)-1 && !bytes.Equal(b, state) {
+				t.Errorf("the snapshot is written as\n%x\nwant\n%x", state, b)
+			}
+		})
+	}
+}
+
+// goldenFile reads a file, which is written first if it is to be brought up to date.
+func goldenFile(t *testing.T, name, is string, update bool) string {
+	t.Helper()
+	if update {
+		if err := os.WriteFile(name, []byte(is), 0o644); err != nil {
 			t.Fatal(err)
 		}
 	}
-	golden, err := os.ReadFile(commandsFile)
+	b, err := os.ReadFile(name)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if !bytes.Equal(golden, written.Bytes()) {
-		t.Errorf("commands are written as\n%swant\n%s", written.Bytes(), golden)
-	}
+	return string(b)
+}
 
+// played is a machine to which commands were given, a second after one another.
+func played(t *testing.T, commands string) *Machine {
+	t.Helper()
 	m := NewMachine()
 	proc := journal.NewSim(1, journal.SimFaults{}).Open()
 	log, err := proc.Log(t.Context(), "test")
@@ -90,7 +157,7 @@ func TestFormats(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for line := range strings.Lines(string(golden)) {
+	for line := range strings.Lines(commands) {
 		var c loggedCommand
 		if _, err := fmt.Sscanf(line, "%x %x", &c.kind, &c.body); err != nil {
 			t.Fatalf("%q: %v", line, err)
@@ -104,34 +171,11 @@ func TestFormats(t *testing.T) {
 			t.Errorf("%s answered %v", strings.TrimSpace(line), err)
 		}
 	}
-	state := hex.EncodeToString(m.Snapshot(nil)) + "\n"
-	if *update {
-		if err := os.WriteFile(snapshotFile, []byte(state), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile(snapshotFile)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if state != string(want) {
-		t.Errorf("the commands lead to\n%swant\n%s", state, want)
-	}
-	b, err := hex.DecodeString(strings.TrimSpace(string(want)))
-	if err != nil {
-		t.Fatal(err)
-	}
-	restored := NewMachine()
-	if err := restored.Restore(b); err != nil {
-		t.Fatalf("read the snapshot: %v", err)
-	}
-	if again := restored.Snapshot(nil); !bytes.Equal(again, b) {
-		t.Errorf("the snapshot is written again as %x", again)
-	}
+	return m
 }
 
 func FuzzApply(f *testing.F) {
-	for _, c := range goldenCommands() {
+	for _, c := range append(goldenCommands(), redriveCommands()...) {
 		f.Add(byte(c.kind), c.body)
 	}
 	f.Fuzz(func(t *testing.T, kind byte, body []byte) {
@@ -145,7 +189,7 @@ func FuzzApply(f *testing.F) {
 			t.Fatal(err)
 		}
 		_, err = s.Commit(now, func(b *shard.Batch) {
-			for _, c := range goldenCommands()[:6] {
+			for _, c := range append(goldenCommands()[:6], redriveCommands()[:7]...) {
 				b.Add(c.kind, c.body)
 			}
 			b.Add(kindFirst+shard.Kind(kind)%(kindLast-kindFirst+1), body)
@@ -164,9 +208,11 @@ func FuzzApply(f *testing.F) {
 }
 
 func FuzzRestore(f *testing.F) {
-	if b, err := os.ReadFile("testdata/snapshot-1.golden"); err == nil {
-		if b, err := hex.DecodeString(strings.TrimSpace(string(b))); err == nil {
-			f.Add(b)
+	for _, v := range versions {
+		if b, err := os.ReadFile("testdata/snapshot-" + v.name + ".golden"); err == nil {
+			if b, err := hex.DecodeString(strings.TrimSpace(string(b))); err == nil {
+				f.Add(b)
+			}
 		}
 	}
 	f.Fuzz(func(t *testing.T, b []byte) {

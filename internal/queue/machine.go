@@ -26,6 +26,11 @@ const (
 	kindAccept  shard.Kind = 0x28 // messages that come from a queue on another shard
 	kindMoved   shard.Kind = 0x29 // messages that arrived at a queue on another shard
 	kindStay    shard.Kind = 0x2a // messages that cannot move
+	kindBegin   shard.Kind = 0x2b // a redrive, see redrive.go
+	kindMark    shard.Kind = 0x2c // messages that a redrive is to bring back
+	kindClaim   shard.Kind = 0x2d // hide messages that are about to leave
+	kindDecide  shard.Kind = 0x2e // messages that have left, or stay
+	kindControl shard.Kind = 0x2f // pause, resume or cancel a redrive, or change its rate
 )
 
 const (
@@ -49,8 +54,10 @@ const everybody = math.MaxInt
 
 // A queue is the messages of one queue. Each stands in one structure of either axis:
 //
-//	byDue   visible (list) · waiting (heap: delayed, in flight) · moving (list)
+//	byDue   visible (list) · waiting (heap: delayed, in flight) · moving (list) · leaving (list)
 //	byAge   ages (list)    · late (heap: what came from other queues and is older than the newest in the list)
+//
+// One that is leaving by a redrive does not age: whether it has left already is known to others.
 type queue struct {
 	id        ID
 	serial    uint32 // of its opening, within the machine
@@ -59,12 +66,14 @@ type queue struct {
 	visible   list
 	waiting   heap
 	moving    list
+	leaving   list
 	ages      list
 	late      heap
-	inFlight  int      // in waiting
-	sources   []string // ARNs of the queues that messages came from
-	redrive   redrive  // of the last receive; moving messages go there
-	armed     int64    // a timer will fire at that time; not part of the state that survives
+	inFlight  int            // in waiting
+	sources   []string       // ARNs of the queues that messages came from
+	redrive   redrive        // of the last receive; moving messages go there
+	tasks     []*redriveTask // oldest first; only the last may not have ended
+	armed     int64          // a timer will fire at that time; not part of the state that survives
 }
 
 // A redrive says what becomes of messages that were received too often.
@@ -81,6 +90,7 @@ type Machine struct {
 	messages   slab
 	nextKey    uint64
 	nextSerial uint32
+	nextTask   uint32
 }
 
 var _ shard.Machine = (*Machine)(nil)
@@ -126,6 +136,7 @@ func (a *apply) command(kind shard.Kind, q *queue) any {
 	switch kind {
 	case kindDrop:
 		a.clear(q)
+		q.leaving.each(&a.messages, a.drop)
 		delete(a.queues, q.id)
 		a.tx.Emit(wake{q.id, everybody})
 		return nil
@@ -149,6 +160,16 @@ func (a *apply) command(kind shard.Kind, q *queue) any {
 		return a.moved(q, true)
 	case kindStay:
 		return a.moved(q, false)
+	case kindBegin:
+		return a.begin(q)
+	case kindMark:
+		return a.mark(q)
+	case kindClaim:
+		return a.claim(q)
+	case kindDecide:
+		return a.decide(q)
+	case kindControl:
+		return a.control(q)
 	}
 	return errUnknown
 }
@@ -168,7 +189,7 @@ func (a *apply) open(id ID) any {
 func newQueue(id ID, serial uint32, retention int64) *queue {
 	return &queue{
 		id: id, serial: serial, retention: retention,
-		visible: newList(byDue), moving: newList(byDue), waiting: heap{by: byDue},
+		visible: newList(byDue), moving: newList(byDue), leaving: newList(byDue), waiting: heap{by: byDue},
 		ages: newList(byAge), late: heap{by: byAge},
 	}
 }
@@ -181,6 +202,7 @@ func (a *apply) advance(q *queue) (shown int) {
 		if slot == none || a.messages.get(slot).at[byAge]+q.retention > a.now {
 			break
 		}
+		a.unmark(q, a.messages.get(slot), skippedOld)
 		a.remove(q, slot)
 	}
 	for len(q.waiting.slots) > 0 {
@@ -274,19 +296,31 @@ func (q *queue) unlink(s *slab, slot uint32) {
 		q.waiting.remove(s, slot)
 	case moving:
 		q.moving.remove(s, slot)
+	case leaving:
+		q.leaving.remove(s, slot)
 	}
 }
 
 // take takes a message out of the queue; its slot and its payload stay.
 func (q *queue) take(s *slab, slot uint32) {
 	q.unlink(s, slot)
+	q.unage(s, slot)
+	q.tidy()
+}
+
+// unage takes a message's place on the axis byAge away.
+func (q *queue) unage(s *slab, slot uint32) {
 	if m := s.get(slot); m.late {
 		q.late.remove(s, slot)
 		m.late = false
-	} else {
-		q.ages.remove(s, slot)
+		return
 	}
-	if q.len() == 0 {
+	q.ages.remove(s, slot)
+}
+
+// tidy forgets where messages came from when there are none.
+func (q *queue) tidy() {
+	if q.len() == 0 && q.leaving.n == 0 {
 		q.sources = nil
 	}
 }
@@ -297,19 +331,23 @@ func (a *apply) remove(q *queue, slot uint32) {
 	a.messages.free(slot)
 }
 
-// clear removes all messages.
+// clear removes all messages but those that are leaving.
 func (a *apply) clear(q *queue) {
-	drop := func(slot uint32) {
-		a.tx.Release(a.messages.get(slot).ref)
-		a.messages.free(slot)
-	}
-	q.ages.each(&a.messages, drop)
+	q.ages.each(&a.messages, a.drop)
 	for _, slot := range q.late.slots {
-		drop(slot)
+		a.drop(slot)
 	}
 	empty := newQueue(q.id, q.serial, q.retention)
-	empty.purged, empty.redrive = q.purged, q.redrive
+	empty.purged, empty.redrive, empty.tasks = q.purged, q.redrive, q.tasks
+	empty.leaving, empty.sources = q.leaving, q.sources
+	empty.tidy()
 	*q = *empty
+}
+
+// drop forgets a message that has no place any more.
+func (a *apply) drop(slot uint32) {
+	a.tx.Release(a.messages.get(slot).ref)
+	a.messages.free(slot)
 }
 
 // find returns the message of a handle, if it is still there.
@@ -374,6 +412,7 @@ func (a *apply) receive(q *queue) any {
 			moves++
 			continue
 		}
+		a.unmark(q, m, skippedReceived)
 		m.last = since(m.at[byAge], a.now)
 		if m.receives == 0 {
 			m.first = m.last
@@ -410,6 +449,7 @@ func (a *apply) exhausted(q *queue, m *message) bool {
 // moveAway brings a visible message to the dead-letter queue, or on its way there.
 func (a *apply) moveAway(q *queue, slot uint32) {
 	m := a.messages.get(slot)
+	a.unmark(q, m, skippedMoved)
 	if !q.redrive.local {
 		q.visible.remove(&a.messages, slot)
 		m.state = moving
@@ -450,7 +490,13 @@ func (a *apply) delete(q *queue) any {
 		if a.r.Err() != nil {
 			break
 		}
-		if _, ok := a.find(q, slot, key); ok {
+		m, ok := a.find(q, slot, key)
+		switch {
+		case !ok:
+		case m.state == leaving:
+			m.mark = doomed
+		default:
+			a.unmark(q, m, skippedDeleted)
 			a.remove(q, slot)
 		}
 	}
@@ -467,7 +513,7 @@ func (a *apply) hide(q *queue) any {
 		}
 		m, ok := a.find(q, slot, key)
 		switch {
-		case !ok || m.state == moving:
+		case !ok || m.state == moving || m.state == leaving:
 			results = append(results, errNotThere)
 			continue
 		case (a.now-m.at[byAge]-int64(m.last)*1000)/1e6*1e6+timeout > seconds(maxVisibility):
@@ -494,6 +540,8 @@ func (a *apply) purge(q *queue) any {
 	if q.purged != 0 && a.now < q.purged+purgeInterval {
 		return errPurging
 	}
+	a.forsake(q, skippedPurged)
+	q.leaving.each(&a.messages, func(slot uint32) { a.messages.get(slot).mark = doomed })
 	a.clear(q)
 	q.purged = a.now
 	return nil
@@ -557,7 +605,7 @@ func (q *queue) move(slot uint32, m *message) move {
 func (q *queue) len() int { return q.ages.n + len(q.late.slots) }
 
 func (q *queue) counts() Counts {
-	return Counts{Visible: q.visible.n, InFlight: q.inFlight, Delayed: len(q.waiting.slots) - q.inFlight}
+	return Counts{Visible: q.visible.n, InFlight: q.inFlight + q.leaving.n, Delayed: len(q.waiting.slots) - q.inFlight}
 }
 
 // idle reports whether time has done nothing since the last command: nothing is due or too old.

@@ -21,7 +21,8 @@ type message struct {
 	queue    uint32 // serial of its queue
 	source   uint16 // if it came from another queue for being received too often: index of that queue's ARN in the queue's sources, plus 1
 	state    state
-	late     bool // it is in the heap of the age axis, not in the list
+	late     bool   // it is in the heap of the age axis, not in the list
+	mark     uint32 // serial of the redrive for which it is selected, if that has not ended; or 0
 }
 
 // An axis is one of the two orders in which a message stands.
@@ -43,6 +44,7 @@ const (
 	delayed               // in the waiting heap; it has not been visible yet
 	inFlight              // in the waiting heap; somebody received it
 	moving                // in the moving list; it is on its way to a dead-letter queue on another shard
+	leaving               // in the leaving list; a redrive is bringing it elsewhere
 )
 
 const none = ^uint32(0) // no slot

@@ -8,7 +8,11 @@ import (
 	"github.com/rialto-events/rialto/internal/shard"
 )
 
-const snapshotVersion = 1
+// Versions of snapshots: the second one has redrives and what they have marked.
+const (
+	firstSnapshot   = 1
+	snapshotVersion = 2
+)
 
 var errSnapshot = errors.New("it contradicts itself")
 
@@ -18,6 +22,7 @@ func (m *Machine) Snapshot(dst []byte) []byte {
 	dst = append(dst, snapshotVersion)
 	dst = record.AppendUint(dst, m.nextKey)
 	dst = record.AppendUint(dst, uint64(m.nextSerial))
+	dst = record.AppendUint(dst, uint64(m.nextTask))
 	dst = record.AppendUint(dst, uint64(len(m.queues)))
 	for _, q := range m.sorted() {
 		dst = m.appendQueue(dst, q)
@@ -49,6 +54,12 @@ func (m *Machine) appendQueue(b []byte, q *queue) []byte {
 	for _, slot := range q.waiting.slots {
 		b = record.AppendUint(b, uint64(slot))
 	}
+	b = record.AppendUint(b, uint64(q.leaving.n))
+	q.leaving.each(&m.messages, func(slot uint32) { b = m.appendMessage(b, slot) })
+	b = record.AppendUint(b, uint64(len(q.tasks)))
+	for _, t := range q.tasks {
+		b = appendTask(b, t)
+	}
 	return b
 }
 
@@ -63,7 +74,8 @@ func (m *Machine) appendMessage(b []byte, slot uint32) []byte {
 	b = record.AppendUint(b, uint64(msg.first))
 	b = record.AppendUint(b, uint64(msg.last))
 	b = record.AppendUint(b, uint64(msg.source))
-	return append(b, byte(msg.state))
+	b = append(b, byte(msg.state))
+	return record.AppendUint(b, uint64(msg.mark))
 }
 
 // Restore reads a snapshot.
@@ -73,19 +85,23 @@ func (m *Machine) Restore(snapshot []byte) error {
 		return nil
 	}
 	r := record.NewReader(snapshot)
-	if v := r.Byte(); v != snapshotVersion {
+	v := r.Byte()
+	if v != firstSnapshot && v != snapshotVersion {
 		return fmt.Errorf("its version is %d, and this program reads %d", v, snapshotVersion)
 	}
 	m.nextKey, m.nextSerial = r.Uint(), uint32(r.Uint())
+	if v > firstSnapshot {
+		m.nextTask = uint32(r.Uint())
+	}
 	for range r.Count() {
-		if err := m.readQueue(r); err != nil {
+		if err := m.readQueue(r, v); err != nil {
 			return err
 		}
 	}
 	return r.Err()
 }
 
-func (m *Machine) readQueue(r *record.Reader) error {
+func (m *Machine) readQueue(r *record.Reader, version byte) error {
 	q := newQueue(ID(r.Uint()), uint32(r.Uint()), 0)
 	q.retention, q.purged = r.Int(), r.Int()
 	q.redrive = readRedrive(r)
@@ -93,14 +109,14 @@ func (m *Machine) readQueue(r *record.Reader) error {
 		q.sources = append(q.sources, r.String())
 	}
 	for range r.Count() {
-		slot, err := m.readMessage(r, q)
+		slot, err := m.readMessage(r, q, version)
 		if err != nil {
 			return err
 		}
 		q.ages.push(&m.messages, slot)
 	}
 	for range r.Count() {
-		slot, err := m.readMessage(r, q)
+		slot, err := m.readMessage(r, q, version)
 		if err != nil {
 			return err
 		}
@@ -128,6 +144,11 @@ func (m *Machine) readQueue(r *record.Reader) error {
 			q.inFlight++
 		}
 	}
+	if version > firstSnapshot {
+		if err := m.readLeaving(r, q, version); err != nil {
+			return err
+		}
+	}
 	if q.visible.n+q.moving.n+len(q.waiting.slots) != q.len() || m.queues[q.id] != nil {
 		return errSnapshot
 	}
@@ -135,21 +156,43 @@ func (m *Machine) readQueue(r *record.Reader) error {
 	return r.Err()
 }
 
-func (m *Machine) readMessage(r *record.Reader, q *queue) (uint32, error) {
+// readLeaving reads the messages that leave, and the redrives by which they do.
+func (m *Machine) readLeaving(r *record.Reader, q *queue, version byte) error {
+	for range r.Count() {
+		slot, err := m.readMessage(r, q, version)
+		if err != nil {
+			return err
+		}
+		q.leaving.push(&m.messages, slot)
+	}
+	for range r.Count() {
+		t, err := readTask(r)
+		if err != nil {
+			return err
+		}
+		q.tasks = append(q.tasks, t)
+	}
+	return nil
+}
+
+func (m *Machine) readMessage(r *record.Reader, q *queue, version byte) (uint32, error) {
 	slot, ref := uint32(r.Uint()), shard.ReadRef(r)
 	key, sent, due := r.Uint(), r.Int(), r.Int()
 	receives, first, last := uint32(r.Uint()), uint32(r.Uint()), uint32(r.Uint())
-	source, st := uint16(r.Uint()), state(r.Byte())
+	source, st, mark := uint16(r.Uint()), state(r.Byte()), unmarked
+	if version > firstSnapshot {
+		mark = uint32(r.Uint())
+	}
 	if err := r.Err(); err != nil {
 		return 0, err
 	}
 	msg, ok := m.messages.claim(slot)
-	if !ok || int(source) > len(q.sources) || st > moving {
+	if !ok || int(source) > len(q.sources) || st > leaving {
 		return 0, errSnapshot
 	}
 	*msg = message{
 		ref: ref, key: key, at: [2]int64{byDue: due, byAge: sent}, receives: receives, first: first, last: last,
-		queue: q.serial, source: source, state: st,
+		queue: q.serial, source: source, state: st, mark: mark,
 	}
 	return slot, nil
 }

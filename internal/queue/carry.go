@@ -106,7 +106,7 @@ func (s *Service) carryBatch(ctx context.Context, h *host, batch []move) (int, e
 	n, size := 0, 0
 	for ; n < len(batch) && size < carryBytes; n++ {
 		m := batch[n]
-		payload, err := h.read(ctx, place{m.slot, m.key}, m.ref)
+		payload, err := h.read(ctx, Place{m.slot, m.key}, m.ref)
 		if err != nil {
 			return 0, err
 		}
@@ -136,9 +136,9 @@ func (s *Service) carryBatch(ctx context.Context, h *host, batch []move) (int, e
 
 // end tells the source what became of moves. It tries until the source knows, since to begin anew would double the messages.
 func (s *Service) end(ctx context.Context, h *host, kind shard.Kind, moves []move) error {
-	places := make([]place, len(moves))
+	places := make([]Place, len(moves))
 	for i, m := range moves {
-		places[i] = place{m.slot, m.key}
+		places[i] = Place{m.slot, m.key}
 	}
 	body := handlesCommand(moves[0].from, places)
 	for pause := minPause; ; pause = min(2*pause, maxPause) {

@@ -89,7 +89,7 @@ func readRedrive(r *record.Reader) redrive {
 }
 
 // handlesCommand makes the body of a command about messages, such as a delete.
-func handlesCommand(id ID, handles []place) []byte {
+func handlesCommand(id ID, handles []Place) []byte {
 	b := record.AppendUint(record.AppendUint(nil, uint64(id)), uint64(len(handles)))
 	for _, h := range handles {
 		b = appendHandle(b, h.slot, h.key)
@@ -97,8 +97,8 @@ func handlesCommand(id ID, handles []place) []byte {
 	return b
 }
 
-// A place is where the machine finds a message, if it is still there.
-type place struct {
+// A Place is where the machine finds a message, if it is still there.
+type Place struct {
 	slot uint32
 	key  uint64
 }
@@ -109,7 +109,7 @@ func appendHandle(b []byte, slot uint32, key uint64) []byte {
 
 // hideCommand makes the body of a change of visibility; timeouts are seconds from now. The result is an []error, one for
 // each message.
-func hideCommand(id ID, handles []place, timeouts []int) []byte {
+func hideCommand(id ID, handles []Place, timeouts []int) []byte {
 	b := record.AppendUint(record.AppendUint(nil, uint64(id)), uint64(len(handles)))
 	for i, h := range handles {
 		b = appendHandle(b, h.slot, h.key)

@@ -34,7 +34,7 @@ func goldenCommands() []loggedCommand {
 		Attributes: map[string]Attribute{"b": {"Binary", "\x00\xff"}, "a": {"String", "text"}},
 	}).encode(uuid.MustParse("6b1f0f0e-3d52-4a4c-97aa-0e9d3b1c2f10"))
 	small := (&Draft{Body: "x"}).encode(uuid.UUID{15: 1})
-	at := []place{{0, 0}}
+	at := []Place{{0, 0}}
 	return []loggedCommand{
 		{kindOpen, openCommand(300, 345600)},
 		{kindOpen, openCommand(301, 60)},
@@ -43,14 +43,14 @@ func goldenCommands() []loggedCommand {
 		{kindReceive, receiveCommand(300, 345600, 10, 30, redrive{})},
 		{kindHide, hideCommand(300, at, []int{0})},
 		{kindReceive, receiveCommand(300, 345600, 1, 30, redrive{max: 1, to: 301, local: true, source: "arn:aws:sqs:us-east-1:000000000000:q"})},
-		{kindHide, hideCommand(300, []place{{1, 1}}, []int{0})},
+		{kindHide, hideCommand(300, []Place{{1, 1}}, []int{0})},
 		{kindReceive, receiveCommand(300, 345600, 1, 30, redrive{max: 1, to: 400, source: "arn:aws:sqs:us-east-1:000000000000:q"})},
-		{kindStay, handlesCommand(300, []place{{1, 1}})},
-		{kindMoved, handlesCommand(300, []place{{1, 1}})},
+		{kindStay, handlesCommand(300, []Place{{1, 1}})},
+		{kindMoved, handlesCommand(300, []Place{{1, 1}})},
 		{kindAccept, acceptCommand(301, 60, []move{{source: "arn:aws:sqs:us-east-1:000000000000:r", sent: 1_772_323_100_000_000, first: 10, last: 20, receives: 2}}, [][]byte{small})},
 		{kindTouch, touchCommand(301, 60)},
 		{kindPurge, idCommand(302)},
-		{kindDelete, handlesCommand(300, []place{{1, 1}})},
+		{kindDelete, handlesCommand(300, []Place{{1, 1}})},
 		{kindDrop, idCommand(302)},
 	}
 }
@@ -66,16 +66,16 @@ func redriveCommands() []loggedCommand {
 		},
 	}).encode(uuid.UUID{15: 2})
 	task := uuid.UUID{0: 7, 15: 7}
-	at := []place{{1, 5}, {3, 6}, {4, 7}, {5, 8}}
+	at := []Place{{1, 5}, {3, 6}, {4, 7}, {5, 8}}
 	return []loggedCommand{
 		{kindOpen, openCommand(303, 3600)},
 		{kindSend, sendCommand(303, 3600, [][]byte{letter, letter, letter, letter, letter}, []int{0, 0, 0, 0, 0})},
 		{kindBegin, beginCommand(303, task, 20, []byte(`{"code":"TIMEOUT"}`))},
-		{kindMark, markCommand(303, task, false, at[:1])},
-		{kindMark, markCommand(303, task, true, at[1:])},
+		{kindMark, markCommand(303, 3600, task, false, at[:1])},
+		{kindMark, markCommand(303, 3600, task, true, at[1:])},
 		{kindControl, controlCommand(303, task, controlRate, 50)},
 		{kindClaim, claimCommand(303, 3600, task, at[:3])},
-		{kindDecide, decideCommand(303, task, []decision{{at[0], Moved, ""}, {at[1], Failed, "too large"}})},
+		{kindDecide, decideCommand(303, task, []Decision{{at[0], Moved, ""}, {at[1], Failed, "too large"}})},
 		{kindControl, controlCommand(303, task, controlPause, 0)},
 	}
 }
@@ -241,7 +241,7 @@ func FuzzDecode(f *testing.F) {
 }
 
 func FuzzParseHandle(f *testing.F) {
-	f.Add(formatHandle(300, place{7, 9}, 2))
+	f.Add(formatHandle(300, Place{7, 9}, 2))
 	f.Fuzz(func(t *testing.T, handle string) {
 		if _, err := parseHandle(300, handle); err != nil {
 			return

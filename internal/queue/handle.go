@@ -14,7 +14,7 @@ const handleVersion = 1
 // queue's ID, the message's slot and key, its number of receives, and a checksum that finds what was cut short or made up.
 //
 // A message that was received again has another handle; the older one still deletes it, as on AWS for standard queues.
-func formatHandle(id ID, p place, receives uint32) string {
+func formatHandle(id ID, p Place, receives uint32) string {
 	b := []byte{handleVersion}
 	b = record.AppendUint(b, uint64(id))
 	b = appendHandle(b, p.slot, p.key)
@@ -24,20 +24,20 @@ func formatHandle(id ID, p place, receives uint32) string {
 }
 
 // parseHandle returns where the message of a handle is, if the handle is of that queue.
-func parseHandle(id ID, handle string) (place, error) {
+func parseHandle(id ID, handle string) (Place, error) {
 	b, err := base64.StdEncoding.DecodeString(handle)
 	if err != nil || len(b) < 5 {
-		return place{}, errHandle
+		return Place{}, errHandle
 	}
 	body, sum := b[:len(b)-4], b[len(b)-4:]
 	if crc32.ChecksumIEEE(body) != binary.BigEndian.Uint32(sum) {
-		return place{}, errHandle
+		return Place{}, errHandle
 	}
 	r := record.NewReader(body)
 	version, queue := r.Byte(), ID(r.Uint())
-	p := place{slot: uint32(r.Uint()), key: r.Uint()}
+	p := Place{slot: uint32(r.Uint()), key: r.Uint()}
 	if r.Err() != nil || version != handleVersion || queue != id {
-		return place{}, errHandle
+		return Place{}, errHandle
 	}
 	return p, nil
 }

@@ -44,7 +44,7 @@ type modelMessage struct {
 // A modelHandle is what a receive gave somebody.
 type modelHandle struct {
 	queue ID
-	place place
+	place Place
 	m     *modelMessage
 	key   uint64 // of the message at that time
 }
@@ -241,7 +241,7 @@ func (d *duel) receive(q *modelQueue) error {
 			return fmt.Errorf("message %d of a receive is %q received %d times from %q, want %q %d times from %q",
 				i, payload, g.receives, g.source, m.payload, m.receives, m.source)
 		}
-		d.handles = append(d.handles, modelHandle{queue: q.id, place: place{g.slot, g.key}, m: m, key: m.key})
+		d.handles = append(d.handles, modelHandle{queue: q.id, place: Place{g.slot, g.key}, m: m, key: m.key})
 	}
 	return nil
 }
@@ -278,7 +278,7 @@ func (d *duel) modelReceive(q *modelQueue, n, timeout, limit int) []*modelMessag
 // handle picks a handle, which may be of another queue, of a message that is gone, or outdated.
 func (d *duel) handle() modelHandle {
 	if len(d.handles) == 0 {
-		return modelHandle{place: place{7, 1 << 40}, m: &modelMessage{}}
+		return modelHandle{place: Place{7, 1 << 40}, m: &modelMessage{}}
 	}
 	recent := max(0, len(d.handles)-30)
 	return d.handles[recent+d.rand.IntN(len(d.handles)-recent)]
@@ -289,7 +289,7 @@ func (d *duel) delete(q *modelQueue) error {
 	if q.has(h) {
 		q.drop(h.m)
 	}
-	_, err := d.commit(kindDelete, handlesCommand(q.id, []place{h.place}))
+	_, err := d.commit(kindDelete, handlesCommand(q.id, []Place{h.place}))
 	return err
 }
 
@@ -306,7 +306,7 @@ func (d *duel) hide(q *modelQueue) error {
 	default:
 		q.hide(h.m, inFlight, d.model.now+seconds(uint64(timeout)))
 	}
-	answer, err := d.commit(kindHide, hideCommand(q.id, []place{h.place}, []int{timeout}))
+	answer, err := d.commit(kindHide, hideCommand(q.id, []Place{h.place}, []int{timeout}))
 	if err != nil {
 		return err
 	}

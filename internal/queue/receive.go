@@ -94,7 +94,7 @@ func (s *Service) look(ctx context.Context, d *definition, opts ReceiveOptions, 
 	}
 	var messages []Message
 	for _, got := range results[0].([]received) {
-		payload, err := h.read(ctx, place{got.slot, got.key}, got.ref)
+		payload, err := h.read(ctx, Place{got.slot, got.key}, got.ref)
 		if err != nil {
 			return nil, err
 		}
@@ -105,7 +105,7 @@ func (s *Service) look(ctx context.Context, d *definition, opts ReceiveOptions, 
 		if err != nil {
 			return nil, err
 		}
-		m.Handle = formatHandle(d.id, place{got.slot, got.key}, got.receives)
+		m.Handle = formatHandle(d.id, Place{got.slot, got.key}, got.receives)
 		m.Receives, m.Sent, m.FirstReceived, m.Source = int(got.receives), got.sent, got.first, got.source
 		messages = append(messages, m)
 	}
@@ -151,7 +151,7 @@ func (s *Service) leadsTo(from *definition, to ID) bool {
 }
 
 // read returns the payload of a message, or nil if the message is gone.
-func (h *host) read(ctx context.Context, p place, ref shard.Ref) ([]byte, error) {
+func (h *host) read(ctx context.Context, p Place, ref shard.Ref) ([]byte, error) {
 	for {
 		payload, err := h.shard.Read(ctx, ref)
 		if !errors.Is(err, shard.ErrMoved) {

@@ -114,8 +114,9 @@ func beginCommand(queue ID, id uuid.UUID, rate int, spec []byte) []byte {
 }
 
 // markCommand makes the body of a command that selects messages. last says that these are all.
-func markCommand(queue ID, id uuid.UUID, last bool, places []place) []byte {
-	b := append(idCommand(queue), id[:]...)
+func markCommand(queue ID, retention int, id uuid.UUID, last bool, places []Place) []byte {
+	b := record.AppendUint(idCommand(queue), uint64(retention))
+	b = append(b, id[:]...)
 	if last {
 		b = append(b, 1)
 	} else {
@@ -125,13 +126,13 @@ func markCommand(queue ID, id uuid.UUID, last bool, places []place) []byte {
 }
 
 // claimCommand makes the body of a command that takes selected messages out of sight. The result is a []received, of those that could be.
-func claimCommand(queue ID, retention int, id uuid.UUID, places []place) []byte {
+func claimCommand(queue ID, retention int, id uuid.UUID, places []Place) []byte {
 	b := record.AppendUint(idCommand(queue), uint64(retention))
 	b = append(b, id[:]...)
 	return appendPlaces(b, places)
 }
 
-func appendPlaces(b []byte, places []place) []byte {
+func appendPlaces(b []byte, places []Place) []byte {
 	b = record.AppendUint(b, uint64(len(places)))
 	for _, p := range places {
 		b = appendHandle(b, p.slot, p.key)
@@ -139,21 +140,14 @@ func appendPlaces(b []byte, places []place) []byte {
 	return b
 }
 
-// A decision says what became of a message that was leaving.
-type decision struct {
-	place
-	outcome Outcome
-	reason  string
-}
-
 // decideCommand makes the body of a command that ends the leaving of messages.
-func decideCommand(queue ID, id uuid.UUID, list []decision) []byte {
+func decideCommand(queue ID, id uuid.UUID, list []Decision) []byte {
 	b := append(idCommand(queue), id[:]...)
 	b = record.AppendUint(b, uint64(len(list)))
 	for _, d := range list {
 		b = appendHandle(b, d.slot, d.key)
-		b = append(b, byte(d.outcome))
-		b = record.AppendString(b, d.reason)
+		b = append(b, byte(d.Outcome))
+		b = record.AppendString(b, d.Reason)
 	}
 	return b
 }
@@ -221,7 +215,9 @@ func (a *apply) begin(q *queue) any {
 }
 
 func (a *apply) mark(q *queue) any {
+	q.retention = seconds(a.r.Uint())
 	id, last := a.taskID(), a.r.Byte() == 1
+	a.wake(q, a.advance(q))
 	t, ok := q.task(id)
 	if !ok {
 		return errNoTask

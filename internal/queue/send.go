@@ -99,7 +99,7 @@ func (s *Service) DeleteMessages(ctx context.Context, at Address, handles []stri
 	if err != nil {
 		return nil, err
 	}
-	errs, places := make([]error, len(handles)), make([]place, 0, len(handles))
+	errs, places := make([]error, len(handles)), make([]Place, 0, len(handles))
 	for i, h := range handles {
 		p, err := parseHandle(d.id, h)
 		if errs[i] = err; err == nil {
@@ -124,12 +124,12 @@ func (s *Service) DeleteMessages(ctx context.Context, at Address, handles []stri
 }
 
 // those picks the places at which there is a message of the queue, so that deleting one again costs nothing.
-func (m *Machine) those(id ID, places []place) []place {
+func (m *Machine) those(id ID, places []Place) []Place {
 	q, ok := m.queues[id]
 	if !ok {
 		return nil
 	}
-	var there []place
+	var there []Place
 	for _, p := range places {
 		if msg, ok := m.messages.find(p.slot, p.key); ok && msg.queue == q.serial {
 			there = append(there, p)
@@ -151,7 +151,7 @@ func (s *Service) ChangeVisibility(ctx context.Context, at Address, changes []Ch
 		return nil, err
 	}
 	errs := make([]error, len(changes))
-	var places []place
+	var places []Place
 	var timeouts, index []int
 	for i, c := range changes {
 		p, err := parseHandle(d.id, c.Handle)

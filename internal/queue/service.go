@@ -37,6 +37,7 @@ type Service struct {
 	lines   *lines
 	tasks   *tasks
 	hosts   []*host
+	news    chan struct{} // has room for a sign that redrives have changed
 	closing chan struct{} // closed when Run ends: nobody may wait any more
 }
 
@@ -45,6 +46,7 @@ type host struct {
 	machine *Machine
 	shard   *shard.Shard
 	lines   *lines
+	news    chan struct{}
 
 	mu    sync.Mutex
 	moves []move        // to be carried out, in order
@@ -64,7 +66,7 @@ func New(cat *catalog.Catalog, opts Options) *Service {
 	}
 	s := &Service{
 		catalog: cat.Queues, log: opts.Logger, clock: opts.Clock, room: opts.Room,
-		index: newIndex(), lines: newLines(), tasks: newTasks(), closing: make(chan struct{}),
+		index: newIndex(), lines: newLines(), tasks: newTasks(), news: make(chan struct{}, 1), closing: make(chan struct{}),
 	}
 	s.catalog.Follow(func(key string, was, is *catalog.Queue) {
 		s.index.follow(key, was, is)
@@ -80,7 +82,7 @@ func New(cat *catalog.Catalog, opts Options) *Service {
 
 // Host makes the machine and the handler for one more shard.
 func (s *Service) Host() shard.Hosted {
-	h := &host{machine: NewMachine(), lines: s.lines, moved: make(chan struct{}, 1)}
+	h := &host{machine: NewMachine(), lines: s.lines, news: s.news, moved: make(chan struct{}, 1)}
 	s.hosts = append(s.hosts, h)
 	return shard.Hosted{Machine: h.machine, Handler: h.handle}
 }
@@ -98,6 +100,11 @@ func (h *host) handle(effects []any) {
 		switch e := e.(type) {
 		case wake:
 			h.lines.wake(e.queue, e.n)
+		case redriveNews:
+			select {
+			case h.news <- struct{}{}:
+			default:
+			}
 		case move:
 			h.mu.Lock()
 			h.moves = append(h.moves, e)

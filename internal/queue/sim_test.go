@@ -35,7 +35,7 @@ type fate struct {
 // A held message can be deleted or hidden.
 type held struct {
 	queue ID
-	place place
+	place Place
 }
 
 const (
@@ -124,7 +124,7 @@ func (w *simWorld) receive(r *rand.Rand, s *shard.Stepper, now time.Time) error 
 		if from == simQueue && got.receives > simReceive {
 			return fmt.Errorf("%q was received %d times", payload, got.receives)
 		}
-		w.held[string(payload)] = held{from, place{got.slot, got.key}}
+		w.held[string(payload)] = held{from, Place{got.slot, got.key}}
 	}
 	return nil
 }
@@ -148,7 +148,7 @@ func (w *simWorld) hide(r *rand.Rand, s *shard.Stepper, now time.Time) error {
 	if !ok {
 		return nil
 	}
-	body := hideCommand(h.queue, []place{h.place}, []int{r.IntN(5)})
+	body := hideCommand(h.queue, []Place{h.place}, []int{r.IntN(5)})
 	_, err := s.Commit(now, func(b *shard.Batch) { b.Add(kindHide, body) })
 	return err
 }
@@ -166,7 +166,7 @@ func (w *simWorld) delete(r *rand.Rand, s *shard.Stepper, now time.Time) error {
 	f := w.fate[name]
 	w.fate[name] = fate{deleted: true, moved: f.moved}
 	delete(w.held, name)
-	body := handlesCommand(h.queue, []place{h.place})
+	body := handlesCommand(h.queue, []Place{h.place})
 	_, err := s.Commit(now, func(b *shard.Batch) { b.Add(kindDelete, body) })
 	if err == nil {
 		w.fate[name] = fate{sure: true, deleted: true, moved: f.moved}
@@ -202,7 +202,7 @@ func (w *simWorld) carry(r *rand.Rand, s *shard.Stepper, now time.Time) error {
 		}
 		end = kindMoved
 	}
-	body := handlesCommand(m.from, []place{{m.slot, m.key}})
+	body := handlesCommand(m.from, []Place{{m.slot, m.key}})
 	_, err := s.Commit(now, func(b *shard.Batch) { b.Add(end, body) })
 	if err != nil {
 		w.moves = append(w.moves, m)

@@ -179,17 +179,26 @@ func (s *slab) free(slot uint32) {
 
 // each calls f for every slot in use, in order, until f returns false.
 func (s *slab) each(f func(slot uint32, m *message) bool) {
-	for i, c := range s.chunks {
-		if c == nil {
-			continue
+	for i := range s.chunks {
+		if !s.eachOf(i, f) {
+			return
 		}
-		for word, used := range c.used {
-			for ; used != 0; used &= used - 1 {
-				slot := uint32(i*chunkSize + word*64 + bits.TrailingZeros64(used))
-				if !f(slot, s.get(slot)) {
-					return
-				}
+	}
+}
+
+// eachOf is like each, for one chunk. It reports whether f wants to go on.
+func (s *slab) eachOf(i int, f func(slot uint32, m *message) bool) bool {
+	c := s.chunks[i]
+	if c == nil {
+		return true
+	}
+	for word, used := range c.used {
+		for ; used != 0; used &= used - 1 {
+			slot := uint32(i*chunkSize + word*64 + bits.TrailingZeros64(used))
+			if !f(slot, s.get(slot)) {
+				return false
 			}
 		}
 	}
+	return true
 }

@@ -59,7 +59,8 @@ type Message struct {
 	// whoever brings the event back to its target.
 	Origin *Origin
 
-	Redrives int // how often the event came back to this target from a dead-letter queue
+	Redrives int       // how often the event came back to this target from a dead-letter queue
+	Redriven time.Time // when it did last; the age of the delivery counts from then
 
 	// Answer is for the Sender to fill in: what the destination said. It is shown to people, so it holds no secrets.
 	Answer Answer

@@ -36,6 +36,9 @@ type Accepted struct {
 	Home    string    // events of one home are on one shard, which order and dedupe need; "" is any shard
 	Dedupe  Dedupe    // the zero value accepts the event in any case
 
+	Redrives int       // how often it came back from a dead-letter queue, this time among them
+	Redriven time.Time // when it did; its age counts from then
+
 	DuplicateOf string // set by Accept: the event was accepted before, under this id, and is not accepted again
 	Err         error  // set by Accept: why the event is not accepted, as far as is known; nil if it is
 }

@@ -119,6 +119,7 @@ func (j *job) message(ctx context.Context) (*target.Message, error) {
 		return m, unreadable(err)
 	}
 	m.EventID, m.Event, m.Bus, m.Trace, m.Hops, m.Accepted = e.EventID, e.Event, e.Bus, e.Trace, e.Hops, e.Accepted
+	m.Redrives, m.Redriven = e.Redrives, e.Redriven
 	m.Payload, err = j.payload(e)
 	if j.letter == nil {
 		return m, err
@@ -240,6 +241,9 @@ func (d *Deliverer) verdict(j *job, m *target.Message, err error, now time.Time)
 	t, p := Try{Attempt: m.Attempt, Accepted: m.Accepted, Retry: j.def.Retry}, d.opts.Policy
 	if j.letter != nil {
 		t.Accepted, t.Retry, p.Cap = now, deadLetterRetry, deadLetterCap
+	}
+	if j.letter == nil && m.Redrives > 0 {
+		t.Accepted = m.Redriven
 	}
 	if t.Accepted.IsZero() {
 		t.Accepted = now // the event could not be read

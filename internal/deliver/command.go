@@ -62,19 +62,26 @@ func acceptCommand(e *Accepted) (shard.Kind, []byte) {
 	return kind, appendEvent(b, e)
 }
 
-// The payload of an event with a time to live begins with a mark and a version. One without begins with the length of the
-// event's id, which is below the mark.
+// The payload of an event with a time to live, or of one that came back from a dead-letter queue, begins with a mark and a version.
+// One without begins with the length of the event's id, which is below the mark.
 const (
 	payloadMark    = 0x80
-	payloadVersion = 2
+	payloadMortal  = 2               // it has a time to live
+	payloadRedrive = 3               // it came back, and may have a time to live
 	maxEventID     = payloadMark - 1 // bytes
 )
 
 // appendEvent appends what stays in the log of an event until its last delivery has ended: a payload in the sense of package
 // shard.
 func appendEvent(b []byte, e *Accepted) []byte {
-	if !e.Expires.IsZero() {
-		b = append(b, payloadMark, payloadVersion)
+	switch {
+	case e.Redrives > 0:
+		b = append(b, payloadMark, payloadRedrive)
+		b = record.AppendTime(b, e.Expires)
+		b = record.AppendUint(b, uint64(e.Redrives))
+		b = record.AppendTime(b, e.Redriven)
+	case !e.Expires.IsZero():
+		b = append(b, payloadMark, payloadMortal)
 		b = record.AppendTime(b, e.Expires)
 	}
 	b = record.AppendString(b, e.EventID)
@@ -107,14 +114,20 @@ func readEvent(payload []byte) (*Accepted, error) {
 // readHead reads a payload as far as the event's id.
 func readHead(r *record.Reader, payload []byte, e *Accepted) error {
 	if len(payload) > 0 && payload[0] >= payloadMark {
-		if mark, version := r.Byte(), r.Byte(); mark != payloadMark || version != payloadVersion {
-			return fmt.Errorf("the event has version %d, and this program reads %d", version, payloadVersion)
+		mark, version := r.Byte(), r.Byte()
+		if mark != payloadMark || version != payloadMortal && version != payloadRedrive {
+			return fmt.Errorf("the event has version %d, and this program reads %d", version, payloadRedrive)
 		}
-		e.Expires = r.Time()
+		if e.Expires = r.Time(); version == payloadRedrive {
+			e.Redrives, e.Redriven = int(min(r.Uint(), maxRedrives)), r.Time()
+		}
 	}
 	e.EventID = r.String()
 	return r.Err()
 }
+
+// maxRedrives is as far as they are counted for one event.
+const maxRedrives = 1 << 20
 
 // A handle names a delivery: its slot, and the key of its event, which no other event ever has. A handle of a delivery that has
 // ended fits no other one.

@@ -24,6 +24,7 @@ const (
 	kindForget  shard.Kind = 0x16 // definitions that nobody uses
 
 	kindAcceptTerms shard.Kind = 0x17 // an event that is ordered, deduped or lives for some time, and the keys of its targets
+	kindRelease     shard.Kind = 0x18 // keys of events that nobody will accept again
 )
 
 const (
@@ -160,6 +161,8 @@ func (a *apply) command(kind shard.Kind) any {
 		return a.dead()
 	case kindForget:
 		return a.forget()
+	case kindRelease:
+		return a.release()
 	}
 	return errUnknown
 }
@@ -217,6 +220,20 @@ func (a *apply) dedupe() (key onceKey, until int64, ok bool) {
 	read, ok := readKey(a.r)
 	window := int64(min(a.r.Uint(), latest))
 	return onceKey(read), min(a.now+window, latest), ok && window > 0 && a.r.Err() == nil
+}
+
+// release forgets keys before their time.
+func (a *apply) release() any {
+	for a.r.Len() > 0 {
+		key, ok := readKey(a.r)
+		if a.r.Err() != nil {
+			break
+		}
+		if ok {
+			a.once.release(onceKey(key), a.now)
+		}
+	}
+	return nil
 }
 
 // targetsOf reads the definitions that an event goes to, and the hashes of what its deliveries are ordered by, into found and hashes.

@@ -331,13 +331,24 @@ func golden(version int) []goldenCommand {
 	once.EventID, once.Dedupe.Key[15] = "no UUID", '2'
 	once.Orders, once.Expires = ordered.Orders, mortal.Expires
 	accept("accept terms, all of them", once)
+	if version < 3 {
+		return list
+	}
+	back := e
+	back.Redrives, back.Redriven = 3, accepted.Add(time.Hour)
+	back.Dedupe = Dedupe{Key: [16]byte([]byte("sixteen bytes: 3")), Window: 5 * time.Minute}
+	accept("accept terms, redriven", back)
+	add("release", kindRelease, releaseCommand([][16]byte{once.Dedupe.Key, back.Dedupe.Key}))
 	return list
 }
+
+// newestGolden is the version of the commands that this program writes.
+const newestGolden = 3
 
 // TestGolden holds the formats of commands and of snapshots: what is in the file of a version must be read for ever, and what this
 // program writes must be in one.
 func TestGolden(t *testing.T) {
-	for version, left := range []int{1: 2, 2: 7} {
+	for version, left := range []int{1: 2, 2: 7, 3: 8} {
 		if version == 0 {
 			continue
 		}
@@ -349,7 +360,7 @@ func TestGolden(t *testing.T) {
 				fmt.Fprintf(&commands, "%02x %x  # %s\n", byte(c.kind), c.body, c.name)
 			}
 			file := fmt.Sprintf("testdata/commands.v%d.txt", version)
-			if *update && version == snapshotVersion {
+			if *update && version == newestGolden {
 				all := fmt.Appendf(nil, "%ssnapshot %x\n", commands.String(), b.machine.Snapshot(nil))
 				if err := os.WriteFile(file, all, 0o644); err != nil {
 					t.Fatal(err)
@@ -382,7 +393,7 @@ func TestGolden(t *testing.T) {
 			if !bytes.Equal(read.Snapshot(nil), b.machine.Snapshot(nil)) {
 				t.Error("the snapshot is read as another state than that of the commands")
 			}
-			if version == snapshotVersion && !bytes.Equal(read.Snapshot(nil), snapshot) {
+			if version >= snapshotVersion && !bytes.Equal(read.Snapshot(nil), snapshot) {
 				t.Error("the snapshot is written in another way than it was")
 			}
 		})
@@ -393,7 +404,7 @@ func TestGolden(t *testing.T) {
 // input is a list of commands, each a kind, a length and so many bytes.
 func FuzzCommands(f *testing.F) {
 	var all []byte
-	for _, c := range golden(2) {
+	for _, c := range golden(newestGolden) {
 		one := append([]byte{byte(c.kind)}, record.AppendBytes(nil, c.body)...)
 		all = append(all, one...)
 		f.Add(bytes.Clone(all))
@@ -425,7 +436,7 @@ func FuzzCommands(f *testing.F) {
 // FuzzRestore lets any bytes be a snapshot: it is refused, or what comes out is the same.
 func FuzzRestore(f *testing.F) {
 	b := newBed(f)
-	for _, c := range golden(2) {
+	for _, c := range golden(newestGolden) {
 		b.commit(c.kind, c.body)
 		f.Add(b.machine.Snapshot(nil))
 	}

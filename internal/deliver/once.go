@@ -30,9 +30,10 @@ type once struct {
 type remembered struct {
 	key   onceKey
 	id    uuid.UUID
-	until int64 // microseconds; at that time it is forgotten
-	old   bool  // another entry has the same key, and counts
-	named bool  // the id is in names
+	until int64  // microseconds; at that time it is forgotten
+	at    uint32 // index in the heap
+	old   bool   // another entry has the same key, and counts
+	named bool   // the id is in names
 }
 
 // find returns the id under which an event with that key was accepted, if that is remembered.
@@ -76,6 +77,7 @@ func (o *once) insert(e remembered, name string) {
 		}
 	}
 	slot, at := o.entries.add()
+	e.at = uint32(len(o.forget))
 	*at = e
 	if !e.old {
 		o.byKey[e.key] = slot
@@ -107,13 +109,29 @@ func (o *once) drop() {
 	if e.named {
 		delete(o.names, slot)
 	}
+	o.swap(0, last)
 	o.entries.free(slot)
-	o.forget[0] = o.forget[last]
 	o.forget = o.forget[:last]
 	o.down(0)
 	if last == 0 && o.most >= mapWorth {
 		*o = once{} // its tables were made for many
 	}
+}
+
+// release has a key be forgotten next.
+func (o *once) release(key onceKey, now int64) {
+	slot, ok := o.byKey[key]
+	if !ok {
+		return
+	}
+	e := o.entries.get(slot)
+	e.until = min(e.until, now+1) // later than that of any old entry with this key
+	o.up(int(e.at))
+}
+
+func (o *once) swap(i, j int) {
+	o.forget[i], o.forget[j] = o.forget[j], o.forget[i]
+	o.entries.get(o.forget[i]).at, o.entries.get(o.forget[j]).at = uint32(i), uint32(j)
 }
 
 func (o *once) until(i int) int64 { return o.entries.get(o.forget[i]).until }
@@ -125,7 +143,7 @@ func (o *once) up(i int) {
 		if o.until(parent) <= o.until(i) {
 			return
 		}
-		o.forget[parent], o.forget[i] = o.forget[i], o.forget[parent]
+		o.swap(parent, i)
 		i = parent
 	}
 }
@@ -141,7 +159,7 @@ func (o *once) down(i int) {
 		if least == i {
 			return
 		}
-		o.forget[least], o.forget[i] = o.forget[i], o.forget[least]
+		o.swap(least, i)
 		i = least
 	}
 }

@@ -116,7 +116,7 @@ func (d *directory) authorize(out *http.Destination, conn *catalog.Connection, s
 	case http.OAuth:
 		o := s.OAuth
 		out.Auth.Grant = &http.Grant{
-			Connection: conn.ARN(scope), Authorized: conn.Authorized, Endpoint: o.Endpoint, Method: o.Method,
+			Connection: conn.ARN(scope), Given: conn.ParametersGiven(), Endpoint: o.Endpoint, Method: o.Method,
 			ClientID: o.ClientID, ClientSecret: o.ClientSecret,
 			Headers: parameters(o.Headers), Query: parameters(o.Query), Body: parameters(o.Body),
 		}
@@ -128,7 +128,7 @@ func (d *directory) authorize(out *http.Destination, conn *catalog.Connection, s
 func parameters(list []catalog.HTTPParameter) []http.Parameter {
 	var out []http.Parameter
 	for _, p := range list {
-		out = append(out, http.Parameter{Key: p.Key, Value: p.Value})
+		out = append(out, http.Parameter(p))
 	}
 	return out
 }

@@ -22,6 +22,7 @@ type Destination struct {
 	Inactive string  // why it cannot be called now, as a sentence, or empty if it can
 
 	Auth    Auth
+	TLS     *Identity   // nil if the connection has no certificates of its own
 	Headers []Parameter // of the connection; they beat those of the target, as the other two do
 	Query   []Parameter
 	Body    []Parameter
@@ -47,7 +48,8 @@ const (
 // A Grant is how a connection gets a token: by OAuth's client credentials (RFC 6749, section 4.4).
 type Grant struct {
 	Connection string    // ARN
-	Authorized time.Time // when the connection got its parameters; no token from before then is used
+	Given      time.Time // when the connection got its parameters; no token from before then is used
+	TLS        *Identity // nil if the connection has no certificates of its own
 	Endpoint   string    // of the authorization server, such as "https://id.example.com/token"
 	Method     string    // GET, POST or PUT
 
@@ -61,8 +63,11 @@ type Grant struct {
 // fingerprint differs between grants that could get different tokens.
 func (g *Grant) fingerprint() [sha256.Size]byte {
 	text, _ := json.Marshal(g) // strings and a time within the years of JSON: nothing that could fail
-	return sha256.Sum256(text)
+	return sha256.Sum256(append(text, g.TLS.ID()...))
 }
 
 // A Parameter is a header, a query parameter or a member of the body that a connection adds to every call.
-type Parameter struct{ Key, Value string }
+type Parameter struct {
+	Key, Value string
+	Secret     bool // its value is never shown
+}

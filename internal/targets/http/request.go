@@ -12,6 +12,7 @@ import (
 
 	"github.com/go-json-experiment/json/jsontext"
 
+	"github.com/rialto-events/rialto/internal/cloudevents"
 	"github.com/rialto-events/rialto/internal/jsonpath"
 	"github.com/rialto-events/rialto/internal/tracecontext"
 	"github.com/rialto-events/rialto/internal/transform"
@@ -41,35 +42,90 @@ func headerSet(names ...string) map[string]bool {
 	return set
 }
 
-// newRequest puts a call together, except for the token that OAuth needs. Its errors are permanent: the same message would fail
-// again. A destination that is not active is the exception, because its owner can still put that right.
-func newRequest(d Destination, m *target.Message) (*nethttp.Request, error) {
-	if d.Inactive != "" {
-		return nil, &target.Error{Code: target.CodeNoPermissions, Message: invoke + d.Inactive}
+// A call is what goes out, put together from a destination and a message, except for the trace and for the token that OAuth needs.
+type call struct {
+	url    string
+	header nethttp.Header
+	body   []byte
+	event  *cloudevents.Event // what the body is to be, in the formats of documents
+}
+
+// newCall puts a call together. Its errors are permanent: the same message would fail again.
+func newCall(d *Destination, m *target.Message) (*call, error) {
+	c, err := newItem(d, m)
+	if err != nil {
+		return nil, err
 	}
+	switch m.Definition.Format {
+	case target.CloudEventsStructured:
+		c.body = c.event.AppendStructured(nil)
+	case target.CloudEventsBatch:
+		c.body = cloudevents.AppendBatch(nil, []*cloudevents.Event{c.event})
+	}
+	return c, nil
+}
+
+// newItem is newCall up to the body of a format that has one document for a message, which may have to share the call with others.
+func newItem(d *Destination, m *target.Message) (*call, error) {
 	var shape target.HTTP
 	if m.Definition.HTTP != nil {
 		shape = *m.Definition.HTTP
 	}
-	u, err := endpoint(d, shape, m.Event)
+	u, err := endpoint(*d, shape, m.Event)
 	if err != nil {
 		return nil, err
 	}
-	body, err := mergeBody(m.Payload, d.Body)
-	if err != nil {
+	c := &call{url: u.String(), header: make(nethttp.Header)}
+	if err := addHeaders(c.header, *d, shape, m.Event); err != nil {
 		return nil, err
 	}
-	if d.Method == nethttp.MethodHead {
+	if m.Definition.Format == "" {
+		c.body, err = mergeBody(m.Payload, d.Body)
+		return c, err
+	}
+	return c, c.format(d, m)
+}
+
+// format writes the message as a CloudEvent. The connection's members of the body become some of its data.
+func (c *call) format(d *Destination, m *target.Message) (err error) {
+	if c.event, err = cloudevents.ForMessage(m); err != nil {
+		return invalid("the event cannot be written as a CloudEvent: %v", err)
+	}
+	if len(d.Body) > 0 {
+		data, err := mergeBody(c.event.Data, d.Body)
+		if err != nil {
+			return err
+		}
+		c.event.SetData(data)
+	}
+	switch m.Definition.Format {
+	case target.CloudEventsBinary:
+		for name, value := range c.event.Header() {
+			c.header.Set(name, value)
+		}
+		c.body, c.event = c.event.Data, nil
+	case target.CloudEventsStructured:
+		c.header.Set("Content-Type", cloudevents.StructuredType)
+	case target.CloudEventsBatch:
+		c.header.Set("Content-Type", cloudevents.BatchType)
+	default:
+		return invalid("the format %q is not known.", m.Definition.Format)
+	}
+	return nil
+}
+
+// request is the call as HTTP.
+func (c *call) request(method, trace string) (*nethttp.Request, error) {
+	body := c.body
+	if method == nethttp.MethodHead {
 		body = nil // whether AWS sends one is unknown, and many servers break the connection
 	}
-	req, err := nethttp.NewRequest(d.Method, u.String(), bytes.NewReader(body))
+	req, err := nethttp.NewRequest(method, c.url, bytes.NewReader(body))
 	if err != nil {
-		return nil, invalid("the method %q or the endpoint is not valid.", d.Method)
+		return nil, invalid("the method %q or the endpoint is not valid.", method)
 	}
-	if err := addHeaders(req.Header, d, shape, m.Event); err != nil {
-		return nil, err
-	}
-	addTrace(req.Header, m.Trace)
+	req.Header = c.header
+	addTrace(req.Header, trace)
 	return req, nil
 }
 
@@ -166,7 +222,7 @@ func addHeaders(h nethttp.Header, d Destination, shape target.HTTP, event []byte
 	var err error
 	switch d.Auth.Type {
 	case Basic:
-		err = setHeader(h, "Authorization", "Basic "+base64.StdEncoding.EncodeToString([]byte(d.Auth.Name+":"+d.Auth.Value)))
+		err = setHeader(h, "Authorization", "Basic "+basic(d.Auth))
 	case APIKey:
 		err = setHeader(h, d.Auth.Name, d.Auth.Value)
 	}
@@ -175,6 +231,9 @@ func addHeaders(h nethttp.Header, d Destination, shape target.HTTP, event []byte
 	h.Set("Accept-Encoding", encodings)
 	return err
 }
+
+// basic is user and password as basic authorisation sends them (RFC 7617).
+func basic(a Auth) string { return base64.StdEncoding.EncodeToString([]byte(a.Name + ":" + a.Value)) }
 
 // setHeader sets a header, unless it is one that is removed. Values come from events, and one with a line break would smuggle in
 // further headers.

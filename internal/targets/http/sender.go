@@ -1,13 +1,16 @@
 // Package http delivers events to API destinations: HTTP endpoints that need a key, a password or a token.
 //
 // A call is put together from the destination (endpoint and method), the target of the rule (path, headers, query) and the
-// connection (authorisation, headers, query, members of the body), where the connection has the last word. What the endpoint answers
-// matters only as far as its status: the body is thrown away, and neither a slow nor an endless one costs more than a bound in
-// [Options] or in this package. Redirects are not followed.
+// connection (authorisation, headers, query, members of the body), where the connection has the last word. Several messages make one
+// call whose body is an array. What the endpoint answers matters as far as its status, and for a batch its list of failed items;
+// of the rest the beginning is kept for people to see, without secrets. Neither a slow body nor an endless one costs more than a bound
+// in this package, packed or not. Redirects are not followed.
 //
 // Tokens are got by OAuth's client credentials when a delivery needs one, shared by all of the connection, and replaced before they
 // expire and when a destination refuses them. An attempt's time holds for all of it: the wait for a token, the call, and a second
 // call with a new token.
+//
+// A connection may have an [Identity]: a certificate, and authorities of its own. Each has its own connections.
 //
 // Endpoints are what users type in, so that a call may only go where the [Guard] lets it: by default to public addresses. Secrets and
 // tokens are in no error, neither in its message nor in its cause.
@@ -30,19 +33,7 @@ import (
 	"github.com/rialto-events/rialto/target"
 )
 
-const (
-	defaultTimeout = 5 * time.Second // of a call, all in all (EventBridge user guide, "API destinations")
-
-	// Connections of one host. How many calls are under way is up to the caller's window for each destination; these bounds keep
-	// many destinations on one host from eating up the file descriptors.
-	maxConnsPerHost     = 512
-	maxIdleConnsPerHost = 64
-	maxIdleConns        = 512
-	idleTimeout         = 90 * time.Second
-
-	maxResponseHeader = 64 << 10 // bytes; enough for anything but an attack
-	maxResponseBody   = 64 << 10 // bytes that are read so that the connection can be used again; more costs a new one
-)
+const defaultTimeout = 5 * time.Second // of a call, all in all (EventBridge user guide, "API destinations")
 
 // Options tunes a Sender. The zero value is ready to use, and calls public addresses only.
 type Options struct {
@@ -55,37 +46,34 @@ type Options struct {
 type Sender struct {
 	directory Directory
 	clock     rialto.Clock
-	transport *nethttp.Transport
+	lines     *lines
 	tokens    *tokens
 }
 
-var _ target.Paced = (*Sender)(nil)
+var (
+	_ target.Paced   = (*Sender)(nil)
+	_ target.Batcher = (*Sender)(nil)
+)
 
 // New makes a Sender.
 func New(directory Directory, o Options) *Sender {
 	if o.Clock == nil {
 		o.Clock = rialto.SystemClock
 	}
-	transport := &nethttp.Transport{
-		DialContext:            o.Guard.dial,
-		TLSClientConfig:        o.TLS,
-		TLSHandshakeTimeout:    defaultTimeout,
-		ForceAttemptHTTP2:      true,
-		DisableCompression:     true, // nobody reads the answer
-		MaxConnsPerHost:        maxConnsPerHost,
-		MaxIdleConnsPerHost:    maxIdleConnsPerHost,
-		MaxIdleConns:           maxIdleConns,
-		IdleConnTimeout:        idleTimeout,
-		MaxResponseHeaderBytes: maxResponseHeader,
-	}
-	// Calls for tokens have connections of their own: they never queue behind deliveries that hang on the same host.
-	return &Sender{directory: directory, clock: o.Clock, transport: transport, tokens: newTokens(transport.Clone(), o.Clock)}
+	lines := newLines(o.Guard, o.TLS)
+	return &Sender{directory: directory, clock: o.Clock, lines: lines, tokens: newTokens(lines, o.Clock)}
 }
 
 // Close ends the calls for tokens and closes the connections that no call uses.
 func (s *Sender) Close() {
 	s.tokens.close()
-	s.transport.CloseIdleConnections()
+	s.lines.close()
+}
+
+// Authorize gets a token for a connection, unless there is one, and reports why it cannot. Deliveries use the same token.
+func (s *Sender) Authorize(ctx context.Context, g *Grant) error {
+	_, err := s.tokens.get(ctx, g)
+	return err
 }
 
 // Pace is the invocation rate limit of the destination.
@@ -99,25 +87,45 @@ func (s *Sender) Pace(d *target.Definition) float64 {
 
 // Send makes one call, or two if the first one's token is refused.
 func (s *Sender) Send(ctx context.Context, m *target.Message) error {
-	d, err := s.directory.Destination(ctx, m.Definition.ARN)
-	if err != nil {
-		return lookupError(m.Definition.ARN, err)
-	}
-	req, err := newRequest(d, m)
+	d, err := s.destination(ctx, m.Definition)
 	if err != nil {
 		return err
 	}
-	timeout := m.Definition.Timeout
-	if timeout <= 0 {
-		timeout = defaultTimeout
+	c, err := newCall(d, m)
+	if err != nil {
+		return err
 	}
-	ctx, cancel := context.WithTimeoutCause(ctx, timeout, errTooLong)
+	req, err := c.request(d.Method, m.Trace)
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeoutCause(ctx, timeoutOf(m.Definition), errTooLong)
 	defer cancel()
-	if d.Auth.Type == OAuth {
-		return s.callWithToken(ctx, d.Auth.Grant, req)
-	}
-	_, err = s.call(ctx, req)
+	r, err := s.exchange(ctx, d, req, shownBytes)
+	m.Answer = r.answer
 	return err
+}
+
+// shownBytes are read of an answer that is only shown.
+const shownBytes = 0
+
+// destination looks up where a target leads. One that is not active can still be put right by its owner.
+func (s *Sender) destination(ctx context.Context, def *target.Definition) (*Destination, error) {
+	d, err := s.directory.Destination(ctx, def.ARN)
+	if err != nil {
+		return nil, lookupError(def.ARN, err)
+	}
+	if d.Inactive != "" {
+		return nil, &target.Error{Code: target.CodeNoPermissions, Message: invoke + d.Inactive}
+	}
+	return &d, nil
+}
+
+func timeoutOf(def *target.Definition) time.Duration {
+	if def.Timeout > 0 {
+		return def.Timeout
+	}
+	return defaultTimeout
 }
 
 // errTooLong is why the context of an attempt ends that has used up its time.
@@ -129,40 +137,79 @@ func (tooLongError) Error() string   { return "the time of the attempt is over" 
 func (tooLongError) Timeout() bool   { return true }
 func (tooLongError) Temporary() bool { return true }
 
-// call makes a call, and returns the status of the answer.
-func (s *Sender) call(ctx context.Context, req *nethttp.Request) (status int, err error) {
-	resp, err := s.transport.RoundTrip(req.WithContext(ctx)) // a client would follow redirects
-	if err != nil {
-		return 0, callError(ctx, err)
-	}
-	defer resp.Body.Close()
-	io.CopyN(io.Discard, resp.Body, maxResponseBody) // whether it comes to an end changes nothing: the status has decided
-	return resp.StatusCode, outcome(resp.StatusCode, resp.Header.Get("Retry-After"), s.clock.Now())
+// A result is what came of an attempt that had an answer.
+type result struct {
+	reply
+	answer target.Answer // what may be shown of the reply
 }
 
-// callWithToken makes a call with the token of a connection. Should the destination refuse the token, which may have been revoked,
-// the call is made again with a new one.
-func (s *Sender) callWithToken(ctx context.Context, g *Grant, req *nethttp.Request) error {
-	token, err := s.tokens.get(ctx, g)
+// exchange sends a request with the authorisation of the destination, and reads at least want bytes of the answer.
+func (s *Sender) exchange(ctx context.Context, d *Destination, req *nethttp.Request, want int) (result, error) {
+	line, err := s.lines.of(d.TLS)
 	if err != nil {
-		return tokenError(ctx, err)
+		return result{}, callError(ctx, err)
 	}
-	status, err := s.call(ctx, withToken(req, token))
-	if !refusesToken(status) {
-		return err
+	c := exchange{sender: s, to: line.calls, destination: d, want: want}
+	if d.Auth.Type == OAuth {
+		return c.withToken(ctx, d.Auth.Grant, req)
 	}
-	fresh, tokenErr := s.tokens.replace(ctx, g, token)
+	return c.once(ctx, req)
+}
+
+// An exchange is what the calls of one attempt have in common.
+type exchange struct {
+	sender      *Sender
+	to          nethttp.RoundTripper
+	destination *Destination
+	want        int      // bytes of the answer
+	tokens      []string // that were sent
+}
+
+// once makes a call.
+func (c *exchange) once(ctx context.Context, req *nethttp.Request) (result, error) {
+	resp, err := c.to.RoundTrip(req.WithContext(ctx)) // a client would follow redirects
+	if err != nil {
+		return result{}, callError(ctx, err)
+	}
+	defer resp.Body.Close()
+	var r result
+	if resp.Body == nethttp.NoBody || resp.ContentLength == 0 {
+		r.reply = reply{status: resp.StatusCode, whole: true}
+		r.answer = target.Answer{Status: resp.StatusCode}
+	} else {
+		secrets := c.destination.secrets(c.tokens...)
+		r.reply = read(resp, max(c.want, secrets.window(target.MaxAnswer)))
+		r.answer = r.reply.answer(secrets)
+	}
+	return r, outcome(resp.StatusCode, resp.Header.Get("Retry-After"), c.sender.clock.Now())
+}
+
+// withToken makes a call with the token of a connection. Should the destination refuse the token, which may have been revoked,
+// the call is made again with a new one.
+func (c *exchange) withToken(ctx context.Context, g *Grant, req *nethttp.Request) (result, error) {
+	tokens := c.sender.tokens
+	token, err := tokens.get(ctx, g)
+	if err != nil {
+		return result{}, tokenError(ctx, err)
+	}
+	c.tokens = []string{token}
+	r, err := c.once(ctx, withToken(req, token))
+	if !refusesToken(r.status) {
+		return r, err
+	}
+	fresh, tokenErr := tokens.replace(ctx, g, token)
 	if tokenErr != nil {
-		return tokenError(ctx, tokenErr)
+		return r, tokenError(ctx, tokenErr)
 	}
 	if fresh == "" {
-		return err
+		return r, err
 	}
-	status, err = s.call(ctx, withToken(req, fresh))
-	if refusesToken(status) {
-		s.tokens.refusedAtOnce(g, fresh)
+	c.tokens = append(c.tokens, fresh)
+	r, err = c.once(ctx, withToken(req, fresh))
+	if refusesToken(r.status) {
+		tokens.refusedAtOnce(g, fresh)
 	}
-	return err
+	return r, err
 }
 
 // refusesToken reports whether AWS gets a new token after a status (EventBridge user guide, "Connections").
@@ -229,6 +276,9 @@ func abandoned(ctx context.Context) error {
 func noAnswer(err error, w words) *target.Error {
 	if refused, ok := errors.AsType[*refusedError](err); ok {
 		return &target.Error{Code: target.CodeSDKClient, Message: invoke + refused.Error(), Permanent: true, Cause: err}
+	}
+	if why := insecure(err); why != "" {
+		return &target.Error{Code: target.CodeSDKClient, Message: invoke + w.unreachable + " " + why, Cause: causeOf(err)}
 	}
 	if timeout, ok := errors.AsType[net.Error](err); ok && timeout.Timeout() {
 		return &target.Error{Code: target.CodeUnknown, Message: invoke + w.timeout, Cause: causeOf(err)}

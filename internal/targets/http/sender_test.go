@@ -3,6 +3,7 @@ package http_test
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -81,11 +82,42 @@ func (e *endpoint) received() []call {
 	return e.calls
 }
 
+// bodies are the payloads of all calls, those of a batch one by one.
 func (e *endpoint) bodies() (bodies [][]byte) {
 	for _, c := range e.received() {
-		bodies = append(bodies, c.body)
+		bodies = append(bodies, itemsOf(c.body)...)
 	}
 	return bodies
+}
+
+// itemsOf takes a batch of objects apart, as whoever receives one does.
+func itemsOf(body []byte) (items [][]byte) {
+	var list []json.RawMessage
+	if !bytes.HasPrefix(body, []byte("[{")) || json.Unmarshal(body, &list) != nil {
+		return [][]byte{body}
+	}
+	for _, item := range list {
+		items = append(items, item)
+	}
+	return items
+}
+
+// picky is an endpoint that refuses some of a batch.
+func picky(t testing.TB) string {
+	t.Helper()
+	s := httptest.NewServer(nethttp.HandlerFunc(func(w nethttp.ResponseWriter, r *nethttp.Request) {
+		body, _ := io.ReadAll(r.Body)
+		var failures []string
+		for _, item := range itemsOf(body) {
+			var payload struct{ Message int }
+			if err := json.Unmarshal(item, &payload); err == nil && targettest.Refused(item) {
+				failures = append(failures, fmt.Sprintf(`{"itemIdentifier":"6b1f0f0e-3d52-9a4c-77aa-%012d"}`, payload.Message))
+			}
+		}
+		fmt.Fprintf(w, `{"batchItemFailures":[%s]}`, strings.Join(failures, ","))
+	}))
+	t.Cleanup(s.Close)
+	return s.URL
 }
 
 // raw serves each connection with a function, for what no HTTP server would do.
@@ -173,6 +205,7 @@ func TestSender(t *testing.T) {
 			Sender:   newSender(t, d, loopback),
 			Works:    &target.Definition{ARN: "arn:works"},
 			Received: e.bodies,
+			Partly:   faulty(picky(t))[0],
 			Faults: map[targettest.Fault]targettest.Misbehaved{
 				targettest.Hangs: faulty(raw(t, func(c net.Conn) { io.Copy(io.Discard, c) })),
 				targettest.Endless: faulty(

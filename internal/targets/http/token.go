@@ -13,6 +13,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/rialto-events/rialto"
 	"github.com/rialto-events/rialto/target"
 )
 
@@ -117,7 +118,16 @@ func (t *tokens) fetch(ctx context.Context, g *Grant) (tokenReply, error) {
 	if err != nil {
 		return tokenReply{}, err
 	}
-	resp, err := t.transport.RoundTrip(req) // a client would follow redirects, and take the secret with it
+	line, err := t.lines.of(g.TLS)
+	if err != nil {
+		return tokenReply{}, noAnswer(err, authorizationWords)
+	}
+	return ask(line.tokens, req, t.clock)
+}
+
+// ask has an authorization server answer a request. A client would follow redirects, and take the secret with it.
+func ask(server nethttp.RoundTripper, req *nethttp.Request, clock rialto.Clock) (tokenReply, error) {
+	resp, err := server.RoundTrip(req)
 	if err != nil {
 		return tokenReply{}, noAnswer(err, authorizationWords)
 	}
@@ -132,7 +142,7 @@ func (t *tokens) fetch(ctx context.Context, g *Grant) (tokenReply, error) {
 	var reply tokenReply
 	err = json.Unmarshal(text, &reply)
 	if resp.StatusCode/100 != 2 {
-		return tokenReply{}, refusedToken(resp, reply.Error, t.clock.Now())
+		return tokenReply{}, refusedToken(resp, reply.Error, clock.Now())
 	}
 	if err != nil {
 		return tokenReply{}, badReply("answered with something else than JSON.")

@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/sha256"
 	"errors"
-	nethttp "net/http"
 	"sync"
 	"time"
 
@@ -28,8 +27,8 @@ const (
 // tokens gets tokens for connections and keeps them. However many deliveries need one, there is one call at a time for each
 // connection, and all share its outcome. The call belongs to none of them: a delivery that gives up harms no other.
 type tokens struct {
-	transport *nethttp.Transport
-	clock     rialto.Clock
+	lines *lines
+	clock rialto.Clock
 
 	life  context.Context // ends with close
 	end   context.CancelFunc
@@ -61,20 +60,19 @@ type fetching struct {
 	err   error
 }
 
-func newTokens(transport *nethttp.Transport, clock rialto.Clock) *tokens {
-	t := &tokens{transport: transport, clock: clock, kept: make(map[string]*keeper)}
+func newTokens(lines *lines, clock rialto.Clock) *tokens {
+	t := &tokens{lines: lines, clock: clock, kept: make(map[string]*keeper)}
 	t.life, t.end = context.WithCancel(context.Background())
 	return t
 }
 
-// close ends the calls under way and closes the connections. There are no more tokens.
+// close ends the calls under way. There are no more tokens.
 func (t *tokens) close() {
 	t.mu.Lock()
 	t.closed = true
 	t.mu.Unlock()
 	t.end()
 	t.calls.Wait()
-	t.transport.CloseIdleConnections()
 }
 
 // get returns a token of a connection.
@@ -134,7 +132,7 @@ var errClosed = errors.New("the sender is closed")
 // of a delivery that was under way when the connection changed.
 func (t *tokens) keeper(g *Grant) *keeper {
 	k := t.kept[g.Connection]
-	if k != nil && (k.grant == g || g.Authorized.Before(k.grant.Authorized)) {
+	if k != nil && (k.grant == g || g.Given.Before(k.grant.Given)) {
 		return k
 	}
 	fingerprint := g.fingerprint()

@@ -292,8 +292,8 @@ func TestAChangedConnectionUsesNoOldToken(t *testing.T) {
 		{"unchanged", func(*http.Grant) {}, "Bearer tok-1-old"},
 		{"with a new secret", func(g *http.Grant) { g.ClientSecret = "new" }, "Bearer tok-2-new"},
 		{"with another scope", func(g *http.Grant) { g.Body = []http.Parameter{{Key: "scope", Value: "b"}} }, "Bearer tok-3-new"},
-		{"authorised again", func(g *http.Grant) { g.Authorized = g.Authorized.Add(time.Second) }, "Bearer tok-4-new"},
-		{"as it was a moment ago", func(g *http.Grant) { g.Authorized, g.ClientSecret = time.Time{}, "old" }, "Bearer tok-4-new"},
+		{"authorised again", func(g *http.Grant) { g.Given = g.Given.Add(time.Second) }, "Bearer tok-4-new"},
+		{"as it was a moment ago", func(g *http.Grant) { g.Given, g.ClientSecret = time.Time{}, "old" }, "Bearer tok-4-new"},
 	}
 	g := *i.grant("old")
 	for n, c := range changes {

@@ -67,8 +67,8 @@ func exitCode(err error) int {
 	return exitFailure
 }
 
-// explain writes what happened and what to do next.
-func explain(w io.Writer, err error) {
+// complain writes what happened and what to do next.
+func complain(w io.Writer, err error) {
 	what, try := hint(err)
 	fmt.Fprintf(w, "rialto: %s\n", what)
 	if try != "" {

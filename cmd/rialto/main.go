@@ -4,6 +4,7 @@
 //	rialto serve     run a server; its settings come from flags, RIALTO_* variables and a YAML file
 //	rialto put       put events on a bus
 //	rialto tail      follow the events of a bus
+//	rialto explain   say what happened to an event, and why it did not arrive
 //
 // It promises what scripts rely on: results on standard output, everything else on standard error; exit code 0 for success, 1
 // for a failure and 2 for a command line that makes no sense; a failure is one sentence and a line "Try:" with what to do next.
@@ -40,7 +41,7 @@ func run(args []string) int {
 	if err == nil {
 		return exitOK
 	}
-	explain(os.Stderr, err)
+	complain(os.Stderr, err)
 	return exitCode(err)
 }
 
@@ -84,7 +85,8 @@ func newRoot() *cobra.Command {
 		Example: `  rialto demo                          # see events flow; needs nothing, leaves nothing
   rialto serve                         # serve on 127.0.0.1:4566, data in ./rialto-data
   rialto put --source shop --detail-type paid --detail '{"total": 250}'
-  rialto tail --pattern '{"detail": {"total": [{"numeric": [">", 100]}]}}'`,
+  rialto tail --pattern '{"detail": {"total": [{"numeric": [">", 100]}]}}'
+  rialto explain 019ab3c4-5d6e-7f80-9123-456789abcdef      # the id that put has printed`,
 		Version:       buildOf().String(),
 		Args:          knownCommand,
 		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
@@ -95,7 +97,7 @@ func newRoot() *cobra.Command {
 	root.SetVersionTemplate("{{.Version}}\n")
 	root.SetFlagErrorFunc(flagError)
 	root.SetUsageFunc(usage)
-	root.AddCommand(newDemo(), newServe(), newPut(), newTail(), newConfig(), newVersion())
+	root.AddCommand(newDemo(), newServe(), newPut(), newTail(), newExplain(), newConfig(), newVersion())
 	return root
 }
 

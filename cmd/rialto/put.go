@@ -99,8 +99,11 @@ func put(cmd *cobra.Command, f *putFlags) error {
 	if isTerminal(cmd.OutOrStdout()) {
 		p.progress = nil // the ids scroll by: that is progress enough
 	}
-	err = p.all(cmd.Context(), next)
-	return errors.Join(err, p.out.Flush())
+	err = errors.Join(p.all(cmd.Context(), next), p.out.Flush())
+	if err == nil && p.put == 1 && isTerminal(cmd.ErrOrStderr()) {
+		fmt.Fprintf(colored(cmd.ErrOrStderr()), "%s\n", faint.Render(fmt.Sprintf("What became of it: %s explain %s", invocation(), p.last)))
+	}
+	return err
 }
 
 // entries returns what to put, one after the other until io.EOF, and how many bytes that is, if it can be told.
@@ -288,6 +291,7 @@ type putter struct {
 	progress *progress // nil shows none
 	put      int
 	refused  int
+	last     string // id of the last event that was put
 }
 
 // all puts entries until there are no more.
@@ -392,7 +396,7 @@ func pause(ctx context.Context, attempt int) error {
 func (p *putter) report(e *numbered, r types.PutEventsResultEntry) {
 	id, code, message := aws.ToString(r.EventId), aws.ToString(r.ErrorCode), aws.ToString(r.ErrorMessage)
 	if id != "" {
-		p.put++
+		p.put, p.last = p.put+1, id
 	} else {
 		p.refused++
 	}

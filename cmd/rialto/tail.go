@@ -14,7 +14,6 @@ import (
 	"time"
 
 	"charm.land/lipgloss/v2"
-	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
 	"github.com/spf13/cobra"
 
 	"github.com/rialto-events/rialto"
@@ -24,12 +23,6 @@ import (
 const (
 	// silence is how long a connection may say nothing: an idle server sends an empty line every ten seconds.
 	silence = 35 * time.Second
-	// answerWait bounds how long the answer to a request may take to begin.
-	answerWait = 30 * time.Second
-	// emptyHash is the SHA-256 of no body, which a signature covers.
-	emptyHash = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
-	// maxAnswer bounds what is read of an error.
-	maxAnswer = 64 << 10
 )
 
 // tailFlags is the command line of `rialto tail`.
@@ -173,51 +166,9 @@ func (t *follower) once(ctx context.Context, connected func()) error {
 	return lines.Err()
 }
 
-// request asks for the events, signed as AWS's own tools would.
+// request asks for the events.
 func (t *follower) request(ctx context.Context) (*http.Response, error) {
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, t.url.String(), nil)
-	if err != nil {
-		return nil, err
-	}
-	creds, err := t.client.credentials().Retrieve(ctx)
-	if err != nil {
-		return nil, err
-	}
-	if err := v4.NewSigner().SignHTTP(ctx, creds, req, emptyHash, "events", t.client.region(), time.Now()); err != nil {
-		return nil, fmt.Errorf("sign the request: %w", err)
-	}
-	transport := http.DefaultTransport.(*http.Transport).Clone()
-	transport.ResponseHeaderTimeout = answerWait
-	transport.DisableKeepAlives = true // one connection, one request
-	resp, err := (&http.Client{Transport: transport}).Do(req)
-	if err != nil {
-		return nil, err
-	}
-	if resp.StatusCode == http.StatusOK {
-		return resp, nil
-	}
-	defer resp.Body.Close()
-	return nil, refusal(resp)
-}
-
-// refusal is what a server says that does not want to be followed. One that cannot at the moment is asked again.
-func refusal(resp *http.Response) error {
-	b, _ := io.ReadAll(io.LimitReader(resp.Body, maxAnswer)) // whatever came is better than nothing
-	var said struct{ Message string }
-	if json.Unmarshal(b, &said) != nil || said.Message == "" {
-		said.Message = resp.Status
-	}
-	if resp.StatusCode >= http.StatusInternalServerError {
-		return errors.New(said.Message)
-	}
-	f := &failure{message: sentence("The server refused: " + printable(said.Message))}
-	switch resp.StatusCode {
-	case http.StatusForbidden, http.StatusUnauthorized:
-		f.try = "the right AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY; the access key is also the account"
-	case http.StatusNotFound:
-		f.try = "--endpoint with the URL of a rialto: what answers there is something else, or older"
-	}
-	return f
+	return t.client.native(ctx, http.MethodGet, t.url, nil)
 }
 
 func jsonLines(w io.Writer) func([]byte) error {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"time"
 
 	"github.com/rialto-events/rialto"
 	"github.com/rialto-events/rialto/internal/deliver"
@@ -39,14 +40,11 @@ func (in *Ingester) Forward(ctx context.Context, m *target.Message, to rialto.AR
 		return onlyOnce(target.CodeSecondRegionHop, m.EventID)
 	}
 	in.taps.show(bus, event)
-	targets, err := in.routes.Match(bus, event)
-	if err != nil {
+	accepted := []deliver.Accepted{{EventID: id, Event: event, Bus: bus.ARN(), Accepted: now, Trace: m.Trace, Hops: hops}}
+	if err := in.route(bus, &accepted[0], time.Time{}); err != nil {
 		return &target.Error{Code: target.CodeInternal, Message: "The event could not be matched on the bus.", Cause: err}
 	}
-	accepted := []deliver.Accepted{{
-		EventID: id, Event: event, Bus: bus.ARN(), Accepted: now, Trace: m.Trace, Hops: hops, Targets: targets,
-	}}
-	if len(targets) > 0 {
+	if len(accepted[0].Targets) > 0 {
 		err = in.deliver.Accept(ctx, accepted)
 	}
 	if err != nil {

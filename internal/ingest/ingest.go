@@ -13,6 +13,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"log/slog"
 	"strings"
 	"time"
 
@@ -33,13 +34,15 @@ const (
 
 // Options tunes an Ingester. The zero value is ready to use.
 type Options struct {
-	Clock rialto.Clock // nil is the system's
-	Room  func() error // says why nothing new can be stored at present; nil is never
+	Logger *slog.Logger // nil discards
+	Clock  rialto.Clock // nil is the system's
+	Room   func() error // says why nothing new can be stored at present; nil is never
 
 	Observer Observer // nil is nobody
 }
 
-// An Observer is told of every event that is accepted, whether a rule wants it or not. It is called by those who accept events,
+// An Observer is told of every event that is accepted, also if no rule wants it, if it is [Expired], or if it is the duplicate of one
+// that was accepted before. It is called by those who accept events,
 // several at a time: it must be quick and never block, and must not change what it gets.
 type Observer interface {
 	Accepted(e *deliver.Accepted)
@@ -57,6 +60,8 @@ type Ingester struct {
 	clock   rialto.Clock
 	taps    taps
 	room    func() error
+	logger  *slog.Logger
+	unread  unread
 
 	observer Observer
 }
@@ -69,7 +74,13 @@ func New(routes *route.Router, d Deliverer, opts Options) *Ingester {
 	if opts.Room == nil {
 		opts.Room = func() error { return nil }
 	}
-	return &Ingester{routes: routes, deliver: d, clock: opts.Clock, room: opts.Room, observer: opts.Observer}
+	if opts.Logger == nil {
+		opts.Logger = slog.New(slog.DiscardHandler)
+	}
+	return &Ingester{
+		routes: routes, deliver: d, clock: opts.Clock, room: opts.Room, logger: opts.Logger, observer: opts.Observer,
+		unread: unread{logger: opts.Logger},
+	}
 }
 
 // A Caller is who puts events.
@@ -125,23 +136,27 @@ func (in *Ingester) put(ctx context.Context, caller Caller, entries []Entry, ref
 		if results[i] = check(e, refused); results[i].Code != "" {
 			continue
 		}
-		event, id, err := stamp(caller, e, now)
+		made := now
+		if e.Time != nil {
+			made = *e.Time
+		}
+		event, id, err := stamp(caller, e, made)
 		if err != nil {
 			results[i] = Result{Code: "MalformedDetail", Message: "Detail is malformed."}
 			continue
 		}
 		results[i].EventID = id
 		in.taps.show(buses[i], event)
-		targets, err := in.routes.Match(buses[i], event)
-		if err != nil {
-			return nil, fmt.Errorf("match event %s: %w", id, err)
+		one := deliver.Accepted{EventID: id, Event: event, Bus: buses[i].ARN(), Accepted: now, Trace: in.traceOf(e, &caller)}
+		if err := in.route(buses[i], &one, made); err != nil {
+			return nil, err
 		}
-		one := deliver.Accepted{EventID: id, Event: event, Bus: buses[i].ARN(), Accepted: now, Trace: in.traceOf(e, &caller), Targets: targets}
-		if len(targets) == 0 {
+		switch {
+		case len(one.Targets) > 0:
+			accepted = append(accepted, one)
+		case in.observer != nil:
 			unwanted = append(unwanted, one) // also when the bus is not there: accepted and dropped (recorded on AWS)
-			continue
 		}
-		accepted = append(accepted, one)
 	}
 	if len(accepted) == 0 {
 		in.observe(unwanted)
@@ -150,7 +165,7 @@ func (in *Ingester) put(ctx context.Context, caller Caller, entries []Entry, ref
 	if err := in.room(); err != nil {
 		return nil, err
 	}
-	err := in.deliver.Accept(ctx, accepted)
+	err := in.outcome(in.deliver.Accept(ctx, accepted), accepted, results)
 	switch {
 	case errors.Is(err, shard.ErrTooLarge):
 		return nil, errSize // control characters, of which one byte becomes six in JSON
@@ -168,7 +183,9 @@ func (in *Ingester) observe(events []deliver.Accepted) {
 		return
 	}
 	for i := range events {
-		in.observer.Accepted(&events[i])
+		if events[i].Err == nil {
+			in.observer.Accepted(&events[i])
+		}
 	}
 }
 
@@ -213,17 +230,14 @@ func reservedSource(source string) bool { return strings.HasPrefix(source, "aws.
 func anySource(string) bool { return false }
 
 // stamp makes the event of an entry.
-func stamp(caller Caller, e *Entry, now time.Time) (event []byte, id string, err error) {
+func stamp(caller Caller, e *Entry, made time.Time) (event []byte, id string, err error) {
 	detail := strings.TrimLeft(*e.Detail, " \t\r\n")
 	if !strings.HasPrefix(detail, "{") {
 		return nil, "", errors.New("the detail is not an object")
 	}
 	env := envelope{
 		id: newID(), detailType: *e.DetailType, source: *e.Source, resources: e.Resources,
-		account: caller.Scope.Account, region: caller.Scope.Region, time: now,
-	}
-	if e.Time != nil {
-		env.time = *e.Time
+		account: caller.Scope.Account, region: caller.Scope.Region, time: made,
 	}
 	// 200 bytes are what the fixed members of an envelope need.
 	n := 200 + len(env.detailType) + len(env.source) + len(detail)

@@ -88,7 +88,7 @@ func Open(ctx context.Context, c Config) (_ *Server, err error) {
 	s.queues = queue.New(s.catalog, queue.Options{Logger: c.Logger, Clock: c.Clock, Room: s.journal.Room})
 	senders, watch := new(senders), s.watch()
 	s.deliver = deliver.New(senders.of, deliver.Options{Logger: c.Logger, Clock: c.Clock, Window: c.Window, Observer: watch})
-	s.ingest = ingest.New(routes, s.deliver, ingest.Options{Clock: c.Clock, Room: s.journal.Room, Observer: watch})
+	s.ingest = ingest.New(routes, s.deliver, ingest.Options{Logger: c.Logger, Clock: c.Clock, Room: s.journal.Room, Observer: watch})
 	*senders = s.senders(secrets)
 	if err := s.openShards(ctx); err != nil {
 		return nil, err

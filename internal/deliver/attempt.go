@@ -27,20 +27,40 @@ const readPause = time.Second
 
 // work makes attempts for a destination as long as there are any.
 func (d *Deliverer) work(ctx context.Context, idle <-chan struct{}, dest *destination) {
+	var w work
 	for {
-		j, wait, ok := dest.next()
+		pause, ok := dest.next(&w)
 		switch {
-		case ok:
-			failed := d.attempt(ctx, idle, dest, &j)
-			if pause := dest.rest(failed); pause > 0 {
-				d.pause(pause, idle)
-				dest.rested()
-			}
-		case wait == 0:
+		case pause > 0:
+			d.pause(pause, idle)
+		case !ok:
 			return
-		case !d.pause(wait, idle) || !dest.back():
+		case w.tooOld:
+			d.giveUp(ctx, idle, dest, &w.jobs[0])
+		case w.batch:
+			d.attemptBatch(ctx, idle, dest, &w)
+		default:
+			d.attempt(ctx, idle, dest, &w)
+		}
+	}
+}
+
+// watch waits for whatever a destination's work waits for.
+func (d *Deliverer) watch(idle <-chan struct{}, dest *destination) {
+	for {
+		wait, ok := dest.nap()
+		if !ok {
 			return
 		}
+		timer := d.opts.Clock.NewTimer(wait)
+		select {
+		case <-timer.C():
+		case <-dest.kick:
+		case <-idle:
+			timer.Stop()
+			return
+		}
+		timer.Stop()
 	}
 }
 
@@ -56,54 +76,117 @@ func (d *Deliverer) pause(wait time.Duration, idle <-chan struct{}) bool {
 	}
 }
 
-// attempt makes one attempt, hands its outcome on, and reports whether it failed in a way that another may not. If it was broken
-// off it has no outcome, and is made again after the next start.
-func (d *Deliverer) attempt(ctx context.Context, idle <-chan struct{}, dest *destination, j *job) (failed bool) {
-	m, err := d.message(ctx, idle, j)
-	began := d.opts.Clock.Now()
+// A try is an attempt for one delivery.
+type try struct {
+	*job
+	message *target.Message
+	batch   int // deliveries that share the attempt
+	began   time.Time
+	err     error
+}
+
+// attempt makes one attempt and hands its outcome on. If it was broken off it has none, and is made again after the next start.
+func (d *Deliverer) attempt(ctx context.Context, idle <-chan struct{}, dest *destination, w *work) {
+	t := try{job: &w.jobs[0], batch: 1}
+	if !d.prepare(ctx, idle, dest, &t) {
+		return
+	}
+	w.began = t.began
+	t.err = d.send(ctx, t.message)
+	w.ended = d.opts.Clock.Now()
+	if t.err != nil && ctx.Err() != nil {
+		return
+	}
+	w.reply, w.asked = replyOf(t.err)
+	d.conclude(ctx, dest, &t, w.ended)
+}
+
+// replyOf is what the error of an attempt says of the destination, and for how long that asks to be left alone.
+func replyOf(err error) (r reply, asked time.Duration) {
+	if err == nil {
+		return replyGood, 0
+	}
+	e, ok := errors.AsType[*target.Error](err)
 	switch {
-	case errors.Is(err, errEnded), errors.Is(err, errStopping):
+	case !ok:
+		return replyBad, 0
+	case e.Permanent:
+		return replyGood, 0 // the payload is at fault
+	case e.Code == target.CodeThrottling || e.RetryAfter > 0:
+		return replyBusy, e.RetryAfter
+	}
+	return replyBad, 0
+}
+
+// prepare makes the message of a try, and reports whether it is to be sent. If not, the try has ended here.
+func (d *Deliverer) prepare(ctx context.Context, idle <-chan struct{}, dest *destination, t *try) bool {
+	m, expires, err := d.message(ctx, idle, t.job)
+	t.message, t.began, t.err = m, d.opts.Clock.Now(), err
+	switch {
+	case errors.Is(err, errEnded), errors.Is(err, errStopping), err != nil && ctx.Err() != nil:
 		return false
-	case errors.Is(err, transform.ErrEmpty):
-		err = nil // nothing to deliver, and no failure
+	case !expires.IsZero() && t.began.After(expires) && !t.letter:
+		t.err = nil
+		d.end(ctx, dest, t, Verdict{Action: Expired}, t.began)
+		return false
 	case err == nil:
-		err = d.send(ctx, m)
-	}
-	if err != nil && ctx.Err() != nil {
 		return true
+	case errors.Is(err, transform.ErrEmpty):
+		t.err = nil // nothing to deliver, and no failure
 	}
-	now := d.opts.Clock.Now()
-	v := d.verdict(j, m, err, now)
-	d.log(ctx, j, m, v, err, now.Sub(began))
+	d.conclude(ctx, dest, t, t.began)
+	return false
+}
+
+// conclude decides what becomes of the delivery of a try that ended now.
+func (d *Deliverer) conclude(ctx context.Context, dest *destination, t *try, now time.Time) {
+	d.end(ctx, dest, t, d.verdict(t.job, t.message, t.err, now), now)
+}
+
+// end carries out a verdict of now, and tells of it.
+func (d *Deliverer) end(ctx context.Context, dest *destination, t *try, v Verdict, now time.Time) {
+	d.log(ctx, t, v, now)
 	if d.opts.Observer != nil {
 		d.opts.Observer.Attempted(&Attempted{
-			Message: m, For: j.def, Letter: j.letter != nil, Batch: 1, Began: began, Took: now.Sub(began), Err: err, Verdict: v,
+			Message: t.message, For: t.def, Letter: t.letter, Batch: t.batch, Began: t.began, Took: now.Sub(t.began), Err: t.err, Verdict: v,
 		})
 	}
-	d.act(dest, j, m, v, now)
-	return err != nil && !target.Permanent(err)
+	d.act(dest, t.job, t.message, v, now)
+}
+
+// giveUp ends a delivery that got too old while the circuit was open.
+func (d *Deliverer) giveUp(ctx context.Context, idle <-chan struct{}, dest *destination, j *job) {
+	m, _, err := d.message(ctx, idle, j)
+	if errors.Is(err, errEnded) || errors.Is(err, errStopping) || ctx.Err() != nil {
+		return
+	}
+	now := d.opts.Clock.Now()
+	d.end(ctx, dest, &try{job: j, message: m, began: now}, Verdict{
+		Action: DeadLetter, Code: target.CodeUnknown, Message: "The event reached its greatest age while the circuit of its target was open.",
+		Exhausted: exhaustedAge, Retries: max(0, int(j.made)-1),
+	}, now)
 }
 
 // message prepares the message of a job. A log that does not answer at the moment is waited for: it is no fault of the target, and
 // to count it as an attempt could use up the only one.
-func (d *Deliverer) message(ctx context.Context, idle <-chan struct{}, j *job) (*target.Message, error) {
+func (d *Deliverer) message(ctx context.Context, idle <-chan struct{}, j *job) (m *target.Message, expires time.Time, err error) {
 	for warned := false; ; warned = true {
-		m, err := j.message(ctx)
+		m, expires, err = j.message(ctx)
 		switch {
 		case err == nil || rialto.KindOf(err) != rialto.Unavailable:
-			return m, err
+			return m, expires, err
 		case !warned:
 			d.opts.Logger.Warn("event cannot be read at present", "target", m.Definition.ARN, "err", err)
 		}
 		if !d.pause(readPause, idle) {
-			return m, errStopping
+			return m, expires, errStopping
 		}
 	}
 }
 
-// message reads the event and shapes what is to be sent. With an error it returns what is known of the message.
-func (j *job) message(ctx context.Context) (*target.Message, error) {
-	m := &target.Message{Definition: j.definition(), Attempt: int(j.made) + 1}
+// message reads the event and shapes what is to be sent; the event may expire. With an error it returns what is known of the message.
+func (j *job) message(ctx context.Context) (m *target.Message, expires time.Time, err error) {
+	m = &target.Message{Definition: j.definition(), Attempt: int(j.made) + 1}
 	payload, err := j.host.read(ctx, j.ref, func(h *Machine) (shard.Ref, bool) {
 		d, ok := h.find(j.handle())
 		if !ok {
@@ -112,27 +195,27 @@ func (j *job) message(ctx context.Context) (*target.Message, error) {
 		return h.events.get(d.event).ref, true
 	})
 	if err != nil {
-		return m, unreadable(err)
+		return m, expires, unreadable(err)
 	}
 	e, err := readEvent(payload)
 	if err != nil {
-		return m, unreadable(err)
+		return m, expires, unreadable(err)
 	}
 	m.EventID, m.Event, m.Bus, m.Trace, m.Hops, m.Accepted = e.EventID, e.Event, e.Bus, e.Trace, e.Hops, e.Accepted
 	m.Redrives, m.Redriven = e.Redrives, e.Redriven
 	m.Payload, err = j.payload(e)
-	if j.letter == nil {
-		return m, err
+	if !j.letter {
+		return m, e.Expires, err
 	}
 	if len(m.Payload) == 0 {
 		m.Payload = m.Event
 	}
 	l, err := j.readLetter(ctx)
 	if err != nil {
-		return m, unreadable(err)
+		return m, expires, unreadable(err)
 	}
 	m.Attributes, m.Origin = l.attributes(j.def), origin(m, j.def)
-	return m, nil
+	return m, expires, nil
 }
 
 // origin is what a dead letter needs to come back.
@@ -163,13 +246,22 @@ func (j *job) payload(e *Accepted) (payload []byte, err error) {
 }
 
 func (j *job) readLetter(ctx context.Context) (letter, error) {
-	payload, err := j.host.read(ctx, *j.letter, func(h *Machine) (shard.Ref, bool) {
+	where := func(h *Machine) (shard.Ref, bool) {
 		ref, ok := h.letters[j.slot]
 		if d, there := h.find(j.handle()); !there || !d.dead {
 			return shard.Ref{}, false
 		}
 		return ref, ok
-	})
+	}
+	var ref shard.Ref
+	var there bool
+	if err := j.host.shard.View(ctx, func() { ref, there = where(j.host.machine) }); err != nil {
+		return letter{}, err
+	}
+	if !there {
+		return letter{}, errEnded
+	}
+	payload, err := j.host.read(ctx, ref, where)
 	if err != nil {
 		return letter{}, err
 	}
@@ -218,11 +310,7 @@ func (h *host) read(ctx context.Context, ref shard.Ref, where func(*Machine) (sh
 // send makes the attempt within its time.
 func (d *Deliverer) send(ctx context.Context, m *target.Message) (err error) {
 	defer recovered(&err)
-	timeout := m.Definition.Timeout
-	if timeout <= 0 {
-		timeout = defaultTimeout
-	}
-	ctx, cancel := context.WithTimeout(ctx, timeout)
+	ctx, cancel := context.WithTimeout(ctx, timeoutOf(m.Definition))
 	defer cancel()
 	return d.resolve(m.Definition).Send(ctx, m)
 }
@@ -239,10 +327,10 @@ func recovered(err *error) {
 // verdict decides what becomes of the delivery. A dead letter has a policy of its own: its event may be too old for any other.
 func (d *Deliverer) verdict(j *job, m *target.Message, err error, now time.Time) Verdict {
 	t, p := Try{Attempt: m.Attempt, Accepted: m.Accepted, Retry: j.def.Retry}, d.opts.Policy
-	if j.letter != nil {
+	if j.letter {
 		t.Accepted, t.Retry, p.Cap = now, deadLetterRetry, deadLetterCap
 	}
-	if j.letter == nil && m.Redrives > 0 {
+	if !j.letter && m.Redrives > 0 {
 		t.Accepted = m.Redriven
 	}
 	if t.Accepted.IsZero() {
@@ -254,19 +342,22 @@ func (d *Deliverer) verdict(j *job, m *target.Message, err error, now time.Time)
 // act carries out a verdict of now: it counts, and says what is to be written into the log.
 func (d *Deliverer) act(dest *destination, j *job, m *target.Message, v Verdict, now time.Time) {
 	h := j.handle()
-	if v.Action != Done {
+	if v.Action != Done && v.Action != Expired {
 		dest.failed.Add(1)
 	}
 	out := j.host.outcomes
 	switch {
+	case v.Action == Expired:
+		dest.expired.Add(1)
+		out.add(j.ordered, func(o *outcomes) { o.dropped = appendHandle(o.dropped, h) })
 	case v.Action == Done:
 		dest.settled.Add(1)
 		out.add(j.ordered, func(o *outcomes) { o.settled = appendHandle(o.settled, h) })
 	case v.Action == Again:
 		until := j.host.shard.Now().Add(v.At.Sub(now)) // the shard's time may be another than ours
-		p := postponed{handle: h, letter: j.letter != nil, made: m.Attempt, until: until, code: v.Code}
+		p := postponed{handle: h, letter: j.letter, made: m.Attempt, until: until, code: v.Code}
 		out.add(j.ordered, func(o *outcomes) { o.again = appendPostponed(o.again, p) })
-	case j.letter == nil && j.dlq != nil:
+	case !j.letter && j.dlq != nil:
 		dest.dead.Add(1)
 		l := letter{code: v.Code, message: v.Message, exhausted: v.Exhausted, retries: v.Retries}
 		out.add(j.ordered, func(o *outcomes) { o.dead = appendDead(o.dead, h, l) })
@@ -277,24 +368,24 @@ func (d *Deliverer) act(dest *destination, j *job, m *target.Message, v Verdict,
 	}
 }
 
-// log writes the one line of an attempt.
-func (d *Deliverer) log(ctx context.Context, j *job, m *target.Message, v Verdict, err error, took time.Duration) {
+// log writes the one line of an attempt that ended now.
+func (d *Deliverer) log(ctx context.Context, t *try, v Verdict, now time.Time) {
 	level := slog.LevelDebug
-	if err != nil {
+	if t.err != nil {
 		level = slog.LevelInfo
 	}
 	if !d.opts.Logger.Enabled(ctx, level) {
 		return
 	}
 	attrs := append(make([]slog.Attr, 0, 12),
-		slog.String("bus", m.Bus.String()), slog.String("event", m.EventID), slog.String("rule", string(j.def.RuleName)),
-		slog.String("target", m.Definition.ARN), slog.Int("attempt", m.Attempt), slog.Duration("took", took),
+		slog.String("bus", t.message.Bus.String()), slog.String("event", t.message.EventID), slog.String("rule", string(t.def.RuleName)),
+		slog.String("target", t.message.Definition.ARN), slog.Int("attempt", t.message.Attempt), slog.Duration("took", now.Sub(t.began)),
 		slog.String("verdict", v.Action.String()))
-	if j.letter != nil {
-		attrs = append(attrs, slog.String("for", j.def.ARN))
+	if t.letter {
+		attrs = append(attrs, slog.String("for", t.def.ARN))
 	}
-	if err != nil {
-		attrs = append(attrs, slog.String("code", v.Code), slog.Any("err", err))
+	if t.err != nil {
+		attrs = append(attrs, slog.String("code", v.Code), slog.Any("err", t.err))
 	}
 	if v.Action == Again {
 		attrs = append(attrs, slog.Time("again", v.At))
@@ -305,7 +396,7 @@ func (d *Deliverer) log(ctx context.Context, j *job, m *target.Message, v Verdic
 // logDrop tells of a delivery that ends here.
 func (d *Deliverer) logDrop(j *job, m *target.Message, v Verdict) {
 	msg := "event dropped: the target has no dead-letter queue"
-	if j.letter != nil {
+	if j.letter {
 		msg = "event dropped: the dead-letter queue did not take it"
 	}
 	d.opts.Logger.Warn(msg, "bus", m.Bus.String(), "event", m.EventID, "rule", string(j.def.RuleName), "target", j.def.ARN,

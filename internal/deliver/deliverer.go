@@ -1,11 +1,13 @@
 package deliver
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -32,6 +34,10 @@ type Options struct {
 	Policy Policy         // of retries
 	Rand   func() float64 // from 0 up to 1, for the jitter of retries; nil is random
 
+	// Breaker says when circuits open for targets that have AWS's number of attempts, unless their rule says otherwise. What is zero
+	// is rialto's default: half of at least 20 attempts within 30 seconds fail.
+	Breaker target.Breaker
+
 	Observer Observer // nil is nobody
 }
 
@@ -43,7 +49,7 @@ type Deliverer struct {
 
 	mu           sync.Mutex
 	destinations map[place]*destination
-	hire         func(*destination) // starts a worker; nil unless Run runs
+	start        func(*destination) // lets a destination work; nil unless Run runs
 }
 
 // A host is one shard with what the Deliverer knows of it.
@@ -54,6 +60,7 @@ type host struct {
 	bindings  map[target.Key]*binding // used by the shard's owner alone
 	outcomes  *collector
 	accepting atomic.Int64 // events on their way into the log
+	firstKey  uint64       // keys below it are of events from before the start
 }
 
 // New makes a Deliverer. The function resolve gives the sender for a definition; it must be quick, may be called from several
@@ -89,7 +96,7 @@ func (d *Deliverer) Attach(shards []*shard.Shard) {
 		panic(fmt.Sprintf("deliver: %d shards for %d machines", len(shards), len(d.hosts)))
 	}
 	for i, h := range d.hosts {
-		h.shard = shards[i]
+		h.shard, h.firstKey = shards[i], h.machine.nextKey
 	}
 }
 
@@ -98,9 +105,9 @@ func (h *host) handle(effects []any) {
 	for _, e := range effects {
 		switch e := e.(type) {
 		case ready:
-			h.queue(e)
+			h.queue(e, fromAccept)
 		case alarm:
-			h.queue(h.machine.due(e))
+			h.queue(h.machine.due(e), fromAlarm)
 		case forgotten:
 			h.unbind(target.Key(e))
 		case held:
@@ -109,29 +116,41 @@ func (h *host) handle(effects []any) {
 	}
 }
 
-func (h *host) queue(attempts ready) {
+// queue hands attempts to their lanes, the oldest first.
+func (h *host) queue(attempts ready, from source) {
+	byAge := func(a, b attempt) int { return cmp.Compare(a.key, b.key) }
+	if !slices.IsSortedFunc(attempts, byAge) {
+		slices.SortFunc(attempts, byAge)
+	}
 	for _, a := range attempts {
 		b, ok := h.bindings[a.def.Key]
 		if !ok {
 			b = h.bind(a.def.Sealed)
 		}
-		j := job{binding: b, key: a.key, slot: a.slot, made: a.made, ordered: a.ordered, from: a.from, ref: a.ref, letter: a.letter}
-		if j.letter != nil {
-			b.toDLQ.push(j)
+		j := job{
+			binding: b, key: a.key, slot: a.slot, made: a.made, ordered: a.ordered, accepted: a.from, ref: a.ref, letter: a.letter != nil,
+		}
+		from := from
+		if from == fromAccept && a.key < h.firstKey {
+			from = fromBefore
+		}
+		if j.letter {
+			b.letters.destination.push(b.letters, j, from)
 			continue
 		}
-		b.to.push(j)
+		b.lane.destination.push(b.lane, j, from)
 	}
 }
 
 // bind prepares a definition for use.
 func (h *host) bind(s *target.Sealed) *binding {
 	def := s.Definition
-	b := &binding{host: h, def: def, to: h.deliverer.destination(def.Rule.Scope(), def.ARN)}
+	b := &binding{host: h, key: s.Key, def: def}
+	b.lane = h.deliverer.join(place{def.Rule.Scope(), def.ARN}, laneKey{def.Rule, def.ID})
 	b.shape = sync.OnceValues(func() (*transform.Transform, error) { return transform.Compile(def) })
 	if def.DeadLetter != "" {
 		b.dlq = &target.Definition{Rule: def.Rule, RuleName: def.RuleName, ID: def.ID, ARN: def.DeadLetter, Retry: deadLetterRetry}
-		b.toDLQ = h.deliverer.destination(def.Rule.Scope(), def.DeadLetter)
+		b.letters = h.deliverer.join(place{def.Rule.Scope(), def.DeadLetter}, laneKey{})
 	}
 	h.bindings[s.Key] = b
 	return b
@@ -143,48 +162,85 @@ func (h *host) unbind(key target.Key) {
 		return
 	}
 	delete(h.bindings, key)
-	h.deliverer.leave(b.to)
-	if b.toDLQ != nil {
-		h.deliverer.leave(b.toDLQ)
+	h.deliverer.leave(b.lane)
+	if b.letters != nil {
+		h.deliverer.leave(b.letters)
 	}
 }
 
-// destination returns the destination of an ARN, for a binding that uses it until it leaves.
-func (d *Deliverer) destination(scope rialto.Scope, arn string) *destination {
+// join returns a lane of a destination, for a binding that uses it until it leaves.
+func (d *Deliverer) join(at place, key laneKey) *lane {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	at := place{scope, arn}
+	dest := d.use(at)
+	return dest.join(key)
+}
+
+// use returns the destination of a place for one more user. d.mu is held.
+func (d *Deliverer) use(at place) *destination {
 	dest, ok := d.destinations[at]
 	if !ok {
-		dest = &destination{place: at, window: d.opts.Window, pace: d.pace, now: d.opts.Clock.Now}
-		if hire := d.hire; hire != nil {
-			dest.open(func() { hire(dest) })
-		}
+		dest = d.newDestination(at)
 		d.destinations[at] = dest
+		if d.start != nil {
+			d.start(dest)
+		}
 	}
 	dest.users++
 	return dest
 }
 
-func (d *Deliverer) leave(dest *destination) {
+func (d *Deliverer) leave(l *lane) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	l.destination.leave(l)
+	d.release(l.destination)
+}
+
+// release is the contrary of use.
+func (d *Deliverer) release(dest *destination) {
 	if dest.users--; dest.users == 0 {
 		delete(d.destinations, dest.place)
 	}
 }
 
-// pace is the rate that a destination asks for, in attempts per second; 0 is none.
-func (d *Deliverer) pace(def *target.Definition) (per float64) {
-	defer func() {
-		if p := recover(); p != nil {
-			d.opts.Logger.Error("sender panicked", "target", def.ARN, "err", p)
-		}
-	}()
+// paceOf is the rate that a destination asks for, in attempts per second; 0 is none.
+func (d *Deliverer) paceOf(def *target.Definition) (per float64) {
+	defer d.survive(def)
 	if p, ok := d.resolve(def).(target.Paced); ok {
 		return p.Pace(def)
 	}
 	return 0
+}
+
+// batchOf is how many deliveries to a target may share an attempt.
+func (d *Deliverer) batchOf(def *target.Definition) batch {
+	defer d.survive(def)
+	if def.Batch == nil || def.Batch.Size < 2 {
+		return batch{}
+	}
+	kind, ok := d.resolve(def).(target.Batcher)
+	if !ok {
+		return batch{}
+	}
+	b := batch{size: def.Batch.Size, bytes: maxBatchBytes, window: def.Batch.Window}
+	messages, bytes := kind.Most(def)
+	if messages > 0 {
+		b.size = min(b.size, messages)
+	}
+	for _, n := range []int{bytes, def.Batch.Bytes} {
+		if n > 0 {
+			b.bytes = min(b.bytes, n)
+		}
+	}
+	return b
+}
+
+// survive lets a panic of a sender be nobody else's trouble.
+func (d *Deliverer) survive(def *target.Definition) {
+	if p := recover(); p != nil {
+		d.opts.Logger.Error("sender panicked", "target", def.ARN, "err", p)
+	}
 }
 
 // Run makes the attempts until ctx ends. Then it begins no more, waits for those in progress, but not for long, and commits how
@@ -207,8 +263,19 @@ func (d *Deliverer) Run(ctx context.Context) error {
 			}
 		})
 	}
-	idle := make(chan struct{}) // closed when nobody is to wait for a rate any more
-	d.open(func(dest *destination) { workers.Go(func() { d.work(attempts, idle, dest) }) })
+	idle := make(chan struct{}) // closed when nobody is to wait for a time any more
+	if err := d.recovered(ctx); err != nil || ctx.Err() != nil {
+		close(finish)
+		giveUp()
+		rest.Wait()
+		return err
+	}
+	d.open(func(dest *destination) {
+		dest.opens(
+			func() { workers.Go(func() { d.work(attempts, idle, dest) }) },
+			func() { workers.Go(func() { d.watch(idle, dest) }) },
+		)
+	})
 	err := d.forget(ctx, lost)
 
 	d.close()
@@ -244,21 +311,31 @@ func (d *Deliverer) within(patience time.Duration, wait func()) bool {
 	}
 }
 
-func (d *Deliverer) open(hire func(*destination)) {
+// recovered waits until the machines have handed out what has waited since before the start.
+func (d *Deliverer) recovered(ctx context.Context) error {
+	for _, h := range d.hosts {
+		if err := h.shard.View(ctx, func() {}); err != nil && ctx.Err() == nil {
+			return fmt.Errorf("wait for what waits in %s: %w", h.shard.Name(), err)
+		}
+	}
+	return nil
+}
+
+func (d *Deliverer) open(start func(*destination)) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	d.hire = hire
+	d.start = start
 	for _, dest := range d.destinations {
-		dest.open(func() { hire(dest) })
+		start(dest)
 	}
 }
 
 func (d *Deliverer) close() {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	d.hire = nil
+	d.start = nil
 	for _, dest := range d.destinations {
-		dest.close()
+		dest.closes()
 	}
 }
 

@@ -330,13 +330,13 @@ func TestDeadDestinationBesideGoodOne(t *testing.T) {
 	})
 }
 
-// TestRefusingDestination gives a backlog to a destination that refuses at once: it is tried at a bearable pace, and everything
-// arrives soon after it has come back.
+// TestRefusingDestination gives a backlog to a destination that refuses at once, and whose rule asks for a number of attempts, so that
+// no circuit opens: it is tried at a bearable pace, and everything arrives soon after it has come back.
 func TestRefusingDestination(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const events = 5000
 		r := newRig(t, Options{})
-		to := testTarget("billing", false)
+		to := changed(t, testTarget("billing", false), func(d *target.Definition) { d.Retry.MaxAttempts = 184 })
 		r.sender.when(to.ARN, fails(errBusy))
 		for i := range events {
 			r.accept(fmt.Sprintf("e%d", i), to)

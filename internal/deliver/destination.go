@@ -1,23 +1,19 @@
 package deliver
 
 import (
+	"cmp"
+	"container/heap"
 	"sync"
 	"sync/atomic"
 	"time"
 
-	"golang.org/x/time/rate"
-
 	"github.com/rialto-events/rialto"
-	"github.com/rialto-events/rialto/internal/shard"
-	"github.com/rialto-events/rialto/internal/transform"
 	"github.com/rialto-events/rialto/target"
 )
 
-// burst is the part of a second for which a rate may be caught up, when a timer comes late or nothing was sent for a while.
-const burst = 20
-
-// A destination that does nothing but fail gets its attempts at a slower pace. One that refuses at once would otherwise be tried
-// as fast as the processor can, and a large backlog would take that from everybody else. The first attempt that goes well ends it.
+// A destination that does nothing but fail gets its attempts at a slower pace, if its circuit does not open. One that refuses at once
+// would otherwise be tried as fast as the processor can, and a large backlog would take that from everybody else. The first attempt
+// that goes well ends it.
 const (
 	restStep = 10 * time.Millisecond  // by which a slot rests longer after every window full of failures
 	maxRest  = 100 * time.Millisecond // a window of 64 then makes 640 attempts a second
@@ -29,227 +25,562 @@ type place struct {
 	arn   string
 }
 
-// A binding is a definition in use on one shard: where its deliveries and its dead letters go.
-type binding struct {
-	host  *host
-	def   *target.Definition
-	to    *destination
-	dlq   *target.Definition // what dead letters are sent to, or nil
-	toDLQ *destination       // or nil
-	shape func() (*transform.Transform, error)
-}
-
-// A job is an attempt to be made.
-type job struct {
-	*binding
-	key     uint64 // with slot, the delivery's handle
-	slot    uint32
-	made    uint16
-	ordered bool   // others may wait for it to end
-	from    uint32 // when the event was accepted, in seconds since 1970; 0 is unknown
-	ref     shard.Ref
-	letter  *shard.Ref // nil if the event itself is to be brought
-}
-
-func (j *job) handle() handle { return handle{j.slot, j.key} }
-
-// A destination has a queue of attempts to be made, and lets a bounded number of them be made at once.
+// A destination has lanes of attempts to be made, and lets a bounded number of them be made at once.
 //
-//	ready ──► next: window, rate ──► a worker for each slot of the window, as long as something is ready
+//	lanes ─► ring: free ─┐
+//	  │                  ├─► next: window, rate ──► a worker for each slot of the window, as long as something can be taken
+//	  └────► ring: held ─┘
+//	           circuit
+//
+// What waits for a time, a lane for its rate or its batch, the circuit for its pause, is waited for by one goroutine, the watcher,
+// which holds no slot.
 type destination struct {
 	place
-	window int
-	pace   func(*target.Definition) float64
-	now    func() time.Time
+	deliverer *Deliverer
 
-	mu      sync.Mutex
-	ready   jobs
-	hire    func()        // starts a worker; nil while nobody works
-	working int           // workers, each with a slot of the window
-	limiter *rate.Limiter // nil without a rate
-	waiting bool          // a worker without a slot waits for the rate
-	failing int           // attempts that failed since the last that went well, or was refused for good
-	resting int           // workers that make no attempt, but hold their slots
-	users   int           // bindings; guarded by Deliverer.mu
+	mu     sync.Mutex
+	lanes  map[laneKey]*lane
+	rings  [2]ring // of lanes that have work: those that are free, and those that the circuit holds
+	turn   int     // of the rings
+	asleep sleepers
+	tooOld jobs // parked until they reached their greatest age
 
-	settled, failed, dead, dropped atomic.Uint64
+	hire, watch func()    // start a worker, and the watcher; nil while nobody works
+	working     int       // workers, each with a slot of the window
+	coming      int       // of these, that have not asked for an attempt yet
+	attempts    int       // in progress
+	carried     int       // deliveries that are being attempted
+	watching    bool      // there is a watcher
+	wakeAt      time.Time // when it wakes
+	kick        chan struct{}
+
+	most    int // attempts at once
+	window  window
+	pace    bucket
+	paced   bool // the pace lets nothing begin until the watcher wakes
+	circuit breaker
+	sweepAt time.Time // when to look for deliveries that got too old; zero is never
+	failing int       // attempts that failed since the last that went well, or was refused for good
+	users   int       // bindings, and a mode that was forced; guarded by Deliverer.mu
+
+	settled, failed, dead, dropped, expired atomic.Uint64
 }
 
-// push queues attempts and sees to it that there are workers for them.
-func (d *destination) push(j job) {
+// The rings.
+const (
+	ringFree = 0
+	ringHeld = 1
+)
+
+func (d *Deliverer) newDestination(at place) *destination {
+	return &destination{
+		place: at, deliverer: d, lanes: make(map[laneKey]*lane), kick: make(chan struct{}, 1),
+		most: d.opts.Window, window: newWindow(d.opts.Window), circuit: newBreaker(d.opts.Clock.Now()),
+	}
+}
+
+func (d *destination) now() time.Time { return d.deliverer.opts.Clock.Now() }
+
+// join returns the lane of a key for one more binding, until it leaves.
+func (d *destination) join(key laneKey) *lane {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	d.ready.push(j)
-	d.staff(1)
+	l, ok := d.lanes[key]
+	if !ok {
+		l = &lane{laneKey: key, destination: d, held: d.circuit.holdsAll()}
+		d.lanes[key] = l
+	}
+	l.users++
+	return l
 }
 
-// staff hires workers for up to n attempts. d.mu is held.
-func (d *destination) staff(n int) {
-	if d.hire == nil || d.waiting {
-		return // whoever waits for the rate sees to it
+func (d *destination) leave(l *lane) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if l.users--; l.users == 0 {
+		delete(d.lanes, l.laneKey)
+		d.circuit.use(d.settings())
 	}
-	for range min(n, d.window-d.working) {
+}
+
+// A source says where an attempt comes from.
+type source uint8
+
+const (
+	fromAccept source = iota // its event was accepted just now
+	fromAlarm                // it failed before, and fell due
+	fromBefore               // it has waited since before the start
+)
+
+// push queues an attempt and sees to it that there is a worker for it.
+func (d *destination) push(l *lane, j job, from source) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if l.using == nil || l.using != j.binding && (from == fromAccept || d.hire == nil) {
+		d.use(l, j.binding)
+	}
+	if l.batch.size > 0 && l.n() == 0 {
+		l.since = d.now()
+	}
+	l.bytes += int(j.ref.Len)
+	switch {
+	case from == fromAlarm:
+		l.retries.push(j)
+	case from == fromBefore, l.held && d.circuit.state == CircuitOpen:
+		l.parked.push(j)
+	default:
+		l.fresh.push(j)
+	}
+	switch {
+	case l.where == idle:
+		d.line(l)
+	case l.where == asleep && l.batch.size > 0 && l.filled():
+		heap.Remove(&d.asleep, l.index)
+		d.line(l)
+	}
+	if l.where == waiting && !d.ring(l).shut && !d.paced {
+		d.staff()
+	}
+}
+
+// use takes a lane's limits from a definition.
+func (d *destination) use(l *lane, b *binding) {
+	was := l.using
+	l.using = b
+	if was != nil && was.key == b.key {
+		return // on another shard
+	}
+	if l.laneKey == (laneKey{}) {
+		return // dead letters: AWS tries them a few times, and so it stays
+	}
+	l.most = b.def.Concurrency
+	l.rate.set(d.now(), b.def.Rate)
+	l.batch = d.deliverer.batchOf(b.def)
+	l.set, l.parks = breakerOf(b.def, d.deliverer.opts.Breaker)
+	d.circuit.use(d.settings())
+	if d.holds(l) != l.held {
+		d.regate()
+	}
+}
+
+// settings are when the circuit opens. It is the destination's, and each lane may have a word of its own: what a rule asks for comes
+// before the server's default, and of several the most sensitive.
+func (d *destination) settings() target.Breaker {
+	var best *lane
+	for _, l := range d.lanes {
+		if l.parks && (best == nil || l.settles(best)) {
+			best = l
+		}
+	}
+	if best == nil {
+		return target.Breaker{Off: true}
+	}
+	return best.set
+}
+
+// settles reports whether the settings of a lane come before those of another.
+func (l *lane) settles(than *lane) bool {
+	if a, b := l.using.def.Breaker != nil, than.using.def.Breaker != nil; a != b {
+		return a
+	}
+	a, b := l.set, than.set
+	return cmp.Or(cmp.Compare(a.Failures, b.Failures), cmp.Compare(a.Volume, b.Volume), cmp.Compare(a.Window, b.Window)) < 0
+}
+
+func (d *destination) holds(l *lane) bool {
+	return d.circuit.holdsAll() || l.parks && d.circuit.holds()
+}
+
+func (d *destination) ring(l *lane) *ring {
+	if l.held {
+		return &d.rings[ringHeld]
+	}
+	return &d.rings[ringFree]
+}
+
+// line lets a lane that has work wait for its turn.
+func (d *destination) line(l *lane) {
+	l.where = waiting
+	d.ring(l).add(l)
+}
+
+// regate lets the circuit hold whatever it is to hold now, and nothing else. What was fresh is parked if the circuit is open.
+func (d *destination) regate() {
+	var lined []*lane
+	for i := range d.rings {
+		lined = append(lined, d.rings[i].lanes...)
+		d.rings[i] = ring{lanes: d.rings[i].lanes[:0]}
+	}
+	for _, l := range d.lanes {
+		l.held = d.holds(l)
+		if l.held && d.circuit.state == CircuitOpen {
+			l.parked.join(&l.fresh)
+		}
+	}
+	for _, l := range lined {
+		d.ring(l).add(l)
+	}
+	d.sweepAt = time.Time{}
+	if d.circuit.holds() {
+		d.sweepAt = d.now().Add(sweepPause)
+		d.wake(d.sweepAt)
+	}
+	if at := d.circuit.until; !at.IsZero() {
+		d.wake(at)
+	}
+}
+
+// changed follows a change of the circuit's state, and tells of it.
+func (d *destination) changed(previous CircuitState) {
+	d.regate()
+	if d.circuit.state == CircuitClosed && d.parked() == 0 {
+		d.drained()
+	}
+	if o := d.deliverer.opts.Observer; o != nil {
+		c := d.snapshot()
+		c.Previous = previous
+		o.CircuitChanged(&c)
+	}
+}
+
+// drained ends the ramp.
+func (d *destination) drained() {
+	d.circuit.drained()
+	d.regate()
+}
+
+// parked is how many deliveries the circuit holds.
+func (d *destination) parked() int {
+	n := d.tooOld.n
+	for _, l := range d.lanes {
+		if l.held {
+			n += l.n()
+		}
+	}
+	return n
+}
+
+// staff hires a worker, if there is a slot.
+func (d *destination) staff() {
+	if d.hire != nil && d.working < d.window.size() {
 		d.working++
+		d.coming++
 		d.hire()
 	}
 }
 
-// open lets workers begin; close lets none begin any more, and those that work stop after their attempt.
-func (d *destination) open(hire func()) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	d.hire = hire
-	d.staff(d.ready.n)
-}
-
-func (d *destination) close() {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	d.hire = nil
-}
-
-// next gives a worker its next attempt. If there is none, the worker has lost its slot: it goes home, or, if wait is not zero,
-// waits so long and asks [destination.back].
-func (d *destination) next() (j job, wait time.Duration, ok bool) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	if d.hire == nil || d.ready.n == 0 {
-		d.working--
-		return job{}, 0, false
-	}
-	if wait = d.rateWait(); wait > 0 {
-		d.working--
-		if d.waiting {
-			return job{}, 0, false // somebody else waits
-		}
-		d.waiting = true
-		return job{}, wait, false
-	}
-	j = d.ready.pop()
-	if d.limiter != nil && d.ready.n > 0 {
-		d.staff(1) // to wait for the rate while this one works
-	}
-	return j, 0, true
-}
-
-// rateWait is how long the first attempt must wait for the rate; if it need not, its share of the rate is taken.
-func (d *destination) rateWait() time.Duration {
-	per := d.pace(d.ready.first().definition())
-	if per <= 0 {
-		d.limiter = nil
-		return 0
-	}
-	now := d.now()
-	most := max(1, int(per/burst))
+// wake sees to it that the watcher wakes at a time, if not earlier.
+func (d *destination) wake(at time.Time) {
 	switch {
-	case d.limiter == nil:
-		d.limiter = rate.NewLimiter(rate.Limit(per), most)
-	case d.limiter.Limit() != rate.Limit(per):
-		d.limiter.SetLimitAt(now, rate.Limit(per))
-		d.limiter.SetBurstAt(now, most)
+	case d.watch == nil:
+	case !d.watching:
+		d.watching, d.wakeAt = true, at
+		d.watch()
+	case at.Before(d.wakeAt):
+		d.wakeAt = at
+		select {
+		case d.kick <- struct{}{}:
+		default:
+		}
 	}
-	r := d.limiter.ReserveN(now, 1)
-	wait := r.DelayFrom(now)
-	if wait > 0 {
-		r.CancelAt(now)
-	}
-	return wait
 }
 
-// back gives a worker that waited a slot again, if one is free.
-func (d *destination) back() bool {
+// nap is what the watcher asks: for how long to wait now. It is done if ok is false.
+func (d *destination) nap() (wait time.Duration, ok bool) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	d.waiting = false
-	if d.working >= d.window {
-		return false // those who work will ask for more
+	now := d.now()
+	if wait := d.wakeAt.Sub(now); wait > 0 && d.watch != nil {
+		return wait, true
 	}
-	d.working++
-	return true
+	d.watching = false
+	d.tick(now)
+	return d.wakeAt.Sub(now), d.watching
 }
 
-// rest notes how an attempt ended, and returns how long its slot is to rest. If that is not zero, rested ends it.
-func (d *destination) rest(failed bool) time.Duration {
+// tick does what the time has come for.
+func (d *destination) tick(now time.Time) {
+	if d.watch == nil {
+		return
+	}
+	watch := d.watch
+	d.watch = func() {} // whoever wakes the watcher now finds it awake
+	defer func() { d.watch = watch }()
+	if was := d.circuit.state; d.circuit.tick(now) {
+		d.changed(was)
+	}
+	if !d.sweepAt.IsZero() && !now.Before(d.sweepAt) {
+		d.sweep(now)
+	}
+	for len(d.asleep) > 0 && !now.Before(d.asleep[0].until) {
+		d.line(heap.Pop(&d.asleep).(*lane))
+	}
+	d.paced = false
+	for i := range d.rings {
+		d.rings[i].shut = false
+	}
+	if d.tooOld.n+d.takeable() > 0 {
+		d.staff()
+	}
+	if len(d.asleep) > 0 {
+		d.wake(d.asleep[0].until)
+	}
+	if !d.sweepAt.IsZero() {
+		d.wake(d.sweepAt)
+	}
+	if at := d.circuit.until; !at.IsZero() {
+		d.wake(at)
+	}
+}
+
+// sweep finds deliveries that have passed their greatest age while they were held, and when the next one will.
+func (d *destination) sweep(now time.Time) {
+	next := now.Add(time.Hour)
+	for _, l := range d.lanes {
+		if !l.held || l.n() == 0 {
+			continue
+		}
+		for _, q := range []*jobs{&l.retries, &l.parked, &l.fresh} {
+			q.sift(func(j *job) bool {
+				at, ok := j.expires()
+				switch {
+				case !ok:
+				case !at.After(now):
+					d.tooOld.push(*j)
+					l.bytes -= int(j.ref.Len)
+					return false
+				case at.Before(next):
+					next = at
+				}
+				return true
+			})
+		}
+	}
+	d.sweepAt = later(next, now.Add(sweepPause))
+}
+
+func later(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
+	}
+	return b
+}
+
+// A work is what a worker has to do: an attempt for one delivery or for a batch.
+type work struct {
+	jobs   []job
+	begun  bool  // its worker has come
+	lane   *lane // nil if there is no attempt to tell of
+	batch  bool
+	tooOld bool // no attempt: the deliveries end because of their age
+	busy   int  // attempts in progress when it began
+	ticket ticket
+
+	// For the worker to fill in.
+	reply reply
+	began time.Time     // of the sending
+	ended time.Time     // of the sending
+	asked time.Duration // for which the destination wants to be left alone
+}
+
+// next takes note of how a worker's last attempt went, and gives it another one. If pause is not zero, the worker keeps its slot, but
+// rests and asks again. If ok is false, there is nothing that it can do, and it has lost its slot.
+func (d *destination) next(w *work) (pause time.Duration, ok bool) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if !failed {
+	if !w.begun {
+		w.begun = true
+		d.coming--
+	}
+	if w.lane != nil {
+		if pause = d.finish(w); pause > 0 && d.hire != nil {
+			return pause, true
+		}
+	}
+	if d.hire == nil || d.working > d.window.size() || !d.pick(w) {
+		d.working--
+		return 0, false
+	}
+	if d.coming == 0 && d.tooOld.n+d.takeable() > 0 {
+		d.staff() // one that comes calls the next, until there is nothing left to take
+	}
+	return 0, true
+}
+
+// takeable is how many lanes may have something to take, as far as is known.
+func (d *destination) takeable() (n int) {
+	for i := range d.rings {
+		if r := &d.rings[i]; !d.paced && !r.shut {
+			n += len(r.lanes)
+		}
+	}
+	return n
+}
+
+// finish takes note of an attempt that has ended, and returns how long its slot is to rest.
+func (d *destination) finish(w *work) (pause time.Duration) {
+	l := w.lane
+	w.lane = nil
+	d.attempts--
+	d.carried -= len(w.jobs)
+	if l.busy--; l.where == full {
+		d.line(l)
+	}
+	if w.reply != replyNone {
+		d.window.end(w.reply, w.began, w.ended, w.busy)
+	}
+	if w.ticket.probe {
+		d.rings[ringHeld].shut = false
+	}
+	if was := d.circuit.state; d.circuit.end(w.ended, w.ticket, w.reply, w.asked) {
+		d.changed(was)
+	}
+	switch w.reply {
+	case replyGood:
 		d.failing = 0
-		return 0
-	}
-	d.failing++
-	pause := min(restStep*time.Duration(d.failing/d.window), maxRest)
-	if pause > 0 {
-		d.resting++
+	case replyBad, replyBusy:
+		d.failing++
+		pause = min(restStep*time.Duration(d.failing/d.most), maxRest)
+		pause = pause * time.Duration(d.window.size()) / time.Duration(d.most) // fewer slots make no slower pace
 	}
 	return pause
 }
 
-func (d *destination) rested() {
+// pick takes something that may be done now.
+func (d *destination) pick(w *work) bool {
+	w.jobs, w.tooOld, w.batch, w.reply, w.asked = w.jobs[:0], false, false, replyNone, 0
+	if d.tooOld.n > 0 {
+		w.jobs, w.tooOld = append(w.jobs, d.tooOld.pop()), true
+		return true
+	}
+	for range d.rings {
+		r := &d.rings[d.turn]
+		isHeld := d.turn == ringHeld
+		d.turn = (d.turn + 1) % len(d.rings)
+		if !d.paced && !r.shut && len(r.lanes) > 0 && d.pickFrom(r, isHeld, w) {
+			return true
+		}
+	}
+	return false
+}
+
+func (d *destination) pickFrom(r *ring, isHeld bool, w *work) bool {
+	now := d.now()
+	if isHeld {
+		wait, ok := d.circuit.admit(now)
+		if !ok {
+			r.shut = true
+			if wait > 0 {
+				d.wake(now.Add(wait))
+			}
+			return false
+		}
+		if d.circuit.state == CircuitHalfOpen {
+			r.at = oldestOf(r.lanes)
+		}
+	}
+	for len(r.lanes) > 0 {
+		l := r.lanes[r.at]
+		switch wait, ok := l.ready(now); {
+		case l.n() == 0: // all of it got too old
+			l.where = idle
+			r.remove()
+		case !ok && wait == 0:
+			l.where = full
+			r.remove()
+		case !ok:
+			l.where, l.until = asleep, now.Add(wait)
+			r.remove()
+			heap.Push(&d.asleep, l)
+			d.wake(l.until)
+		case !d.keepsPace(l, now):
+			return false
+		default:
+			d.give(w, r, l, now)
+			return true
+		}
+	}
+	return false
+}
+
+func oldestOf(lanes []*lane) (at int) {
+	for i, l := range lanes {
+		if l.oldest() < lanes[at].oldest() {
+			at = i
+		}
+	}
+	return at
+}
+
+// keepsPace reports whether the destination's own pace allows an attempt, and takes it then.
+func (d *destination) keepsPace(l *lane, now time.Time) bool {
+	d.pace.set(now, d.deliverer.paceOf(l.first().definition()))
+	if wait := d.pace.wait(now); wait > 0 {
+		d.paced = true
+		d.wake(now.Add(wait))
+		return false
+	}
+	d.pace.take()
+	return true
+}
+
+// give gives an attempt of a lane to a worker.
+func (d *destination) give(w *work, r *ring, l *lane, now time.Time) {
+	w.jobs, w.lane, w.batch = l.take(w.jobs), l, l.batch.size > 0
+	d.attempts++
+	d.carried += len(w.jobs)
+	w.busy = d.attempts
+	w.ticket = d.circuit.begin(now, l.held)
+	if l.n() > 0 {
+		r.advance()
+		return
+	}
+	l.where = idle
+	r.remove()
+	if d.circuit.ramp.on && len(d.rings[ringHeld].lanes) == 0 && d.parked() == 0 {
+		d.drained()
+	}
+}
+
+// opens lets workers begin. A destination that has more work than comes by itself in a moment, or work that has failed before, had
+// its troubles before the start, and is tried cautiously.
+func (d *destination) opens(hire, watch func()) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	d.resting--
+	d.hire, d.watch = hire, watch
+	n, backlog, suspect := 0, 0, false
+	for _, l := range d.lanes {
+		n += l.n()
+		if l.parks {
+			backlog += l.parked.n
+			suspect = suspect || l.failedBefore()
+		}
+	}
+	if was := d.circuit.state; (suspect || backlog > resumeAlone) && d.circuit.resume(d.now()) {
+		d.changed(was)
+	} else {
+		d.regate()
+	}
+	for range min(n, d.window.size()) {
+		d.staff()
+	}
 }
 
-// inFlight is how many attempts are being made.
-func (d *destination) inFlight() int {
+// failedBefore reports whether a delivery that has waited since before the start has failed before.
+func (l *lane) failedBefore() (failed bool) {
+	for p := l.parked.head; p != nil; p = p.next {
+		for i := range p.jobs {
+			if p.jobs[i].made > 0 {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// closes lets no worker begin any more, and those that work stop after their attempt.
+func (d *destination) closes() {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	return d.working - d.resting
-}
-
-// definition is what the job's attempt sends to.
-func (j *job) definition() *target.Definition {
-	if j.letter != nil {
-		return j.dlq
-	}
-	return j.def
-}
-
-// jobs is a queue that takes memory for what is in it, in pieces; the first is small, since most destinations have little to do.
-type jobs struct {
-	head, tail *piece
-	from       int // of head
-	n          int
-}
-
-type piece struct {
-	jobs []job // its capacity is fixed
-	next *piece
-}
-
-const (
-	firstPiece = 4
-	otherPiece = 64
-)
-
-func (q *jobs) push(j job) {
-	switch {
-	case q.tail == nil:
-		q.head = &piece{jobs: make([]job, 0, firstPiece)}
-		q.tail, q.from = q.head, 0
-	case len(q.tail.jobs) == cap(q.tail.jobs):
-		q.tail.next = &piece{jobs: make([]job, 0, otherPiece)}
-		q.tail = q.tail.next
-	}
-	q.tail.jobs = append(q.tail.jobs, j)
-	q.n++
-}
-
-// first is the job that pop would take; there must be one.
-func (q *jobs) first() *job { return &q.head.jobs[q.from] }
-
-func (q *jobs) pop() job {
-	j := q.head.jobs[q.from]
-	q.head.jobs[q.from] = job{}
-	q.from++
-	q.n--
-	switch {
-	case q.n == 0 && cap(q.head.jobs) == firstPiece:
-		q.head.jobs, q.from = q.head.jobs[:0], 0 // for the next ones
-	case q.n == 0:
-		q.head, q.tail = nil, nil
-	case q.from == cap(q.head.jobs):
-		q.head, q.from = q.head.next, 0
-	}
-	return j
+	d.hire, d.watch = nil, nil
 }

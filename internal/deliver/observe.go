@@ -12,7 +12,8 @@ import (
 type Observer interface {
 	// Attempted is called after each attempt, and after each decision that none is made any more.
 	Attempted(a *Attempted)
-	// CircuitChanged is called after a circuit has changed its state, in the order of the changes.
+	// CircuitChanged is called after a circuit has changed its state or its mode, in the order of the changes. The destination
+	// stands still meanwhile, so it must not ask the Deliverer anything.
 	CircuitChanged(c *Circuit)
 }
 
@@ -41,12 +42,13 @@ func (s CircuitState) String() string { return [...]string{"closed", "open", "ha
 
 // A Circuit is that of one destination, as it is now.
 type Circuit struct {
-	Scope  rialto.Scope // of the rules
-	ARN    string       // of the destination
-	State  CircuitState
-	Forced bool      // by hand; it stays so until it is told otherwise
-	Since  time.Time // of the state
-	Reason string    // why it is in this state, for people
-	Parked int       // deliveries that are kept
-	Probe  time.Time // when the next attempt finds out; zero if the circuit is not open, or forced
+	Scope    rialto.Scope // of the rules
+	ARN      string       // of the destination
+	State    CircuitState
+	Previous CircuitState // the state before, if an Observer is told of a change
+	Forced   bool         // by hand; it stays so until it is told otherwise
+	Since    time.Time    // of the state
+	Reason   string       // why it is in this state, for people
+	Parked   int          // deliveries that are kept
+	Probe    time.Time    // when the next attempt finds out; zero if the circuit is not open, or forced
 }

@@ -49,9 +49,10 @@ const (
 	Done       Action = iota // it has arrived, or there is nothing to deliver
 	Again                    // it is attempted again
 	DeadLetter               // it has failed for good
+	Expired                  // no attempt is made any more: its event has lived long enough
 )
 
-func (a Action) String() string { return [...]string{"done", "again", "dead letter"}[a] }
+func (a Action) String() string { return [...]string{"done", "again", "dead letter", "expired"}[a] }
 
 // A Verdict is what [Policy.Next] decides.
 type Verdict struct {

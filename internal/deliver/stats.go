@@ -17,10 +17,14 @@ type Stats struct {
 	ARN      string       // a target, or a dead-letter queue
 	Waiting  int          // deliveries that have not ended and are not being attempted
 	InFlight int          // attempts in progress
+	Parked   int          // of those that wait, that the circuit keeps
 	Settled  uint64       // deliveries that have arrived
 	Failed   uint64       // attempts
 	Dead     uint64       // deliveries that have failed for good and went to a dead-letter queue
 	Dropped  uint64       // deliveries that have failed for good and went nowhere
+	Expired  uint64       // deliveries that were not made because their event has lived long enough
+	Circuit  CircuitState
+	Window   int // attempts that may be in progress at once, at present
 }
 
 // Stats returns the figures of every destination that is in use or was lately, sorted by scope and ARN.
@@ -40,16 +44,23 @@ func (d *Deliverer) Stats(ctx context.Context) ([]Stats, error) {
 	d.mu.Unlock()
 	list := make([]Stats, 0, len(destinations))
 	for _, dest := range destinations {
-		inFlight := dest.inFlight()
-		list = append(list, Stats{
-			Scope: dest.scope, ARN: dest.arn, InFlight: inFlight, Waiting: max(0, left[dest.place]-inFlight),
-			Settled: dest.settled.Load(), Failed: dest.failed.Load(), Dead: dest.dead.Load(), Dropped: dest.dropped.Load(),
-		})
+		list = append(list, dest.stats(left[dest.place]))
 	}
 	slices.SortFunc(list, func(a, b Stats) int {
 		return cmp.Or(cmp.Compare(a.Scope.Account, b.Scope.Account), cmp.Compare(a.Scope.Region, b.Scope.Region), cmp.Compare(a.ARN, b.ARN))
 	})
 	return list, nil
+}
+
+// stats are the figures of a destination to which so many deliveries have not ended.
+func (d *destination) stats(left int) Stats {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return Stats{
+		Scope: d.scope, ARN: d.arn, Waiting: max(0, left-d.carried), InFlight: d.attempts, Parked: d.parked(),
+		Settled: d.settled.Load(), Failed: d.failed.Load(), Dead: d.dead.Load(), Dropped: d.dropped.Load(), Expired: d.expired.Load(),
+		Circuit: d.circuit.state, Window: d.window.size(),
+	}
 }
 
 // count adds the deliveries that have not ended, by where they are to go.

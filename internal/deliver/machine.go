@@ -1,6 +1,7 @@
 package deliver
 
 import (
+	"cmp"
 	"maps"
 	"math"
 	"slices"
@@ -477,7 +478,7 @@ func (m *Machine) codeIndex(code string) uint8 {
 	return uint8(i + 1)
 }
 
-// Resume hands out everything that is ready and sets the alarms for the rest.
+// Resume hands out everything that is ready, in the order in which it was accepted, and sets the alarms for the rest.
 func (m *Machine) Resume(tx *shard.Tx) {
 	now := tx.Now().UnixMicro()
 	clear(m.alarms)
@@ -495,6 +496,7 @@ func (m *Machine) Resume(tx *shard.Tx) {
 		m.alarms[at] = append(m.alarms[at], slot)
 	}
 	if len(attempts) > 0 {
+		slices.SortFunc(attempts, func(a, b attempt) int { return cmp.Or(cmp.Compare(a.key, b.key), cmp.Compare(a.slot, b.slot)) })
 		tx.Emit(attempts)
 	}
 	if m.orders.held > 0 {

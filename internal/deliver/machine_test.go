@@ -2,6 +2,7 @@ package deliver
 
 import (
 	"bytes"
+	"context"
 	"encoding/hex"
 	"errors"
 	"flag"
@@ -24,29 +25,38 @@ var update = flag.Bool("update", false, "rewrite the golden files")
 // A bed is a machine on a shard that a test steps by hand.
 type bed struct {
 	t       testing.TB
+	sim     *journal.Sim
 	machine *Machine
 	stepper *shard.Stepper
 	now     time.Time
 	asked   []attempt // handed out
+	held    int       // as the machine has said
 }
 
 func newBed(t testing.TB) *bed {
 	t.Helper()
-	b := &bed{t: t, machine: newMachine(), now: accepted}
-	proc := journal.NewSim(1, journal.SimFaults{}).Open()
-	log, err := proc.Log(t.Context(), "test")
+	b := &bed{t: t, sim: journal.NewSim(1, journal.SimFaults{}), now: accepted}
+	b.restart()
+	return b
+}
+
+// restart goes on with another process, which knows the log, and a snapshot if one was made.
+func (b *bed) restart() {
+	b.t.Helper()
+	b.machine, b.asked, b.held = newMachine(), nil, 0
+	proc := b.sim.Open()
+	log, err := proc.Log(context.Background(), "test")
 	if err != nil {
-		t.Fatal(err)
+		b.t.Fatal(err)
 	}
-	blob, err := proc.Blob(t.Context(), "snapshots")
+	blob, err := proc.Blob(context.Background(), "snapshots")
 	if err != nil {
-		t.Fatal(err)
+		b.t.Fatal(err)
 	}
 	b.stepper, err = shard.OpenStepper(log, blob, b.now, shard.Hosted{Machine: b.machine, Handler: b.handle})
 	if err != nil {
-		t.Fatal(err)
+		b.t.Fatal(err)
 	}
-	return b
 }
 
 func (b *bed) handle(effects []any) {
@@ -56,6 +66,8 @@ func (b *bed) handle(effects []any) {
 			b.asked = append(b.asked, e...)
 		case alarm:
 			b.asked = append(b.asked, b.machine.due(e)...)
+		case held:
+			b.held = int(e)
 		}
 	}
 }

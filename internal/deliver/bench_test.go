@@ -100,6 +100,56 @@ func benchAccept(b *testing.B, shards, callers int) {
 	stop()
 }
 
+// BenchmarkOrdered brings deliveries of so many keys to a target that takes everything at once, over one shard. The deliveries of a key
+// go one after another: each is handed out when the outcome of the one before is on disk. Beside it stand deliveries without order.
+func BenchmarkOrdered(b *testing.B) {
+	for _, keys := range []int{1, 10, 1000, 0} {
+		b.Run(fmt.Sprintf("%d-keys", keys), func(b *testing.B) { benchOrdered(b, keys) })
+	}
+}
+
+func benchOrdered(b *testing.B, keys int) {
+	taker, open := newNothing(b.N), make(chan struct{})
+	d := New(func(*target.Definition) target.Sender { return &gate{taker, open} }, Options{})
+	stop := startOnDisk(b, d, 1)
+	to := testTarget("billing", false)
+	event := []byte(`{"detail":"` + string(make([]byte, benchEvent-13)) + `"}`)
+	var list []Accepted
+	for i := range b.N {
+		e := Accepted{
+			EventID: "6b1f0f0e-3d52-9a4c-77aa-0e9d3b1c2f10", Event: event, Bus: simScope.BusARN("orders"),
+			Accepted: time.Now(), Targets: []*target.Sealed{to}, Home: "orders",
+		}
+		if keys > 0 {
+			e.Orders = []uint64{uint64(i%keys + 1)}
+		}
+		if list = append(list, e); len(list) < 100 && i < b.N-1 {
+			continue
+		}
+		if err := d.Accept(context.Background(), list); err != nil {
+			b.Fatal(err)
+		}
+		list = list[:0]
+	}
+	b.ResetTimer()
+	close(open)
+	<-taker.all
+	b.StopTimer()
+	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "deliveries/s")
+	stop()
+}
+
+// A gate lets nothing through until it is open.
+type gate struct {
+	target.Sender
+	open chan struct{}
+}
+
+func (g *gate) Send(ctx context.Context, m *target.Message) error {
+	<-g.open
+	return g.Sender.Send(ctx, m)
+}
+
 // startOnDisk runs a Deliverer over an embedded journal, until the returned function is called.
 func startOnDisk(b *testing.B, d *Deliverer, shards int) (stop func()) {
 	b.Helper()

@@ -209,23 +209,27 @@ func (s *Shard) stoppedError() error {
 // Read returns a payload from the log. Recent frames are answered from memory. It may be called from any goroutine. If the
 // payload was carried forward meanwhile, the error is [ErrMoved]: ask the machine for the new place and read again.
 func (s *Shard) Read(ctx context.Context, ref Ref) ([]byte, error) {
-	payload, ok := s.cache.get(ref.Seq)
-	if !ok {
-		rec, err := s.core.log.Get(ctx, ref.Seq)
-		if errors.Is(err, journal.ErrTruncated) {
-			return nil, ErrMoved
-		}
-		if err != nil {
-			return nil, fmt.Errorf("read frame %d of %s: %w", ref.Seq, s.Name(), err)
-		}
-		frame, err := journal.ParseFrame(rec)
-		if err != nil {
-			return nil, err
-		}
-		payload = frame.Payload
-		s.cache.put(ref.Seq, payload)
+	payload, err := s.cache.read(ctx, ref.Seq, func() ([]byte, error) { return s.fetch(ctx, ref.Seq) })
+	if err != nil {
+		return nil, err
 	}
 	return part(payload, ref)
+}
+
+// fetch reads the payload of a frame from the log.
+func (s *Shard) fetch(ctx context.Context, seq uint64) ([]byte, error) {
+	rec, err := s.core.log.Get(ctx, seq)
+	if errors.Is(err, journal.ErrTruncated) {
+		return nil, ErrMoved
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read frame %d of %s: %w", seq, s.Name(), err)
+	}
+	frame, err := journal.ParseFrame(rec)
+	if err != nil {
+		return nil, err
+	}
+	return frame.Payload, nil
 }
 
 // part is what ref names of a frame's payload.

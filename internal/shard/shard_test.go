@@ -20,6 +20,16 @@ type strangeLog struct {
 	journal.Log
 	limit  int // bytes of a record, if not 0
 	append func(expected uint64, record []byte) error
+	get    func(ctx context.Context, seq uint64) error
+}
+
+func (l *strangeLog) Get(ctx context.Context, seq uint64) ([]byte, error) {
+	if l.get != nil {
+		if err := l.get(ctx, seq); err != nil {
+			return nil, err
+		}
+	}
+	return l.Log.Get(ctx, seq)
 }
 
 func (l *strangeLog) MaxRecord() int {
@@ -171,6 +181,56 @@ func TestInsist(t *testing.T) {
 		}
 		if err := end(); err != nil || m.items[1].puts != 1 {
 			t.Errorf("the shard ended with %v, and item 1 was put %d times", err, m.items[1].puts)
+		}
+	})
+}
+
+// TestReadTogether lets many read in one frame at the same time: it is fetched once. If who fetches it goes away, another one does.
+func TestReadTogether(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var gets atomic.Int32
+		arrive := make(chan struct{})
+		s, _ := open(t, &strangeLog{get: func(ctx context.Context, _ uint64) error {
+			gets.Add(1)
+			select {
+			case <-arrive:
+				return nil
+			case <-ctx.Done():
+				return ctx.Err()
+			}
+		}})
+		hurried, leave := context.WithCancel(t.Context())
+		first, others := make(chan error, 1), make(chan error, 10)
+		read := func(ctx context.Context, errs chan<- error) {
+			_, err := s.Read(ctx, shard.Ref{Seq: 1, Len: 1})
+			errs <- err
+		}
+		go read(hurried, first)
+		synctest.Wait()
+		for range cap(others) {
+			go read(t.Context(), others)
+		}
+		synctest.Wait()
+		if n := gets.Load(); n != 1 {
+			t.Errorf("the frame is fetched %d times at once", n)
+		}
+		leave()
+		if err := <-first; !errors.Is(err, context.Canceled) {
+			t.Errorf("who went away got %v", err)
+		}
+		synctest.Wait()
+		close(arrive)
+		for range cap(others) {
+			if err := <-others; err != nil {
+				t.Errorf("somebody who waited got %v", err)
+			}
+		}
+		if n := gets.Load(); n != 2 {
+			t.Errorf("the frame was fetched %d times, want twice", n)
+		}
+		read(t.Context(), first)
+		if err := <-first; err != nil || gets.Load() != 2 {
+			t.Errorf("the frame is not kept: %v", err)
 		}
 	})
 }

@@ -37,6 +37,7 @@ var floors = map[string]int{
 	"internal/deliver":        3,
 	"internal/queue":          3,
 	"internal/ingest":         4,
+	"internal/redrive":        4,
 	"internal/explain":        4,
 	"internal/aws/eventsapi":  5,
 	"internal/aws/sqsapi":     5,

@@ -33,6 +33,7 @@ import (
 	"github.com/rialto-events/rialto/internal/ingest"
 	"github.com/rialto-events/rialto/internal/journal"
 	"github.com/rialto-events/rialto/internal/queue"
+	"github.com/rialto-events/rialto/internal/redrive"
 	"github.com/rialto-events/rialto/internal/route"
 	"github.com/rialto-events/rialto/internal/shard"
 	"github.com/rialto-events/rialto/internal/vault"
@@ -46,6 +47,7 @@ type Server struct {
 	catalog  *catalog.Catalog
 	queues   *queue.Service
 	deliver  *deliver.Deliverer
+	redrive  *redrive.Service
 	ingest   *ingest.Ingester
 	shards   []*shard.Shard
 	recorder *explain.Recorder
@@ -89,6 +91,7 @@ func Open(ctx context.Context, c Config) (_ *Server, err error) {
 	senders, watch := new(senders), s.watch()
 	s.deliver = deliver.New(senders.of, deliver.Options{Logger: c.Logger, Clock: c.Clock, Window: c.Window, Observer: watch})
 	s.ingest = ingest.New(routes, s.deliver, ingest.Options{Logger: c.Logger, Clock: c.Clock, Room: s.journal.Room, Observer: watch})
+	s.redrive = redrive.New(s.queues, s.catalog, s.deliver, redrive.Options{Logger: c.Logger, Clock: c.Clock})
 	*senders = s.senders(secrets)
 	if err := s.openShards(ctx); err != nil {
 		return nil, err
@@ -215,6 +218,8 @@ func (s *Server) serve(auth aws.Authenticator, routes *route.Router, secrets *va
 		console.Tail(s.ingest),
 		console.Events(s.ingest),
 		console.Destinations(s.deliver),
+		console.DeadLetters(s.redrive),
+		console.Redrives(s.redrive),
 		console.Explanations(explain.NewExplainer(s.recorder, s.catalog, s.deliver)),
 	))
 	s.health.register(mux, s.journal)

@@ -358,6 +358,35 @@ func TestRefusingDestination(t *testing.T) {
 	})
 }
 
+// TestOldestFirst starts again with deliveries that wait: the places of those that have ended were used again meanwhile, and the
+// oldest are attempted first all the same.
+func TestOldestFirst(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, Options{Window: 1})
+		first, stuck := testTarget("first", false), testTarget("stuck", false)
+		release := make(chan struct{})
+		r.sender.when(first.ARN, func(context.Context, *target.Message) error { <-release; return nil })
+		r.sender.when(stuck.ARN, hangs)
+		r.accept("1", first)
+		r.accept("2", stuck)
+		r.accept("3", stuck)
+		close(release)
+		settle()
+		r.accept("4", stuck) // in the place of the first
+		r.kill()
+		r.sender = newFakeSender()
+		r.start()
+		settle()
+		var got []string
+		for _, m := range r.sender.to(stuck.ARN) {
+			got = append(got, m.EventID)
+		}
+		if want := "2 3 4"; strings.Join(got, " ") != want {
+			t.Errorf("attempted %s, want %s", got, want)
+		}
+	})
+}
+
 // TestKilled kills the process in every state of a delivery. Attempts that were made are counted; one that nobody can tell of is
 // made again, and not counted.
 func TestKilled(t *testing.T) {

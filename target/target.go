@@ -177,6 +177,8 @@ var DefaultRetry = Retry{MaxAttempts: 185, MaxAge: 24 * time.Hour}
 
 // Error codes as AWS writes them into the ERROR_CODE attribute of a dead letter (EventBridge user guide, "Dead-letter queues").
 const (
+	CodeAssumeRole        = "FAILED_TO_ASSUME_ROLE"
+	CodeCollision         = "RESOURCE_MODIFICATION_COLLISION"
 	CodeConnectionFailure = "CONNECTION_FAILURE"
 	CodeErrorFromTarget   = "ERROR_FROM_TARGET"
 	CodeInternal          = "INTERNAL_ERROR"
@@ -184,11 +186,14 @@ const (
 	CodeInvalidParameter  = "INVALID_PARAMETER"
 	CodeNoPermissions     = "NO_PERMISSIONS"
 	CodeNoResource        = "NO_RESOURCE"
+	CodeRejectedInBatch   = "EVENTS_IN_BATCH_REQUEST_REJECTED"
+	CodeResourceLimit     = "RESOURCE_LIMIT_EXCEEDED"
 	CodeSDKClient         = "SDK_CLIENT_ERROR"
 	CodeSecondBusHop      = "THIRD_ACCOUNT_HOP_DETECTED"
 	CodeSecondRegionHop   = "THIRD_REGION_HOP_DETECTED"
 	CodeThrottling        = "THROTTLING"
 	CodeTimeout           = "TIMEOUT"
+	CodeTransientAssume   = "TRANSIENT_ASSUME_ROLE"
 	CodeUnknown           = "UNKNOWN"
 )
 

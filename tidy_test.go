@@ -35,6 +35,7 @@ var floors = map[string]int{
 	"internal/targets":        2,
 	"internal/route":          3,
 	"internal/deliver":        3,
+	"internal/connections":    3,
 	"internal/queue":          3,
 	"internal/ingest":         4,
 	"internal/redrive":        4,

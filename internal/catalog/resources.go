@@ -187,15 +187,23 @@ const (
 )
 
 // ConnectionOf returns the connection by which a destination of a scope is called, or nil if it is gone or not authorised. A
-// destination has one exactly if AWS shows it as ACTIVE. A connection that was deleted and made anew is another one.
+// destination has one exactly if AWS shows it as ACTIVE.
 func (c *Catalog) ConnectionOf(s rialto.Scope, d *Destination) *Connection {
-	arn, err := rialto.ParseARN(d.ConnectionARN)
+	if conn := c.NamedConnection(s, d.ConnectionARN); conn != nil && conn.State == Authorized {
+		return conn
+	}
+	return nil
+}
+
+// NamedConnection returns the connection of an ARN, or nil if it is gone. A connection that was deleted and made anew is another one.
+func (c *Catalog) NamedConnection(s rialto.Scope, connectionARN string) *Connection {
+	arn, err := rialto.ParseARN(connectionARN)
 	if err != nil {
 		return nil
 	}
 	path, _ := strings.CutPrefix(arn.Resource, "connection/")
 	name, id, _ := strings.Cut(path, "/")
-	if conn := c.Connections.Get(NameKey(s, name)); conn != nil && conn.ID == id && conn.State == Authorized {
+	if conn := c.Connections.Get(NameKey(s, name)); conn != nil && conn.ID == id {
 		return conn
 	}
 	return nil

@@ -26,6 +26,7 @@ func (s *Server) Run(ctx context.Context) error {
 	stack.start("queues", s.queues.Run)
 	stack.start("deliveries", s.deliver.Run)
 	stack.start("redrives", s.redrive.Run)
+	stack.start("connections", s.conns.Run)
 	stack.start("requests", s.serveRequests)
 	s.health.ready.Store(true)
 	close(s.ready)

@@ -10,24 +10,26 @@ import (
 	"github.com/rialto-events/rialto/internal/targets/bus"
 	"github.com/rialto-events/rialto/internal/targets/http"
 	"github.com/rialto-events/rialto/internal/targets/queue"
-	"github.com/rialto-events/rialto/internal/vault"
 	"github.com/rialto-events/rialto/target"
 )
 
 // senders knows who delivers to which kind of target. It is filled after the deliverer is made, because buses are targets, too.
 type senders struct{ queue, bus, http target.Sender }
 
-func (s *Server) senders(secrets *vault.Vault) senders {
+func (s *Server) senders() senders {
+	queues := queue.New(s.queues, queue.Options{OwnQueuesOnly: s.config.Credentials != ""})
+	return senders{queue: queues, bus: bus.New(s.ingest), http: s.conns.Sender()}
+}
+
+// guard decides to where calls may go. A server that only this machine can reach lets them go to this machine.
+func (s *Server) guard() http.Guard {
 	guard := http.Guard{
 		Allow: s.config.AllowTargets, AllowHosts: s.config.AllowHosts, Deny: s.config.DenyTargets, DenyHosts: s.config.DenyHosts,
 	}
 	if host, _, err := net.SplitHostPort(s.config.Listen); err == nil && loopback(host) {
 		guard.Allow = append(guard.Allow[:len(guard.Allow):len(guard.Allow)], http.Loopback...)
 	}
-	calls := http.New(newDirectory(s.catalog, secrets), http.Options{Guard: guard, Clock: s.config.Clock})
-	s.hangUp = calls.Close
-	queues := queue.New(s.queues, queue.Options{OwnQueuesOnly: s.config.Credentials != ""})
-	return senders{queue: queues, bus: bus.New(s.ingest), http: calls}
+	return guard
 }
 
 // of is the sender for a target.

@@ -27,6 +27,7 @@ import (
 	"github.com/rialto-events/rialto/internal/aws/secretsapi"
 	"github.com/rialto-events/rialto/internal/aws/sqsapi"
 	"github.com/rialto-events/rialto/internal/catalog"
+	"github.com/rialto-events/rialto/internal/connections"
 	"github.com/rialto-events/rialto/internal/console"
 	"github.com/rialto-events/rialto/internal/deliver"
 	"github.com/rialto-events/rialto/internal/explain"
@@ -45,6 +46,7 @@ type Server struct {
 	listen   net.Listener
 	journal  journal.Journal
 	catalog  *catalog.Catalog
+	conns    *connections.Service
 	queues   *queue.Service
 	deliver  *deliver.Deliverer
 	redrive  *redrive.Service
@@ -54,7 +56,6 @@ type Server struct {
 	http     http.Server
 	health   health
 	ready    chan struct{}
-	hangUp   func() // closes the connections to API destinations that are kept; nil before there can be any
 }
 
 // Open takes the address and opens everything that is stored. Nothing is served until [Server.Run].
@@ -92,11 +93,13 @@ func Open(ctx context.Context, c Config) (_ *Server, err error) {
 	s.deliver = deliver.New(senders.of, deliver.Options{Logger: c.Logger, Clock: c.Clock, Window: c.Window, Observer: watch})
 	s.ingest = ingest.New(routes, s.deliver, ingest.Options{Logger: c.Logger, Clock: c.Clock, Room: s.journal.Room, Observer: watch})
 	s.redrive = redrive.New(s.queues, s.catalog, s.deliver, redrive.Options{Logger: c.Logger, Clock: c.Clock})
-	*senders = s.senders(secrets)
+	news := connections.NewNews(s.ingest, s.catalog, c.Clock, c.Logger)
+	s.conns = connections.New(s.catalog, secrets, connections.Options{Logger: c.Logger, Clock: c.Clock, Guard: s.guard(), News: news})
+	*senders = s.senders()
 	if err := s.openShards(ctx); err != nil {
 		return nil, err
 	}
-	s.serve(auth, routes, secrets)
+	s.serve(auth, routes, secrets, news)
 	return s, nil
 }
 
@@ -201,8 +204,10 @@ func (s *Server) countShards(ctx context.Context) (int, error) {
 }
 
 // serve builds what answers requests.
-func (s *Server) serve(auth aws.Authenticator, routes *route.Router, secrets *vault.Vault) {
-	events := eventsapi.Options{Clock: s.config.Clock, Limits: eventsapi.DefaultLimits, Policies: routes, PlainHTTP: s.config.trusted()}
+func (s *Server) serve(auth aws.Authenticator, routes *route.Router, secrets *vault.Vault, news *connections.News) {
+	events := eventsapi.Options{
+		Clock: s.config.Clock, Limits: eventsapi.DefaultLimits, Policies: routes, PlainHTTP: s.config.trusted(), Connections: news,
+	}
 	if s.config.AWSQuotas {
 		events.Limits = eventsapi.AWSLimits
 	}
@@ -244,8 +249,8 @@ func (s *Server) close(ctx context.Context) {
 	if s.listen != nil {
 		_ = s.listen.Close()
 	}
-	if s.hangUp != nil {
-		s.hangUp()
+	if s.conns != nil {
+		s.conns.Close()
 	}
 	if s.journal != nil {
 		if err := s.journal.Close(ctx); err != nil {

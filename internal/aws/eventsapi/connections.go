@@ -11,6 +11,7 @@ import (
 	"github.com/rialto-events/rialto"
 	"github.com/rialto-events/rialto/internal/aws"
 	"github.com/rialto-events/rialto/internal/catalog"
+	"github.com/rialto-events/rialto/internal/connections"
 )
 
 // deauthorizedReason is why a connection is not authorised any more (recorded on AWS).
@@ -25,7 +26,7 @@ func errNoConnection(verb, name string) error {
 	return connectionError(rialto.NotFound, verb, "Connection '%s' does not exist.", name)
 }
 
-// CreateConnection makes a connection, which is authorised at once. One with OAuth gets its token when that is needed first.
+// CreateConnection makes a connection. It is authorised at once, except for one with OAuth: package connections asks for its token.
 func (f *Front) CreateConnection(ctx context.Context, in *CreateConnectionInput) (*CreateConnectionOutput, error) {
 	if err := wantPublic(in.InvocationConnectivityParameters, in.AuthParameters.ConnectivityParameters); err != nil {
 		return nil, err
@@ -54,8 +55,9 @@ func (f *Front) CreateConnection(ctx context.Context, in *CreateConnectionInput)
 	if err != nil {
 		return nil, err
 	}
+	f.announceAuthorization(ctx, scope, c, connections.Creating)
 	return &CreateConnectionOutput{
-		ConnectionArn: new(c.ARN(scope)), ConnectionState: authorizing(*in.AuthorizationType),
+		ConnectionArn: new(c.ARN(scope)), ConnectionState: new(ConnectionState(c.State)),
 		CreationTime: &c.Created, LastModifiedTime: &c.Modified,
 	}, nil
 }
@@ -72,18 +74,19 @@ func (f *Front) authorize(s rialto.Scope, c *catalog.Connection, secrets catalog
 	if c.SecretARN == "" {
 		c.SecretARN = newSecretARN(s, c.Name)
 	}
-	c.State, c.StateReason, c.Authorized = catalog.Authorized, nil, f.clock.Now()
-	c.Given = c.Authorized
+	c.State, c.StateReason, c.Given = catalog.Authorized, nil, f.clock.Now()
+	if secrets.Authorization == string(ConnectionAuthorizationTypeOauthClientCredentials) {
+		c.State = catalog.Authorizing // until there is a token
+	} else {
+		c.Authorized = c.Given
+	}
 	return nil
 }
 
-// authorizing is the state in which a call leaves a connection that it gives new parameters. For OAuth, AWS answers before it has
-// asked for a token; who looks next sees the connection authorised.
-func authorizing(t ConnectionAuthorizationType) *ConnectionState {
-	if t == ConnectionAuthorizationTypeOauthClientCredentials {
-		return new(ConnectionStateAuthorizing)
-	}
-	return new(ConnectionStateAuthorized)
+// announceAuthorization tells that an operation has given a connection new parameters.
+func (f *Front) announceAuthorization(ctx context.Context, s rialto.Scope, c *catalog.Connection, operation string) {
+	f.news.Started(ctx, s, c, operation, connections.Authorizes)
+	f.news.Settled(ctx, s, c)
 }
 
 // newSecretARN is the ARN under which AWS would keep the secrets: of a secret that belongs to EventBridge, with a random end.
@@ -113,7 +116,7 @@ func (f *Front) DescribeConnection(ctx context.Context, in *DescribeConnectionIn
 		ConnectionState: new(ConnectionState(c.State)), StateReason: c.StateReason,
 		AuthorizationType: new(ConnectionAuthorizationType(c.Authorization)), SecretArn: text(c.SecretARN), KmsKeyIdentifier: c.KMSKey,
 		AuthParameters: showAuth(c),
-		CreationTime:   &c.Created, LastModifiedTime: &c.Modified, LastAuthorizedTime: moment(c.Authorized),
+		CreationTime:   &c.Created, LastModifiedTime: &c.Modified, LastAuthorizedTime: authorizedAt(c.Authorized),
 	}, nil
 }
 
@@ -152,14 +155,23 @@ func (f *Front) UpdateConnection(ctx context.Context, in *UpdateConnectionInput)
 	if err != nil {
 		return nil, err
 	}
-	state := new(ConnectionState(is.State))
 	if authorizes {
-		state = authorizing(*in.AuthorizationType)
+		f.announceAuthorization(ctx, scope, is, connections.Updating)
+	} else {
+		f.news.Started(ctx, scope, is, connections.Updating)
 	}
 	return &UpdateConnectionOutput{
-		ConnectionArn: new(is.ARN(scope)), ConnectionState: state,
-		CreationTime: &is.Created, LastModifiedTime: &before, LastAuthorizedTime: moment(is.Authorized),
+		ConnectionArn: new(is.ARN(scope)), ConnectionState: new(ConnectionState(is.State)),
+		CreationTime: &is.Created, LastModifiedTime: &before, LastAuthorizedTime: authorizedAt(is.Authorized),
 	}, nil
+}
+
+// authorizedAt is when a connection was last authorised. AWS shows the beginning of 1970 for one that never was (recorded on AWS).
+func authorizedAt(t time.Time) *time.Time {
+	if t.IsZero() {
+		t = time.Unix(0, 0)
+	}
+	return &t
 }
 
 // openSecrets opens what is known of a connection. One that was deauthorised has nothing left.
@@ -191,8 +203,9 @@ func (f *Front) editConnection(
 func (f *Front) DeauthorizeConnection(ctx context.Context, in *DeauthorizeConnectionInput) (*DeauthorizeConnectionOutput, error) {
 	scope := aws.Caller(ctx).Scope
 	defer f.control.lock(scope)()
+	changed := false
 	c, err := f.editConnection(ctx, scope, *in.Name, "deauthorize", func(c *catalog.Connection) error {
-		if c.Secrets == nil {
+		if changed = c.Secrets != nil; !changed {
 			return catalog.Unchanged
 		}
 		c.Secrets, c.SecretARN, c.Parameters = nil, "", nil
@@ -203,9 +216,13 @@ func (f *Front) DeauthorizeConnection(ctx context.Context, in *DeauthorizeConnec
 	if err != nil {
 		return nil, err
 	}
+	if changed {
+		f.news.Started(ctx, scope, c, connections.Deauthorizing)
+		f.news.Settled(ctx, scope, c)
+	}
 	return &DeauthorizeConnectionOutput{
 		ConnectionArn: new(c.ARN(scope)), ConnectionState: new(ConnectionStateDeauthorizing),
-		CreationTime: &c.Created, LastModifiedTime: &c.Modified, LastAuthorizedTime: moment(c.Authorized),
+		CreationTime: &c.Created, LastModifiedTime: &c.Modified, LastAuthorizedTime: authorizedAt(c.Authorized),
 	}, nil
 }
 
@@ -225,9 +242,11 @@ func (f *Front) DeleteConnection(ctx context.Context, in *DeleteConnectionInput)
 	if err != nil {
 		return nil, err
 	}
+	f.news.Started(ctx, scope, c, connections.Deleting)
+	f.news.Destinations(ctx, scope, c, false)
 	return &DeleteConnectionOutput{
 		ConnectionArn: new(c.ARN(scope)), ConnectionState: new(ConnectionStateDeleting),
-		CreationTime: &c.Created, LastModifiedTime: &c.Modified, LastAuthorizedTime: moment(c.Authorized),
+		CreationTime: &c.Created, LastModifiedTime: &c.Modified, LastAuthorizedTime: authorizedAt(c.Authorized),
 	}, nil
 }
 
@@ -249,7 +268,7 @@ func (f *Front) ListConnections(ctx context.Context, in *ListConnectionsInput) (
 		out.Connections = append(out.Connections, Connection{
 			ConnectionArn: new(c.ARN(scope)), Name: &c.Name, ConnectionState: new(ConnectionState(c.State)), StateReason: c.StateReason,
 			AuthorizationType: new(ConnectionAuthorizationType(c.Authorization)),
-			CreationTime:      &c.Created, LastModifiedTime: &c.Modified, LastAuthorizedTime: moment(c.Authorized),
+			CreationTime:      &c.Created, LastModifiedTime: &c.Modified, LastAuthorizedTime: authorizedAt(c.Authorized),
 		})
 	}
 	return out, nil

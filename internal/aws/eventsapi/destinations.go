@@ -50,6 +50,9 @@ func (f *Front) CreateApiDestination(ctx context.Context, in *CreateApiDestinati
 	if err != nil {
 		return nil, err
 	}
+	if f.catalog.ConnectionOf(scope, d) != nil {
+		f.news.Destination(ctx, scope, d, true)
+	}
 	return &CreateApiDestinationOutput{
 		ApiDestinationArn: new(d.ARN(scope)), ApiDestinationState: f.destinationState(scope, d),
 		CreationTime: &d.Created, LastModifiedTime: &d.Modified,
@@ -128,10 +131,12 @@ func (f *Front) UpdateApiDestination(ctx context.Context, in *UpdateApiDestinati
 	scope := aws.Caller(ctx).Scope
 	defer f.control.lock(scope)()
 	key := catalog.NameKey(scope, *in.Name)
+	var active bool // before
 	d, err := f.catalog.Destinations.Edit(ctx, key, func(was *catalog.Destination) (*catalog.Destination, error) {
 		if was == nil {
 			return nil, errNoDestination("update", *in.Name)
 		}
+		active = f.catalog.ConnectionOf(scope, was) != nil
 		is := *was
 		is.Description = cmp.Or(in.Description, was.Description)
 		is.RateLimit = cmp.Or(in.InvocationRateLimitPerSecond, was.RateLimit)
@@ -146,6 +151,9 @@ func (f *Front) UpdateApiDestination(ctx context.Context, in *UpdateApiDestinati
 	})
 	if err != nil {
 		return nil, err
+	}
+	if now := f.catalog.ConnectionOf(scope, d) != nil; now != active {
+		f.news.Destination(ctx, scope, d, now)
 	}
 	return &UpdateApiDestinationOutput{
 		ApiDestinationArn: new(d.ARN(scope)), ApiDestinationState: f.destinationState(scope, d),

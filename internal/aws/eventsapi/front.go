@@ -8,6 +8,7 @@ import (
 	"github.com/rialto-events/rialto"
 	"github.com/rialto-events/rialto/internal/aws"
 	"github.com/rialto-events/rialto/internal/catalog"
+	"github.com/rialto-events/rialto/internal/connections"
 	"github.com/rialto-events/rialto/internal/ingest"
 	"github.com/rialto-events/rialto/internal/route"
 )
@@ -34,6 +35,8 @@ type Options struct {
 	Limits    Limits       // what is zero is as in DefaultLimits
 	Policies  Authorizer   // nil allows everybody everything
 	PlainHTTP bool         // endpoints of API destinations and of OAuth may be http://, which AWS refuses
+
+	Connections *connections.News // is told what becomes of connections and API destinations; nil tells nobody
 }
 
 // A Front serves EventBridge.
@@ -45,6 +48,7 @@ type Front struct {
 	limits  Limits
 	rights  Authorizer
 	plain   bool
+	news    *connections.News
 
 	wildcards wildcards
 	control   control
@@ -54,7 +58,7 @@ type Front struct {
 func New(cat *catalog.Catalog, in Ingester, vault Sealer, opts Options) *Front {
 	f := &Front{
 		catalog: cat, events: in, vault: vault, clock: opts.Clock,
-		limits: opts.Limits.orDefault(), rights: opts.Policies, plain: opts.PlainHTTP,
+		limits: opts.Limits.orDefault(), rights: opts.Policies, plain: opts.PlainHTTP, news: opts.Connections,
 	}
 	if f.clock == nil {
 		f.clock = rialto.SystemClock

@@ -42,6 +42,7 @@ import (
 //	account 111122223333     region eu-west-1         who calls, from here on
 //	wait 90s                                          time passes
 //	managed BUS RULE PRINCIPAL                        a service takes a rule for its own
+//	authorized CONNECTION                             the connection has got its token
 //	limits {"Rules": 2}      plain http     policies  options of the server, at the beginning of a file
 func TestStories(t *testing.T) {
 	files, err := filepath.Glob("testdata/*.txt")
@@ -117,6 +118,8 @@ func (s *teller) line(t *testing.T, line string) {
 	case word == "managed":
 		f := strings.Fields(rest)
 		s.manage(t, rialto.BusName(f[0]), rialto.RuleName(f[1]), f[2])
+	case word == "authorized":
+		s.authorize(t, rest)
 	case word[0] >= '0' && word[0] <= '9':
 		s.compare(t, line)
 	default:
@@ -244,6 +247,20 @@ func (s *server) manage(t *testing.T, bus rialto.BusName, rule rialto.RuleName, 
 	_, err := s.catalog.Rules.Edit(t.Context(), catalog.RuleKey(scope, bus, rule), func(was *catalog.Rule) (*catalog.Rule, error) {
 		is := *was
 		is.ManagedBy = &principal
+		return &is, nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// authorize does what package connections does once there is a token.
+func (s *server) authorize(t *testing.T, name string) {
+	t.Helper()
+	scope := rialto.Scope{Account: rialto.DefaultAccount, Region: rialto.DefaultRegion}
+	_, err := s.catalog.Connections.Edit(t.Context(), catalog.NameKey(scope, name), func(was *catalog.Connection) (*catalog.Connection, error) {
+		is := *was
+		is.State, is.Authorized = catalog.Authorized, s.clock.Now()
 		return &is, nil
 	})
 	if err != nil {

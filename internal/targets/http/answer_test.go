@@ -64,7 +64,7 @@ func TestAnswersAreShown(t *testing.T) {
 		"deflate, as it is":    {"deflate", packed(t, "unpacked", fl), "unpacked"},
 		"deflate, as in zlib":  {"deflate", packed(t, "unpacked", zl), "unpacked"},
 		"gzip that is none":    {"gzip", "plain", ""},
-		"gzip of 64 MiB":        {"gzip", packed(t, strings.Repeat("x", 1<<26), gz), strings.Repeat("x", 1024)},
+		"gzip of 64 MiB":       {"gzip", packed(t, strings.Repeat("x", 1<<26), gz), strings.Repeat("x", 1024)},
 		"gzip that is cut off": {"gzip", packed(t, "unpacked", gz)[:20], "unpacked"[:0]},
 		"not asked for":        {"br", "as it is", "as it is"},
 		"gzip of nothing":      {"gzip", "", ""},

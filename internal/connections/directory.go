@@ -1,4 +1,4 @@
-package server
+package connections
 
 import (
 	"context"
@@ -6,11 +6,11 @@ import (
 	"fmt"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/rialto-events/rialto"
 	"github.com/rialto-events/rialto/internal/catalog"
 	"github.com/rialto-events/rialto/internal/targets/http"
-	"github.com/rialto-events/rialto/internal/vault"
 )
 
 // defaultRate is how many calls a second an API destination gets that says nothing (EventBridge API, CreateApiDestination).
@@ -23,7 +23,7 @@ const maxOpened = 10_000
 // the catalog never change, so that the same two values make the same destination.
 type directory struct {
 	catalog *catalog.Catalog
-	vault   *vault.Vault
+	vault   Vault
 
 	mu     sync.RWMutex
 	opened map[string]opened // by ARN of the destination
@@ -38,11 +38,12 @@ type opened struct {
 
 var _ http.Directory = (*directory)(nil)
 
-func newDirectory(c *catalog.Catalog, v *vault.Vault) *directory {
+func newDirectory(c *catalog.Catalog, v Vault) *directory {
 	return &directory{catalog: c, vault: v, opened: make(map[string]opened)}
 }
 
-// Destination looks up an API destination.
+// Destination looks up an API destination. One whose connection is still being authorised can be called: the call waits for the token
+// that is being asked for, or gets one itself.
 func (d *directory) Destination(_ context.Context, s string) (http.Destination, error) {
 	arn, err := rialto.ParseARN(s)
 	path, ok := strings.CutPrefix(arn.Resource, "api-destination/")
@@ -55,20 +56,16 @@ func (d *directory) Destination(_ context.Context, s string) (http.Destination, 
 		d.forget(s)
 		return http.Destination{}, rialto.Errorf(rialto.NotFound, "There is no API destination %s.", s)
 	}
-	conn := d.catalog.ConnectionOf(arn.Scope(), dest)
+	conn := d.catalog.NamedConnection(arn.Scope(), dest.ConnectionARN)
 	d.mu.RLock()
 	o := d.opened[s]
 	d.mu.RUnlock()
 	if conn != nil && o.destination == dest && o.connection == conn {
 		return o.result, nil
 	}
-	out := http.Destination{Endpoint: dest.Endpoint, Method: dest.Method, Rate: defaultRate}
-	if dest.RateLimit != nil {
-		out.Rate = float64(*dest.RateLimit)
-	}
-	if conn == nil {
+	out := http.Destination{Endpoint: dest.Endpoint, Method: dest.Method, Rate: rateOf(dest)}
+	if out.Inactive = whyInactive(dest, conn); out.Inactive != "" {
 		d.forget(s)
-		out.Inactive = fmt.Sprintf("The connection %s of the API destination %s is not authorized, or is gone.", dest.ConnectionARN, dest.Name)
 		return out, nil
 	}
 	if err := d.authorize(&out, conn, arn.Scope()); err != nil {
@@ -76,6 +73,25 @@ func (d *directory) Destination(_ context.Context, s string) (http.Destination, 
 	}
 	d.keep(s, opened{dest, conn, out})
 	return out, nil
+}
+
+func rateOf(d *catalog.Destination) float64 {
+	if d.RateLimit != nil {
+		return float64(*d.RateLimit)
+	}
+	return defaultRate
+}
+
+// whyInactive is why a destination cannot be called now, or empty if it can.
+func whyInactive(dest *catalog.Destination, conn *catalog.Connection) string {
+	if conn != nil && conn.Secrets != nil && (conn.State == catalog.Authorized || conn.State == catalog.Authorizing) {
+		return ""
+	}
+	why := fmt.Sprintf("The connection %s of the API destination %s is not authorized, or is gone.", dest.ConnectionARN, dest.Name)
+	if conn != nil && conn.StateReason != nil {
+		why += " " + *conn.StateReason
+	}
+	return why
 }
 
 func (d *directory) keep(arn string, o opened) {
@@ -99,13 +115,13 @@ func (d *directory) forget(arn string) {
 
 // authorize fills in what the connection adds to a call.
 func (d *directory) authorize(out *http.Destination, conn *catalog.Connection, scope rialto.Scope) error {
-	plain, err := d.vault.Open(conn.Secrets, []byte(conn.ARN(scope)))
+	arn := conn.ARN(scope)
+	s, err := open[catalog.ConnectionSecrets](d.vault, conn.Secrets, arn)
 	if err != nil {
 		return fmt.Errorf("open the secrets of connection %s: %w", conn.Name, err)
 	}
-	var s catalog.ConnectionSecrets
-	if err := json.Unmarshal(plain, &s); err != nil {
-		return fmt.Errorf("read the secrets of connection %s: %w", conn.Name, err)
+	if out.TLS, err = identityOf(d.vault, conn, scope); err != nil {
+		return err
 	}
 	out.Auth.Type = http.AuthType(s.Authorization)
 	switch out.Auth.Type {
@@ -116,13 +132,31 @@ func (d *directory) authorize(out *http.Destination, conn *catalog.Connection, s
 	case http.OAuth:
 		o := s.OAuth
 		out.Auth.Grant = &http.Grant{
-			Connection: conn.ARN(scope), Given: conn.ParametersGiven(), Endpoint: o.Endpoint, Method: o.Method,
+			Connection: arn, Given: given(conn), TLS: out.TLS, Endpoint: o.Endpoint, Method: o.Method,
 			ClientID: o.ClientID, ClientSecret: o.ClientSecret,
 			Headers: parameters(o.Headers), Query: parameters(o.Query), Body: parameters(o.Body),
 		}
 	}
 	out.Headers, out.Query, out.Body = parameters(s.Headers), parameters(s.Query), parameters(s.Body)
 	return nil
+}
+
+// given is when the connection got what its tokens depend on.
+func given(conn *catalog.Connection) time.Time {
+	at := conn.ParametersGiven()
+	if conn.TLS != nil && conn.TLS.Given.After(at) {
+		at = conn.TLS.Given
+	}
+	return at
+}
+
+// open opens what was sealed as JSON for a context.
+func open[T any](v Vault, sealed []byte, context string) (out T, err error) {
+	plain, err := v.Open(sealed, []byte(context))
+	if err != nil {
+		return out, err
+	}
+	return out, json.Unmarshal(plain, &out)
 }
 
 func parameters(list []catalog.HTTPParameter) []http.Parameter {

@@ -1,4 +1,4 @@
-package server
+package connections
 
 import (
 	"encoding/json"
@@ -14,7 +14,7 @@ import (
 var scope = rialto.Scope{Account: "000000000000", Region: "eu-west-1"}
 
 // define makes a destination, and a connection with a key for it.
-func define(t testing.TB, c *catalog.Catalog, v *vault.Vault, key string) (arn string) {
+func define(t testing.TB, c *catalog.Catalog, v Vault, key string) (arn string) {
 	t.Helper()
 	conn := &catalog.Connection{Name: "c", ID: "1", State: catalog.Authorized, Authorization: "API_KEY"}
 	plain, err := json.Marshal(catalog.ConnectionSecrets{Authorization: "API_KEY", APIKeyName: "X-Key", APIKeyValue: key})

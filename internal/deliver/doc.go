@@ -17,5 +17,9 @@
 // tells of it. Outcomes travel in the frames of events that are accepted a moment later, so that a delivery that goes well
 // costs no write of its own.
 //
+// Deliveries of one group, as [Accepted.Orders] says, are attempted one after another, in the order in which they got into the log: each
+// when the outcome of the one before is there. A key of [Accepted.Dedupe] lets one event of several be accepted. Both are decided by the
+// machine, so that no restart forgets them.
+//
 // Start with [Deliverer.Accept], then machine.go for the states of a delivery and policy.go for what becomes of a failed one.
 package deliver

@@ -136,6 +136,13 @@ func (s *settings) load(environ []string) error {
 func (s *settings) apply(layer *koanf.Koanf, origin func(name string) string) error {
 	raw := layer.Raw()
 	for _, name := range slices.Sorted(maps.Keys(raw)) {
+		if name == remotesKey {
+			if err := (*remotes)(&s.server.Remotes).read(raw[name]); err != nil {
+				return usagef("docs/targets.md, which shows one", "%s: %s: %v.", origin(name), name, err)
+			}
+			s.origins[name] = origin(name)
+			continue
+		}
 		f := s.flags.Lookup(name)
 		if f == nil || name == "config" && origin(name) == s.file {
 			return s.unknownKey(name)
@@ -161,6 +168,7 @@ func (s *settings) unknownKey(name string) error {
 	}
 	var names []string
 	s.flags.VisitAll(func(f *pflag.Flag) { names = append(names, f.Name) })
+	names = append(names, remotesKey)
 	return usagef(meant(name, names, "", "rialto config print, which shows all settings"), "%s: there is no setting %q.", s.file, name)
 }
 
@@ -264,6 +272,9 @@ func (s *settings) print(w io.Writer, output outputFormat) error {
 		}
 		all = append(all, x)
 	})
+	if from := s.origins[remotesKey]; from != "" {
+		all = append(all, setting{remotesKey, remotes(s.server.Remotes).String(), from})
+	}
 	if output == asJSON {
 		e := json.NewEncoder(w)
 		e.SetIndent("", "  ")

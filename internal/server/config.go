@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/rialto-events/rialto"
+	remote "github.com/rialto-events/rialto/internal/targets/aws"
 	"github.com/rialto-events/rialto/internal/targets/http"
 )
 
@@ -46,6 +47,7 @@ type Config struct {
 	AllowHosts   []http.HostPattern // hosts that API destinations may have, wherever their names lead
 	DenyTargets  []netip.Prefix     // networks that API destinations must not be in, though they be public or allowed
 	DenyHosts    []http.HostPattern // hosts that they must not have
+	Remotes      []remote.Remote    // where the services are that rialto does not serve
 	Window       int                // concurrent attempts per destination; 0 is 64
 	AWSQuotas    bool               // enforce AWS's own quotas where rialto's are larger
 
@@ -92,6 +94,11 @@ func (c Config) check() error {
 	}
 	if c.Shards < 1 || c.Shards > maxShards {
 		return rialto.Errorf(rialto.Invalid, "%d shards cannot be: give a number from 1 to %d.", c.Shards, maxShards)
+	}
+	for i := range c.Remotes {
+		if err := c.Remotes[i].Check(); err != nil {
+			return err
+		}
 	}
 	if !loopback(host) && c.Credentials == "" && !c.Insecure {
 		return rialto.Errorf(rialto.Denied, "Refusing to serve on %s without credentials: anybody who reaches that address could read and "+

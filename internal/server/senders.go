@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/rialto-events/rialto"
+	remote "github.com/rialto-events/rialto/internal/targets/aws"
 	"github.com/rialto-events/rialto/internal/targets/bus"
 	"github.com/rialto-events/rialto/internal/targets/http"
 	"github.com/rialto-events/rialto/internal/targets/queue"
@@ -14,11 +15,15 @@ import (
 )
 
 // senders knows who delivers to which kind of target. It is filled after the deliverer is made, because buses are targets, too.
-type senders struct{ queue, bus, http target.Sender }
+type senders struct {
+	queue, bus, http target.Sender
+	remotes          *remote.Sender
+}
 
 func (s *Server) senders() senders {
 	queues := queue.New(s.queues, queue.Options{OwnQueuesOnly: s.config.Credentials != ""})
-	return senders{queue: queues, bus: bus.New(s.ingest), http: s.conns.Sender()}
+	s.remotes = remote.New(s.config.Remotes, remote.Options{Clock: s.config.Clock, OwnOnly: s.config.Credentials != ""})
+	return senders{queue: queues, bus: bus.New(s.ingest), http: s.conns.Sender(), remotes: s.remotes}
 }
 
 // guard decides to where calls may go. A server that only this machine can reach lets them go to this machine.
@@ -39,6 +44,8 @@ func (s *senders) of(d *target.Definition) target.Sender {
 		return nobody(fmt.Sprintf("%q is not an ARN.", d.ARN))
 	}
 	switch {
+	case s.remotes.Claims(arn):
+		return s.remotes
 	case arn.Service == "sqs":
 		return s.queue
 	case arn.Service == "events" && strings.HasPrefix(arn.Resource, "event-bus/"):
@@ -46,7 +53,7 @@ func (s *senders) of(d *target.Definition) target.Sender {
 	case arn.Service == "events" && strings.HasPrefix(arn.Resource, "api-destination/"):
 		return s.http
 	}
-	return nobody(fmt.Sprintf("rialto has no target of the kind %q yet: it delivers to SQS queues, event buses and API destinations.", arn.Service))
+	return s.remotes // which says how to add one that claims it
 }
 
 // nobody is the sender for what cannot be delivered to. Its text is the reason.

@@ -37,6 +37,7 @@ import (
 	"github.com/rialto-events/rialto/internal/redrive"
 	"github.com/rialto-events/rialto/internal/route"
 	"github.com/rialto-events/rialto/internal/shard"
+	remote "github.com/rialto-events/rialto/internal/targets/aws"
 	"github.com/rialto-events/rialto/internal/vault"
 )
 
@@ -47,6 +48,7 @@ type Server struct {
 	journal  journal.Journal
 	catalog  *catalog.Catalog
 	conns    *connections.Service
+	remotes  *remote.Sender // nil before there can be any calls
 	queues   *queue.Service
 	deliver  *deliver.Deliverer
 	redrive  *redrive.Service
@@ -251,6 +253,9 @@ func (s *Server) close(ctx context.Context) {
 	}
 	if s.conns != nil {
 		s.conns.Close()
+	}
+	if s.remotes != nil {
+		s.remotes.Close()
 	}
 	if s.journal != nil {
 		if err := s.journal.Close(ctx); err != nil {

@@ -22,6 +22,7 @@ import (
 	"github.com/rialto-events/rialto"
 	"github.com/rialto-events/rialto/internal/journal"
 	"github.com/rialto-events/rialto/internal/server"
+	remote "github.com/rialto-events/rialto/internal/targets/aws"
 )
 
 // start runs a server until the test ends or stop is called.
@@ -79,6 +80,7 @@ func TestWhatIsRefused(t *testing.T) {
 		{"every interface by leaving out the host", server.Config{Listen: ":0"}, "Refusing to serve on :0 without credentials"},
 		{"an address in use", server.Config{Listen: taken.Addr().String()}, "is in use"},
 		{"too many shards", server.Config{Listen: "127.0.0.1:0", Shards: 1000}, "1000 shards cannot be"},
+		{"a remote that is nowhere", server.Config{Listen: "127.0.0.1:0", Remotes: []remote.Remote{{Name: "x", Endpoint: "nowhere"}}}, "The endpoint of the remote x is not a URL"},
 		{"credentials that are not there", server.Config{Listen: "127.0.0.1:0", Credentials: "/does/not/exist"}, "no such file"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {

@@ -30,6 +30,7 @@ type Remote struct {
 	Services    []string           // as in ARNs, such as "sqs"; nil is all that rialto does not serve itself
 	Endpoint    string             // URL of another emulator, for all its services; "" is AWS
 	Region      rialto.Region      // that is spoken to whatever the ARN says; "" is that of the ARN
+	Callers     []rialto.AccountID // whose rules may use it beside those of the resource's account; see [Options]
 	Credentials Credentials
 }
 
@@ -78,8 +79,11 @@ func (r *Remote) Check() error {
 	return nil
 }
 
-// claims reports whether a resource is to be found there.
+// claims reports whether a resource is to be found there. Of EventBridge's it is buses alone.
 func (r *Remote) claims(arn rialto.ARN) bool {
+	if arn.Service == "events" && !strings.HasPrefix(arn.Resource, "event-bus/") {
+		return false
+	}
 	if len(r.Accounts) > 0 && arn.Account != "" && !slices.Contains(r.Accounts, arn.Account) ||
 		len(r.Regions) > 0 && arn.Region != "" && !slices.Contains(r.Regions, arn.Region) {
 		return false
@@ -88,6 +92,43 @@ func (r *Remote) claims(arn rialto.ARN) bool {
 		return !slices.Contains(ours, arn.Service)
 	}
 	return slices.Contains(r.Services, arn.Service)
+}
+
+// admits reports whether the rules of an account may use the remote's credentials for a resource.
+func (r *Remote) admits(caller rialto.AccountID, arn rialto.ARN) bool {
+	return caller == arn.Account || slices.Contains(r.Callers, caller) || arn.Account == "" && slices.Contains(r.Accounts, caller)
+}
+
+// String says what a remote is, and no secrets.
+func (r Remote) String() string {
+	var b strings.Builder
+	b.WriteString(r.Name)
+	list := func(name string, values []string) {
+		if len(values) > 0 {
+			b.WriteString(" " + name + "=" + strings.Join(values, ","))
+		}
+	}
+	list("accounts", plain(r.Accounts))
+	list("regions", plain(r.Regions))
+	list("services", r.Services)
+	list("callers", plain(r.Callers))
+	for _, x := range []struct{ name, value string }{
+		{"endpoint", r.Endpoint}, {"region", string(r.Region)}, {"access-key-id", r.Credentials.AccessKeyID},
+		{"profile", r.Credentials.Profile}, {"role", r.Credentials.Role},
+	} {
+		if x.value != "" {
+			list(x.name, []string{x.value})
+		}
+	}
+	return b.String()
+}
+
+func plain[S ~string](list []S) []string {
+	out := make([]string, len(list))
+	for i, s := range list {
+		out[i] = string(s)
+	}
+	return out
 }
 
 // A place is a remote with the credentials that are in use for it.

@@ -35,6 +35,10 @@ const (
 type Options struct {
 	Clock     rialto.Clock    // nil is the real one
 	Transport *http.Transport // nil is one of the Sender's own
+
+	// OwnOnly keeps rules to resources of their own account, unless a remote names theirs among its callers. It is for servers that tell
+	// accounts from each other: otherwise everybody could use the remote's credentials.
+	OwnOnly bool
 }
 
 // A Sender delivers to remotes.
@@ -43,6 +47,7 @@ type Sender struct {
 	clock     rialto.Clock
 	transport *http.Transport
 	signer    *v4.Signer
+	ownOnly   bool
 }
 
 var _ target.Batcher = (*Sender)(nil)
@@ -59,7 +64,7 @@ func New(remotes []Remote, o Options) *Sender {
 			MaxResponseHeaderBytes: maxHeader,
 		}
 	}
-	s := &Sender{clock: o.Clock, transport: o.Transport, signer: v4.NewSigner()}
+	s := &Sender{clock: o.Clock, transport: o.Transport, signer: v4.NewSigner(), ownOnly: o.OwnOnly}
 	for _, r := range remotes {
 		p := &place{Remote: r}
 		p.load = p.sharedConfig
@@ -209,6 +214,10 @@ func (s *Sender) callFor(d *target.Definition) (*call, error) {
 	p := s.placeOf(arn)
 	if p == nil {
 		return nil, Unclaimed(arn)
+	}
+	if s.ownOnly && !p.admits(d.Rule.Account, arn) {
+		return nil, &target.Error{Code: target.CodeNoPermissions, Permanent: true,
+			Message: fmt.Sprintf("The account %s has no use of the remote %s for %s. Whoever runs this server can name it among the remote's callers.", d.Rule.Account, p.Name, arn)}
 	}
 	k := kindOf(arn)
 	if k == nil {

@@ -135,6 +135,34 @@ func TestRouting(t *testing.T) {
 	}
 }
 
+// TestCallers keeps the credentials of a remote to those whose account it is of, where accounts are told apart.
+func TestCallers(t *testing.T) {
+	f := startFake(t, fakes["sqs"])
+	for _, tc := range []struct {
+		name    string
+		callers []rialto.AccountID
+		ownOnly bool
+		rule    rialto.AccountID
+		denied  bool
+	}{
+		{"own account", nil, true, account, false},
+		{"another", nil, true, "000000000001", true},
+		{"another that is named", []rialto.AccountID{"000000000001"}, true, "000000000001", false},
+		{"another, where anybody is believed", nil, false, "000000000001", false},
+	} {
+		r := f.remote()
+		r.Callers = tc.callers
+		s := remote.New([]remote.Remote{r}, remote.Options{OwnOnly: tc.ownOnly})
+		d := definition(fmt.Sprintf(f.service.arn, "res-works"))
+		d.Rule.Account = tc.rule
+		err := s.Send(t.Context(), message(d, "{}"))
+		if e, ok := errors.AsType[*target.Error](err); (err != nil) != tc.denied || tc.denied && (!ok || e.Code != target.CodeNoPermissions || !e.Permanent) {
+			t.Errorf("%s: got %v", tc.name, err)
+		}
+		s.Close()
+	}
+}
+
 func TestPartitionKeys(t *testing.T) {
 	f := startFake(t, fakes["kinesis"])
 	// recorded on AWS, spec/eventbridge.md, 5.3

@@ -38,7 +38,7 @@ func (s Subject) batch(t *testing.T, d *target.Definition, want int, payload fun
 	var ms []*target.Message // each has a few bytes, of which every destination takes more
 	for i := range min(want, most) {
 		m := s.message(d, payload(i))
-		m.EventID = fmt.Sprintf("6b1f0f0e-3d52-9a4c-77aa-%012d", i)
+		m.EventID = eventID(i)
 		ms = append(ms, m)
 	}
 	return ms
@@ -57,6 +57,8 @@ func (s Subject) sendBatch(t *testing.T, ctx context.Context, ms []*target.Messa
 	}
 	return errs
 }
+
+func eventID(i int) string { return fmt.Sprintf("6b1f0f0e-3d52-9a4c-77aa-%012d", i) }
 
 func numbered(i int) string { return `{"message":` + strconv.Itoa(i) + `}` }
 
@@ -77,16 +79,14 @@ func allTaken(t *testing.T, s Subject) {
 	}
 }
 
-// someRefused sends a batch of which the destination does not want every third message. Those alone have errors.
+// someRefused sends a batch of which the destination does not want every third message. Those alone have errors. Each payload has the
+// id of its event, by which destinations may name them.
 func someRefused(t *testing.T, s Subject) {
 	if s.Partly == nil {
 		t.Skip("destinations of the kind take a batch as a whole")
 	}
 	ms := s.batch(t, s.Partly, wantBatch, func(i int) string {
-		if i%3 == 0 {
-			return fmt.Sprintf(`{"message":%d,"refuse":true}`, i)
-		}
-		return numbered(i)
+		return fmt.Sprintf(`{"id":"%s","refuse":%t}`, eventID(i), i%3 == 0)
 	})
 	for i, err := range s.sendBatch(t, t.Context(), ms) {
 		if refused := Refused(ms[i].Payload); refused != (err != nil) {

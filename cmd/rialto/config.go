@@ -70,6 +70,8 @@ func newSettings() *settings {
 	fs.BoolVar(&c.Relaxed, "relaxed", false, "Sync the disk once a second and not before each answer. A power failure may then lose a second of what was acknowledged.")
 	fs.Var((*byteSize)(&c.MaxBytes), "max-bytes", "`SIZE` What the stored data may grow to, such as 20GiB.")
 	describe(fs, "max-bytes", "what the disk has room for")
+	fs.StringVar(&c.MetricsListen, "metrics-listen", "", "`ADDRESS` Serve /metrics on this host and port, to whoever reaches it.")
+	describe(fs, "metrics-listen", "/metrics of the server, for signed requests if there are credentials")
 	fs.Var((*byteSize)(&c.ExplainMemory), "explain-memory", "`SIZE` What \"rialto explain\" may remember in memory, such as 256MiB: a third of it for what was delivered.")
 	describe(fs, "explain-memory", "48MiB")
 	fs.IntVar(&c.Shards, "shards", 0, "`N` How many shards a new data folder or cluster gets. It cannot be changed later.")

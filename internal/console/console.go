@@ -123,6 +123,17 @@ func (o *Options) serve(w http.ResponseWriter, r *http.Request, route Route) {
 	fail(w, err)
 }
 
+// Protected lets only those through whom the authenticator knows.
+func Protected(auth aws.Authenticator, h http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if _, err := aws.Identify(r, auth, nil); err != nil {
+			fail(w, err)
+			return
+		}
+		h.ServeHTTP(w, r)
+	})
+}
+
 //go:embed openapi.json
 var openAPI []byte
 

@@ -82,6 +82,9 @@ func (k *keeper) add(i item, size int, nobodys bool) bool {
 	return true
 }
 
+// LeftOut is how much of what happened is not kept across a restart, because too much came at once or the log did not take it.
+func (r *Recorder) LeftOut() uint64 { return r.keeper.left.Load() }
+
 // take takes items for one write.
 func (k *keeper) take() []item {
 	k.mu.Lock()

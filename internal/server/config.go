@@ -51,7 +51,8 @@ type Config struct {
 	Window       int                // concurrent attempts per destination; 0 is 64
 	AWSQuotas    bool               // enforce AWS's own quotas where rialto's are larger
 
-	ExplainMemory int64 // bytes in which what happened to events is remembered; 0 is [DefaultExplainMemory]
+	MetricsListen string // host and port to serve metrics on, to whoever reaches it; "" is Listen, to those who may use the APIs
+	ExplainMemory int64  // bytes in which what happened to events is remembered; 0 is [DefaultExplainMemory]
 
 	Logger *slog.Logger // nil discards
 	Clock  rialto.Clock // nil is the system's

@@ -1,9 +1,15 @@
 package server
 
 import (
+	"context"
+	"net/http"
+
+	"github.com/rialto-events/rialto/internal/aws"
+	"github.com/rialto-events/rialto/internal/console"
 	"github.com/rialto-events/rialto/internal/deliver"
 	"github.com/rialto-events/rialto/internal/explain"
 	"github.com/rialto-events/rialto/internal/ingest"
+	"github.com/rialto-events/rialto/internal/metrics"
 )
 
 // An observer is told what happens to events, from when they are accepted until their last delivery has ended.
@@ -42,9 +48,51 @@ func (s *Server) watch() observers {
 	s.recorder = explain.NewRecorder(explain.Options{
 		Logger: s.config.Logger, Clock: s.config.Clock, Journal: s.journal, Recent: memory / recentShare, Failures: memory - memory/recentShare,
 	})
-	return observers{s.recorder}
+	s.metrics = metrics.New(Version)
+	return observers{s.recorder, s.metrics}
 }
 
 // recentShare is the part of the memory for explanations that events get which were delivered. Those that were not are what people
 // ask for.
 const recentShare = 3
+
+// measure serves the metrics: at an address of their own to everybody who reaches it, otherwise beside the APIs to those who may use
+// these. They name buses, rules and queues of every account, which is nobody's business who only knows the address.
+func (s *Server) measure(mux *http.ServeMux, auth aws.Authenticator) {
+	s.metrics.Ask(metrics.Sources{
+		Catalog: s.catalog, Stats: s.deliver.Stats, Queue: s.queues.Counts, Writable: s.journal.Health, Room: s.journal.Room,
+		LeftOut: s.recorder.LeftOut,
+		Queued: func() map[string]int {
+			queued := make(map[string]int)
+			for _, sh := range s.shards {
+				queued[sh.Name()] = sh.Queued()
+			}
+			return queued
+		},
+	})
+	if s.scrapes != nil {
+		return
+	}
+	handler := console.Protected(auth, s.metrics.Handler())
+	mux.Handle("GET /metrics", handler)
+	mux.Handle("GET "+console.Prefix+"metrics", handler)
+}
+
+// serveMetrics serves them at their own address until ctx ends.
+func (s *Server) serveMetrics(ctx context.Context) error {
+	mux := http.NewServeMux()
+	for _, path := range []string{"/metrics", console.Prefix + "metrics"} {
+		mux.Handle("GET "+path, s.metrics.Handler())
+	}
+	server := &http.Server{Handler: mux, ReadHeaderTimeout: headerTimeout, ReadTimeout: bodyTimeout, IdleTimeout: idleTimeout, MaxHeaderBytes: maxHeader}
+	done := make(chan error, 1)
+	go func() { done <- server.Serve(s.scrapes) }()
+	select {
+	case err := <-done:
+		return err
+	case <-ctx.Done():
+		_ = server.Close() // whoever reads will read again
+		<-done
+		return nil
+	}
+}

@@ -27,6 +27,9 @@ func (s *Server) Run(ctx context.Context) error {
 	stack.start("deliveries", s.deliver.Run)
 	stack.start("redrives", s.redrive.Run)
 	stack.start("connections", s.conns.Run)
+	if s.scrapes != nil {
+		stack.start("metrics", s.serveMetrics)
+	}
 	stack.start("requests", s.serveRequests)
 	s.health.ready.Store(true)
 	close(s.ready)

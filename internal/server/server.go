@@ -33,6 +33,7 @@ import (
 	"github.com/rialto-events/rialto/internal/explain"
 	"github.com/rialto-events/rialto/internal/ingest"
 	"github.com/rialto-events/rialto/internal/journal"
+	"github.com/rialto-events/rialto/internal/metrics"
 	"github.com/rialto-events/rialto/internal/queue"
 	"github.com/rialto-events/rialto/internal/redrive"
 	"github.com/rialto-events/rialto/internal/route"
@@ -55,6 +56,8 @@ type Server struct {
 	ingest   *ingest.Ingester
 	shards   []*shard.Shard
 	recorder *explain.Recorder
+	metrics  *metrics.Metrics
+	scrapes  net.Listener // of those who read metrics, if they have an address of their own
 	http     http.Server
 	health   health
 	ready    chan struct{}
@@ -78,6 +81,11 @@ func Open(ctx context.Context, c Config) (_ *Server, err error) {
 	}
 	if s.listen, err = listen(c.Listen); err != nil {
 		return nil, err
+	}
+	if c.MetricsListen != "" {
+		if s.scrapes, err = listen(c.MetricsListen); err != nil {
+			return nil, err
+		}
 	}
 	if s.journal, err = openJournal(ctx, c); err != nil {
 		return nil, err
@@ -165,12 +173,13 @@ func (s *Server) openShards(ctx context.Context) error {
 	}
 	owner, _ := os.Hostname()
 	for i := range n {
-		log, err := s.journal.Log(ctx, "shard-"+strconv.Itoa(i))
+		name := "shard-" + strconv.Itoa(i)
+		log, err := s.journal.Log(ctx, name)
 		if err != nil {
 			return err
 		}
 		sh, err := shard.Open(ctx, log, blob, []shard.Hosted{s.deliver.Host(), s.queues.Host()},
-			shard.Options{Logger: s.config.Logger, Clock: s.config.Clock, Owner: owner, Room: s.journal.Room})
+			shard.Options{Logger: s.config.Logger, Clock: s.config.Clock, Owner: owner, Room: s.journal.Room, Appended: s.metrics.Appended(name)})
 		if err != nil {
 			return fmt.Errorf("open shard %d: %w", i, err)
 		}
@@ -230,6 +239,7 @@ func (s *Server) serve(auth aws.Authenticator, routes *route.Router, secrets *va
 		console.Explanations(explain.NewExplainer(s.recorder, s.catalog, s.deliver)),
 	))
 	s.health.register(mux, s.journal)
+	s.measure(mux, auth)
 	s.http = http.Server{
 		Handler: mux, ReadHeaderTimeout: headerTimeout, ReadTimeout: bodyTimeout, IdleTimeout: idleTimeout, MaxHeaderBytes: maxHeader,
 	}
@@ -250,6 +260,9 @@ func authenticator(c Config) (aws.Authenticator, error) {
 func (s *Server) close(ctx context.Context) {
 	if s.listen != nil {
 		_ = s.listen.Close()
+	}
+	if s.scrapes != nil {
+		_ = s.scrapes.Close()
 	}
 	if s.conns != nil {
 		s.conns.Close()

@@ -31,6 +31,9 @@ type Options struct {
 	Owner  string       // who this is, for the log; such as a node's name
 	Cache  int          // bytes of recent frames kept in memory; 0 is 16 MiB
 	Room   func() error // says why space is short; snapshots come sooner then, so that the log can be truncated. Nil is never
+
+	// Appended, if it is not nil, is told of each frame that was written: how large it is, and how long that took. It must be quick.
+	Appended func(bytes int, took time.Duration)
 }
 
 // A Shard is a log with its machines and their owner.
@@ -327,7 +330,11 @@ func (s *Shard) frame(ctx context.Context, first request) error {
 	if b.commands == 0 {
 		return nil
 	}
+	began := s.opts.Clock.Now()
 	out, err := s.core.commit(ctx, b.payload, b.commands, s.Now())
+	if err == nil && s.opts.Appended != nil {
+		s.opts.Appended(len(b.payload), s.opts.Clock.Now().Sub(began))
+	}
 	damage, isDamage := errors.AsType[*journal.DamageError](err)
 	switch {
 	case errors.Is(err, ErrFenced):

@@ -1,8 +1,6 @@
 package ingest
 
 import (
-	"crypto/sha256"
-	"encoding/binary"
 	"fmt"
 	"log/slog"
 	"slices"
@@ -61,9 +59,7 @@ func orders(plan []*route.Order, event []byte) []uint64 {
 			path = o.Path.String()
 			value, _ = o.Path.Find(event)
 		}
-		if sum, ok := hashOf(o.Salt[:], value); ok {
-			hashes[i] = max(1, binary.BigEndian.Uint64(sum[:]))
-		}
+		hashes[i] = o.Hash(value)
 	}
 	return hashes
 }
@@ -71,21 +67,11 @@ func orders(plan []*route.Order, event []byte) []uint64 {
 // dedupe is what an event is known by on its bus. One without the value is never known.
 func dedupe(bus *tuning.Bus, e *deliver.Accepted) deliver.Dedupe {
 	value, _ := bus.DedupeBy.Find(e.Event)
-	sum, ok := hashOf([]byte(e.Bus.String()+"\x00"), value)
+	sum, ok := tuning.Hash([]byte(e.Bus.String()+"\x00"), value)
 	if !ok {
 		return deliver.Dedupe{}
 	}
 	return deliver.Dedupe{Key: [16]byte(sum[:]), Window: bus.DedupeWindow}
-}
-
-// hashOf hashes a value of an event, which is none if it is empty, together with what tells its use from others.
-func hashOf(salt, value []byte) (sum [sha256.Size]byte, ok bool) {
-	var room [128]byte
-	key, ok := tuning.AppendKey(append(room[:0], salt...), value)
-	if ok {
-		sum = sha256.Sum256(key)
-	}
-	return sum, ok
 }
 
 // expiry is when an event ends by the value at a path, or zero if it does not. What cannot be read is no limit: the producer learns

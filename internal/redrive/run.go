@@ -316,7 +316,7 @@ func (j *job) handOver(ctx context.Context, v *queue.Survey, again bool) error {
 
 // pack reads letters and finds where each of them goes.
 func (j *job) pack(ctx context.Context, v *queue.Survey) ([]*parcel, error) {
-	ways := &routes{catalog: j.catalog, from: j.at, to: j.to, known: make(map[routeKey]route)}
+	all := &ways{catalog: j.catalog, from: j.at, to: j.to, known: make(map[wayKey]way)}
 	now := j.opts.Clock.Now().UTC()
 	list := make([]*parcel, len(v.Messages))
 	for i := range v.Messages {
@@ -338,19 +338,25 @@ func (j *job) pack(ctx context.Context, v *queue.Survey) ([]*parcel, error) {
 			continue
 		}
 		p.key = keyOf(m.ID)
-		way := ways.of(m.Origin)
-		if p.reason = way.reason; way.target != nil {
-			p.event = j.eventOf(m.Origin, p.key, way.target, now)
+		w := all.of(m.Origin)
+		if p.reason = w.reason; w.target != nil {
+			p.event = j.eventOf(m.Origin, p.key, w, now)
 		}
 	}
 	return list, nil
 }
 
 // eventOf is the event of a letter as a new delivery.
-func (j *job) eventOf(o *target.Origin, key [16]byte, to *target.Sealed, now time.Time) deliver.Accepted {
+func (j *job) eventOf(o *target.Origin, key [16]byte, to way, now time.Time) deliver.Accepted {
 	e := deliver.Accepted{
-		EventID: o.EventID, Event: o.Event, Bus: o.Bus, Accepted: o.Accepted, Trace: o.Trace, Hops: o.Hops, Targets: []*target.Sealed{to},
+		EventID: o.EventID, Event: o.Event, Bus: o.Bus, Accepted: o.Accepted, Trace: o.Trace, Hops: o.Hops, Targets: []*target.Sealed{to.target},
 		Home: j.home(), Dedupe: deliver.Dedupe{Key: key, Window: keyMemory}, Redrives: o.Redrives + 1, Redriven: now,
+	}
+	if to.order != nil {
+		value, _ := to.order.Path.Find(o.Event)
+		if hash := to.order.Hash(value); hash != 0 {
+			e.Orders, e.Home = []uint64{hash}, o.Bus.String() // where the others of its sequence are
+		}
 	}
 	if j.to != "" {
 		e.Hops = target.Hops{} // to go there is a new wish, and not one more step of what has led here
@@ -453,16 +459,15 @@ func (j *job) accept(ctx context.Context, list []*parcel) error {
 
 // release has the keys of letters forgotten that have left. If that cannot be said, they are kept for their time.
 func (j *job) release(ctx context.Context, parcels []*parcel) {
-	var keys [][16]byte
+	keys := make(map[string][][16]byte) // by home
 	for _, p := range parcels {
-		if p.gone {
-			keys = append(keys, p.key)
+		if p.gone && p.event.Home != "" {
+			keys[p.event.Home] = append(keys[p.event.Home], p.key)
 		}
 	}
-	if len(keys) == 0 {
-		return
-	}
-	if err := j.deliver.Release(ctx, j.home(), keys); err != nil && ctx.Err() == nil {
-		j.opts.Logger.Debug("keys of a redrive not released", "queue", j.at.Name, "err", err)
+	for home, some := range keys {
+		if err := j.deliver.Release(ctx, home, some); err != nil && ctx.Err() == nil {
+			j.opts.Logger.Debug("keys of a redrive not released", "queue", j.at.Name, "err", err)
+		}
 	}
 }

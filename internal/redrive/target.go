@@ -8,6 +8,7 @@ import (
 	"github.com/rialto-events/rialto"
 	"github.com/rialto-events/rialto/internal/catalog"
 	"github.com/rialto-events/rialto/internal/queue"
+	"github.com/rialto-events/rialto/internal/route"
 	"github.com/rialto-events/rialto/target"
 )
 
@@ -19,71 +20,76 @@ const (
 	noTarget     = "the target was removed from the rule"
 )
 
-// A route is where a letter goes: a target as it is now, or the reason why there is none.
-type route struct {
+// A way is where a letter goes: a target as it is now, or the reason why there is none.
+type way struct {
 	target *target.Sealed
+	order  *route.Order // what its deliveries are ordered by, or nil
 	reason string
 }
 
-// routes finds where letters go, and remembers it for as long as a batch takes.
-type routes struct {
+// ways finds where letters go, and remembers it for as long as a batch takes.
+type ways struct {
 	catalog *catalog.Catalog
 	from    queue.Address
 	to      string // ARN of what everything is delivered to, or empty
-	known   map[routeKey]route
+	known   map[wayKey]way
 }
 
-type routeKey struct {
+type wayKey struct {
 	rule rialto.ARN
 	id   string
 }
 
-func (r *routes) of(o *target.Origin) route {
-	key := routeKey{o.Rule, o.TargetID}
-	is, ok := r.known[key]
+func (w *ways) of(o *target.Origin) way {
+	key := wayKey{o.Rule, o.TargetID}
+	is, ok := w.known[key]
 	if !ok {
-		is = r.find(o)
-		r.known[key] = is
+		is = w.find(o)
+		w.known[key] = is
 	}
 	return is
 }
 
-func (r *routes) find(o *target.Origin) route {
-	if r.to != "" {
-		return r.elsewhere(o)
+func (w *ways) find(o *target.Origin) way {
+	if w.to != "" {
+		return w.elsewhere(o)
 	}
 	scope := o.Rule.Scope()
 	bus, name := splitRule(o.Rule)
-	rule := r.catalog.Rules.Get(catalog.RuleKey(scope, bus, name))
+	rule := w.catalog.Rules.Get(catalog.RuleKey(scope, bus, name))
 	switch {
 	case rule == nil:
-		return route{reason: noRule}
+		return way{reason: noRule}
 	case !rule.Enabled:
-		return route{reason: disabledRule}
+		return way{reason: disabledRule}
 	}
 	for i := range rule.Targets {
 		if rule.Targets[i].ID == o.TargetID {
 			return sealed(rule.Definition(scope, &rule.Targets[i]))
 		}
 	}
-	return route{reason: noTarget}
+	return way{reason: noTarget}
 }
 
 // elsewhere is the way to a destination that somebody has asked for. What cannot be delivered there comes back to the queue, and
 // belongs to its rule and target as before.
-func (r *routes) elsewhere(o *target.Origin) route {
+func (w *ways) elsewhere(o *target.Origin) way {
 	_, name := splitRule(o.Rule)
 	return sealed(&target.Definition{
-		Rule: o.Rule, RuleName: name, ID: o.TargetID, ARN: r.to, Retry: target.DefaultRetry, DeadLetter: r.from.ARN().String(),
+		Rule: o.Rule, RuleName: name, ID: o.TargetID, ARN: w.to, Retry: target.DefaultRetry, DeadLetter: w.from.ARN().String(),
 	})
 }
 
-func sealed(d *target.Definition) route {
+func sealed(d *target.Definition) way {
+	order, err := route.OrderOf(d)
+	if err != nil {
+		return way{reason: fmt.Sprintf("the target cannot be used: %v", err)}
+	}
 	s, err := target.Seal(d)
 	if err != nil {
-		return route{reason: fmt.Sprintf("the target cannot be used: %v", err)}
+		return way{reason: fmt.Sprintf("the target cannot be used: %v", err)}
 	}
-	return route{target: s}
+	return way{target: s, order: order}
 }
 
 // splitRule takes an ARN of a rule apart; that of a rule on the default bus does not name the bus.

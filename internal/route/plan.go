@@ -2,6 +2,7 @@ package route
 
 import (
 	"crypto/sha256"
+	"encoding/binary"
 	"slices"
 	"sync/atomic"
 
@@ -24,6 +25,29 @@ type Order struct {
 	Salt [8]byte       // tells the target from all others
 }
 
+// OrderOf is what the deliveries to a target are ordered by, or nil.
+func OrderOf(d *target.Definition) (*Order, error) {
+	if d.OrderBy == "" {
+		return nil, nil
+	}
+	path, err := jsonpath.Parse(d.OrderBy)
+	if err != nil {
+		return nil, err
+	}
+	sum := sha256.Sum256([]byte(d.Rule.String() + "\x00" + d.ID))
+	return &Order{Path: path, Salt: [8]byte(sum[:])}, nil
+}
+
+// Hash is what stands for a value at the path: deliveries that have it in common come one after another. It is 0 where there is no value,
+// and the delivery is on its own.
+func (o *Order) Hash(value []byte) uint64 {
+	sum, ok := tuning.Hash(o.Salt[:], value)
+	if !ok {
+		return 0
+	}
+	return max(1, binary.BigEndian.Uint64(sum[:]))
+}
+
 // goals are the targets of a rule. They do not change.
 type goals struct {
 	targets []*target.Sealed
@@ -36,13 +60,12 @@ func goalsOf(targets []*target.Sealed) (*goals, error) {
 	if len(targets) == 0 || targets[0].OrderBy == "" {
 		return g, nil
 	}
-	path, err := jsonpath.Parse(targets[0].OrderBy)
-	if err != nil {
-		return nil, err
-	}
 	for _, t := range targets {
-		sum := sha256.Sum256([]byte(t.Rule.String() + "\x00" + t.ID))
-		g.orders = append(g.orders, &Order{Path: path, Salt: [8]byte(sum[:])})
+		o, err := OrderOf(t.Definition)
+		if err != nil {
+			return nil, err
+		}
+		g.orders = append(g.orders, o)
 	}
 	return g, nil
 }

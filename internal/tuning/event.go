@@ -2,6 +2,7 @@ package tuning
 
 import (
 	"bytes"
+	"crypto/sha256"
 	"math"
 	"strconv"
 	"strings"
@@ -24,6 +25,16 @@ func AppendKey(dst, value []byte) (key []byte, ok bool) {
 		return appendNumber(dst, value), true
 	}
 	return append(dst, value...), true
+}
+
+// Hash hashes a value of an event, as JSON, together with what tells this use of it from others. It is not ok if there is no value.
+func Hash(salt, value []byte) (sum [sha256.Size]byte, ok bool) {
+	var room [128]byte
+	key, ok := AppendKey(append(room[:0], salt...), value)
+	if ok {
+		sum = sha256.Sum256(key)
+	}
+	return sum, ok
 }
 
 // appendNumber appends a number as its digits without needless zeros and the power of ten that they are multiplied by. Nothing is

@@ -5,6 +5,7 @@
 //	rialto put       put events on a bus
 //	rialto tail      follow the events of a bus
 //	rialto explain   say what happened to an event, and why it did not arrive
+//	rialto redrive   bring dead letters back to their targets; dead-letters shows them, redrives shows what runs
 //
 // It promises what scripts rely on: results on standard output, everything else on standard error; exit code 0 for success, 1
 // for a failure and 2 for a command line that makes no sense; a failure is one sentence and a line "Try:" with what to do next.
@@ -97,7 +98,7 @@ func newRoot() *cobra.Command {
 	root.SetVersionTemplate("{{.Version}}\n")
 	root.SetFlagErrorFunc(flagError)
 	root.SetUsageFunc(usage)
-	root.AddCommand(newDemo(), newServe(), newPut(), newTail(), newExplain(), newConfig(), newVersion())
+	root.AddCommand(newDemo(), newServe(), newPut(), newTail(), newExplain(), newDeadLetters(), newRedrive(), newRedrives(), newConfig(), newVersion())
 	return root
 }
 
@@ -169,7 +170,7 @@ func usage(cmd *cobra.Command) error {
 		fmt.Fprintf(w, "\nCommands:\n")
 		for _, c := range cmd.Commands() {
 			if c.IsAvailableCommand() && c.Name() != "help" {
-				fmt.Fprintf(w, "  %-10s %s\n", c.Name(), c.Short)
+				fmt.Fprintf(w, "  %-12s %s\n", c.Name(), c.Short)
 			}
 		}
 		fmt.Fprintf(w, "\n%s COMMAND --help says more about each.\n", cmd.CommandPath())

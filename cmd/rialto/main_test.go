@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"net"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -32,6 +33,9 @@ func TestMain(m *testing.M) {
 //	end NAME  SIGNAL CODE   sends INT, TERM or KILL, or nothing with WAIT, and waits for NAME to end with that exit code (-1: by the signal)
 //	load VARIABLE FILE      sets a variable to the text of a file
 //	occupy VARIABLE         sets a variable to a port that somebody listens on
+//	call OPERATION JSON     calls an operation of AWS, such as AWSEvents.PutRule, on the server that RIALTO_ENDPOINT names
+//	until REGEXP COMMAND... runs a command again and again until what it writes to standard output matches
+//	find VARIABLE FILE REGEXP  sets a variable to what the first group of a regular expression finds in a file
 //	damage DIR TEXT         changes a byte of TEXT where a data directory has stored it
 func TestStories(t *testing.T) {
 	testscript.Run(t, testscript.Params{
@@ -46,6 +50,7 @@ func TestStories(t *testing.T) {
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"start": start, "await": await, "end": end, "load": load, "occupy": occupy, "damage": damage,
+			"call": call, "until": until, "find": find,
 		},
 	})
 }
@@ -186,6 +191,56 @@ func load(ts *testscript.TestScript, neg bool, args []string) {
 		ts.Fatalf("usage: load VARIABLE FILE")
 	}
 	ts.Setenv(args[0], strings.TrimSpace(ts.ReadFile(args[1])))
+}
+
+func call(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: call OPERATION JSON")
+	}
+	req, err := http.NewRequest(http.MethodPost, ts.Getenv("RIALTO_ENDPOINT"), strings.NewReader(args[1]))
+	ts.Check(err)
+	req.Header.Set("X-Amz-Target", args[0])
+	req.Header.Set("Content-Type", "application/x-amz-json-1.1")
+	if strings.HasPrefix(args[0], "AmazonSQS.") {
+		req.Header.Set("Content-Type", "application/x-amz-json-1.0")
+	}
+	resp, err := http.DefaultClient.Do(req)
+	ts.Check(err)
+	defer resp.Body.Close()
+	b, err := io.ReadAll(resp.Body)
+	ts.Check(err)
+	if resp.StatusCode != http.StatusOK {
+		ts.Fatalf("%s answered %s %s", args[0], resp.Status, b)
+	}
+}
+
+func until(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 2 {
+		ts.Fatalf("usage: until REGEXP COMMAND...")
+	}
+	wanted, timeout := regexp.MustCompile("(?m)"+args[0]), time.After(patience)
+	for {
+		_ = ts.Exec(args[1], args[2:]...) // what it says counts
+		if wanted.MatchString(ts.ReadFile("stdout")) {
+			return
+		}
+		select {
+		case <-timeout:
+			ts.Fatalf("%s said nothing like %q for %v", args[1], args[0], patience)
+		case <-time.After(20 * time.Millisecond):
+		}
+	}
+}
+
+func find(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 3 {
+		ts.Fatalf("usage: find VARIABLE FILE REGEXP")
+	}
+	found := regexp.MustCompile(args[2]).FindStringSubmatch(ts.ReadFile(args[1]))
+	if len(found) < 2 {
+		ts.Fatalf("%s has nothing like %q", args[1], args[2])
+	}
+	ts.Setenv(args[0], found[1])
 }
 
 func occupy(ts *testscript.TestScript, neg bool, args []string) {

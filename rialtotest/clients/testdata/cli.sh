@@ -92,6 +92,10 @@ want "billing	3	\$.detail.id" events list-targets-by-rule --rule paid --event-bu
 want "paid" events list-rule-names-by-target --target-arn "$q:billing" --event-bus-name orders --query RuleNames
 want "" events tag-resource --resource-arn "$arn:rule/orders/paid" --tags Key=a,Value=1 Key=b,Value=2
 want "" events untag-resource --resource-arn "$arn:rule/orders/paid" --tag-keys a
+# rialto's own tags: AWS allows fewer characters, and the shorthand of the CLI wants quotes where there are brackets
+want "" events tag-resource --resource-arn "$arn:rule/orders/paid" --tags 'Key=rialto:order-by,Value="$.detail.items[0].id"' Key=rialto:breaker,Value=50%/30s
+want "" events untag-resource --resource-arn "$arn:rule/orders/paid" --tag-keys rialto:order-by rialto:breaker
+refused ValidationException events tag-resource --resource-arn "$arn:rule/orders/paid" --tags Key=rialto:rate,Value=200
 want "b	2" events list-tags-for-resource --resource-arn "$arn:rule/orders/paid" --query 'Tags[].[Key,Value]'
 refused InvalidEventPatternException events put-rule --name bad --event-pattern '{"source":[]}'
 refused ValidationException events delete-rule --name paid --event-bus-name orders

@@ -36,6 +36,11 @@ resource "aws_cloudwatch_event_rule" "paid" {
   name           = "paid"
   description    = "orders that are paid"
   event_bus_name = aws_cloudwatch_event_bus.orders.name
+  tags = {
+    "rialto:order-by" = "$.detail.items[0].id"
+    "rialto:breaker"  = "50%/30s/20"
+    "team"            = "shop"
+  }
   event_pattern = jsonencode({
     source      = ["shop"]
     detail-type = ["paid"]

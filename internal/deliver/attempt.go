@@ -140,7 +140,11 @@ func (d *Deliverer) prepare(ctx context.Context, idle <-chan struct{}, dest *des
 
 // conclude decides what becomes of the delivery of a try that ended now.
 func (d *Deliverer) conclude(ctx context.Context, dest *destination, t *try, now time.Time) {
-	d.end(ctx, dest, t, d.verdict(t.job, t.message, t.err, now), now)
+	v := d.verdict(t.job, t.message, t.err, now)
+	if v.Action != Done {
+		dest.failed.Add(1)
+	}
+	d.end(ctx, dest, t, v, now)
 }
 
 // end carries out a verdict of now, and tells of it.
@@ -342,9 +346,6 @@ func (d *Deliverer) verdict(j *job, m *target.Message, err error, now time.Time)
 // act carries out a verdict of now: it counts, and says what is to be written into the log.
 func (d *Deliverer) act(dest *destination, j *job, m *target.Message, v Verdict, now time.Time) {
 	h := j.handle()
-	if v.Action != Done && v.Action != Expired {
-		dest.failed.Add(1)
-	}
 	out := j.host.outcomes
 	switch {
 	case v.Action == Expired:

@@ -15,12 +15,14 @@ const (
 
 // What nobody can change about a circuit.
 const (
-	spanParts    = 10          // of the time over which attempts are counted; the oldest is forgotten at once
-	firstPause   = time.Second // that the circuit is open at first; doubled with every probe that fails
-	longestPause = time.Minute // that it is open at a time
-	probesWanted = 3           // attempts that must go well, one after the other, before it closes
-	resumeAlone  = 16          // deliveries that may wait at a start without their destination being suspected
-	sweepPause   = time.Second // between two looks for deliveries that got too old
+	spanParts    = 10                     // of the time over which attempts are counted; the oldest is forgotten at once
+	deadParts    = 2                      // in which nothing must go well for a destination to be taken for dead
+	firstPause   = time.Second            // that the circuit is open at first; doubled with every probe that fails
+	longestPause = time.Minute            // that it is open at a time
+	probePause   = 100 * time.Millisecond // between two probes: the pace at which the ramp begins
+	probesWanted = 3                      // attempts that must go well, one after the other, before it closes
+	resumeAlone  = 16                     // deliveries that may wait at a start without their destination being suspected
+	sweepPause   = time.Second            // between two looks for deliveries that got too old
 )
 
 // breakerOf says when the circuit opens on behalf of a target's deliveries, and whether they are kept while it is open. Whoever asks
@@ -62,8 +64,10 @@ type breaker struct {
 
 	epoch   uint32 // of the state; attempts that began in another one say nothing of this one
 	counts  tally
+	failing time.Time     // since when every attempt failed; zero if the last did not
 	pause   time.Duration // that the circuit was open the last time; 0 if it has recovered since
 	until   time.Time     // when an open circuit is to be probed; zero if it is forced
+	next    time.Time     // when the next probe may be made
 	probing bool          // a probe is being made
 	passed  int           // probes that went well
 	ramp    ramp
@@ -96,8 +100,11 @@ func (b *breaker) holdsAll() bool { return b.mode == CircuitForcedOpen }
 // must happen first: a probe end, or somebody change the mode.
 func (b *breaker) admit(now time.Time) (wait time.Duration, ok bool) {
 	switch {
+	case b.state == CircuitHalfOpen && b.probing:
+		return 0, false
 	case b.state == CircuitHalfOpen:
-		return 0, !b.probing
+		wait = max(0, b.next.Sub(now))
+		return wait, wait == 0
 	case b.state == CircuitOpen && b.until.IsZero():
 		return 0, false
 	case b.state == CircuitOpen:
@@ -140,6 +147,7 @@ func (b *breaker) end(now time.Time, t ticket, r reply, asked time.Duration) (ch
 			return true
 		}
 		if b.passed++; b.passed < probesWanted {
+			b.next = now.Add(probePause)
 			return false
 		}
 		b.enter(now, CircuitClosed, "The destination answers again.")
@@ -148,6 +156,12 @@ func (b *breaker) end(now time.Time, t ticket, r reply, asked time.Duration) (ch
 	case CircuitClosed:
 		b.ramp.end(now, t.began, failed)
 		b.counts.add(now, b.set.Window, failed)
+		switch {
+		case !failed:
+			b.failing = time.Time{}
+		case b.failing.IsZero():
+			b.failing = now
+		}
 		if failed && b.tripped(now) {
 			b.open(now, asked, "Too many attempts failed.")
 			return true
@@ -156,12 +170,18 @@ func (b *breaker) end(now time.Time, t ticket, r reply, asked time.Duration) (ch
 	return false
 }
 
+// tripped reports whether too many attempts failed: their share of all, or every one for a part of the time over which they are
+// counted. Without the second, a destination that was busy until it died would be tried for long.
 func (b *breaker) tripped(now time.Time) bool {
 	if b.set.Off {
 		return false
 	}
-	all, failed := b.counts.sum(now, b.set.Window)
-	return all >= b.set.Volume && float64(failed) >= b.set.Failures*float64(all)
+	all, failed := b.counts.sum(now, b.set.Window, spanParts)
+	if all >= b.set.Volume && float64(failed) >= b.set.Failures*float64(all) {
+		return true
+	}
+	all, failed = b.counts.sum(now, b.set.Window, deadParts)
+	return failed >= b.set.Volume && failed == all && now.Sub(b.failing) >= b.set.Window/spanParts
 }
 
 // open opens the circuit, for longer than the last time unless it has recovered since.
@@ -173,7 +193,7 @@ func (b *breaker) open(now time.Time, asked time.Duration, reason string) {
 
 func (b *breaker) enter(now time.Time, state CircuitState, reason string) {
 	b.state, b.since, b.reason = state, now, reason
-	b.until, b.probing, b.passed = time.Time{}, false, 0
+	b.until, b.next, b.failing, b.probing, b.passed = time.Time{}, time.Time{}, time.Time{}, false, 0
 	b.ramp = ramp{}
 	b.counts = tally{origin: now}
 	b.epoch++
@@ -251,9 +271,11 @@ func (t *tally) add(now time.Time, span time.Duration, failed bool) {
 	}
 }
 
-func (t *tally) sum(now time.Time, span time.Duration) (all, failed int) {
+// sum is what was counted in the newest parts.
+func (t *tally) sum(now time.Time, span time.Duration, parts int64) (all, failed int) {
 	t.slide(now, span)
-	for _, p := range t.parts {
+	for i := max(0, t.part-parts+1); i <= t.part; i++ {
+		p := t.parts[i%spanParts]
 		all, failed = all+p.all, failed+p.failed
 	}
 	return all, failed

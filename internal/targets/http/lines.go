@@ -1,6 +1,7 @@
 package http
 
 import (
+	"cmp"
 	"crypto/tls"
 	nethttp "net/http"
 	"sync"
@@ -63,7 +64,7 @@ func (l *lines) of(i *Identity) (*line, error) {
 		return have, nil
 	}
 	l.sweep(now)
-	made, err := l.make(i)
+	made, err := l.make(i, nil)
 	if err != nil {
 		return nil, err
 	}
@@ -72,15 +73,27 @@ func (l *lines) of(i *Identity) (*line, error) {
 	return made, nil
 }
 
-// make makes a line on which nothing is open yet.
-func (l *lines) make(i *Identity) (*line, error) {
-	calls, tokens := l.base, l.base
+// make makes a line on which nothing is open yet. If asked is not nil, it is called when a server asks for a certificate.
+func (l *lines) make(i *Identity, asked func()) (*line, error) {
+	calls, tokens := l.base.Clone(), l.base.Clone() // which may be nil
 	if i != nil {
 		var err error
 		if tokens, err = i.forTokens(l.base); err != nil {
 			return nil, err
 		}
 		calls = i.forCalls(l.base)
+	}
+	if asked != nil {
+		calls, tokens = cmp.Or(calls, new(tls.Config)), cmp.Or(tokens, new(tls.Config))
+		for _, c := range []*tls.Config{calls, tokens} {
+			c.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) {
+				asked()
+				if i != nil && i.pair != nil {
+					return i.pair, nil
+				}
+				return new(tls.Certificate), nil // none
+			}
+		}
 	}
 	return &line{calls: l.transport(calls), tokens: l.transport(tokens)}, nil
 }
@@ -89,7 +102,7 @@ func (l *lines) transport(c *tls.Config) *nethttp.Transport {
 	settings := http2
 	return &nethttp.Transport{
 		DialContext:            l.guard.dial,
-		TLSClientConfig:        c.Clone(),
+		TLSClientConfig:        c,
 		TLSHandshakeTimeout:    defaultTimeout,
 		ForceAttemptHTTP2:      true,
 		HTTP2:                  &settings,

@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/rialto-events/rialto/target"
@@ -58,8 +59,9 @@ type Leg struct {
 // A Handshake is what the two sides agreed on.
 type Handshake struct {
 	Version  string        `json:"version,omitempty"`
-	Protocol string        `json:"protocol,omitempty"` // of HTTP, such as "h2", if it was agreed on
-	Peer     []Certificate `json:"peer,omitempty"`     // the server's, its own first
+	Asked    bool          `json:"asksForCertificate,omitempty"` // the server wants to know who calls
+	Protocol string        `json:"protocol,omitempty"`           // of HTTP, such as "h2", if it was agreed on
+	Peer     []Certificate `json:"peer,omitempty"`               // the server's, its own first
 }
 
 // A Certificate is what is worth knowing of one.
@@ -108,13 +110,14 @@ type trial struct {
 	destination *Destination
 	secrets     redactor
 	report      Report
-	step        string // that is being made, as far as the error alone does not say it
+	step        string      // that is being made, as far as the error alone does not say it
+	asked       atomic.Bool // in the handshake of the present call
 }
 
 func (t *trial) run(ctx context.Context, m *target.Message) error {
 	d := t.destination
 	t.step = StepRequest
-	line, err := t.sender.lines.make(d.TLS)
+	line, err := t.sender.lines.make(d.TLS, func() { t.asked.Store(true) })
 	if err != nil {
 		return err
 	}
@@ -178,7 +181,7 @@ func (t *trial) call(ctx context.Context, line *line, req *nethttp.Request) erro
 
 // fail says in the report what failed.
 func (t *trial) fail(err error) {
-	r := &t.report
+	r, d := &t.report, t.destination
 	r.Failed, r.Reason = t.step, Reason(err)
 	leg := r.Call
 	if t.step == StepToken {
@@ -193,6 +196,9 @@ func (t *trial) fail(err error) {
 	}
 	at := leg.failedStep(err)
 	r.Try = advice[at]
+	if leg.TLS != nil && leg.TLS.Asked && (d.TLS == nil || d.TLS.pair == nil) {
+		at, r.Try = StepTLS, "The server asks for a client certificate: give the connection one with rialto connection tls."
+	}
 	if t.step != StepToken { // what failed is the token, and the reason says how
 		r.Failed = at
 	}
@@ -261,6 +267,7 @@ type tracedLeg struct {
 // RoundTrip makes the call.
 func (l *tracedLeg) RoundTrip(req *nethttp.Request) (*nethttp.Response, error) {
 	l.began = time.Now() // latency is of the real world
+	l.trial.asked.Store(false)
 	l.Method, l.URL, l.Sent = req.Method, l.trial.secrets.text(req.URL.String()), l.shown(req.Header)
 	resp, err := l.inner.RoundTrip(req.WithContext(httptrace.WithClientTrace(req.Context(), l.trace())))
 	if err != nil {
@@ -336,4 +343,7 @@ func (l *tracedLeg) settle() {
 	l.settled = true
 	l.Millis = float64(time.Since(l.began).Microseconds()) / 1000
 	l.Resolved, l.Dialed, l.reached, l.TLS = l.resolved, l.dialed, l.connected, l.tls
+	if l.TLS != nil {
+		l.TLS.Asked = l.trial.asked.Load()
+	}
 }

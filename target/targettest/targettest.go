@@ -139,12 +139,13 @@ func manyAtOnce(t *testing.T, s Subject) {
 		})
 	}
 	wg.Wait()
-	if got := len(s.Received()); got != senders*each {
+	received := s.Received()
+	if got := len(received); got != senders*each {
 		t.Errorf("%d messages arrived, %d were sent", got, senders*each)
 	}
 	for i := range senders {
 		for j := range each {
-			if payload := fmt.Sprintf(`{"sender":%d,"message":%d}`, i, j); !s.arrived(payload) {
+			if payload := fmt.Sprintf(`{"sender":%d,"message":%d}`, i, j); !s.isAmong(received, payload) {
 				t.Errorf("%s did not arrive", payload)
 			}
 		}
@@ -252,12 +253,14 @@ func bounded[T any](t *testing.T, ctx context.Context, stuck T, f func() T) T {
 	return stuck
 }
 
-func (s Subject) arrived(payload string) bool {
+func (s Subject) arrived(payload string) bool { return s.isAmong(s.Received(), payload) }
+
+func (s Subject) isAmong(received [][]byte, payload string) bool {
 	equal := s.Equal
 	if equal == nil {
 		equal = bytes.Equal
 	}
-	return slices.ContainsFunc(s.Received(), func(got []byte) bool { return equal([]byte(payload), got) })
+	return slices.ContainsFunc(received, func(got []byte) bool { return equal([]byte(payload), got) })
 }
 
 // allocated is how many bytes the process has allocated since it began.

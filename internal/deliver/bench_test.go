@@ -291,13 +291,17 @@ func fillWaiting(b *testing.B, sim *journal.Sim, deliveries int) {
 
 // BenchmarkSnapshot encodes the state with a million waiting deliveries; the shard stands still meanwhile.
 func BenchmarkSnapshot(b *testing.B) {
-	m := newMachine()
-	if err := m.Restore(waitingSnapshot(b, 1_000_000)); err != nil {
-		b.Fatal(err)
-	}
-	var state []byte
-	for b.Loop() {
-		state = m.Snapshot(state[:0])
+	for _, groups := range []int{0, 1000, 1_000_000} {
+		b.Run(fmt.Sprintf("%d-groups", groups), func(b *testing.B) {
+			m := newMachine()
+			if err := m.Restore(waitingSnapshot(b, 1_000_000, groups)); err != nil {
+				b.Fatal(err)
+			}
+			var state []byte
+			for b.Loop() {
+				state = m.Snapshot(state[:0])
+			}
+		})
 	}
 }
 

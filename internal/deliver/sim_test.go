@@ -61,6 +61,7 @@ type simEvent struct {
 	number int
 	log    simLog
 	from   uint32 // when it was accepted, as the machine says
+	free   bool   // its key was released since
 }
 
 // A simLog says whether an event is in the log.
@@ -125,6 +126,8 @@ func (w *simWorld) Step(r *rand.Rand, s *shard.Stepper, now time.Time) error {
 		return err
 	case n < 9 && w.machine.orders.held > 0 && r.IntN(4) == 0:
 		return w.cancel(r, s, now)
+	case n < 9 && r.IntN(6) == 0:
+		return w.release(r, s, now)
 	case n < 9 && len(w.done) > 0:
 		return w.attempt(r, s, now, w.done[r.IntN(len(w.done))]) // somebody says it again, or otherwise
 	case len(w.asked) > 0:
@@ -251,12 +254,27 @@ func (w *simWorld) look(s *shard.Stepper) error {
 			if first.number > second.number {
 				first, second = second, first
 			}
+			if first.free {
+				continue
+			}
 			if passed := time.Duration(second.from-first.from+1) * time.Second; passed <= first.Dedupe.Window {
 				return fmt.Errorf("%s was accepted %v after %s, which has its key", second.EventID, passed, first.EventID)
 			}
 		}
 	}
 	return nil
+}
+
+// release lets a key be forgotten before its time.
+func (w *simWorld) release(r *rand.Rand, s *shard.Stepper, now time.Time) error {
+	key := [16]byte{byte(r.IntN(5))}
+	for _, e := range w.events {
+		if e.Dedupe.Window > 0 && e.Dedupe.Key == key {
+			e.free = true
+		}
+	}
+	_, err := s.Commit(now, func(b *shard.Batch) { b.Add(kindRelease, releaseCommand([][16]byte{key})) })
+	return err
 }
 
 // cancel ends a delivery that is held.

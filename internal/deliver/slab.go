@@ -14,6 +14,7 @@ import (
 //	used    1111 0110  a bit for every slot in use
 type slab[T any] struct {
 	pages  []*page[T] // nil where all slots are free
+	counts []int32    // slots in use in each page
 	used   []uint64
 	words  []uint64
 	blocks []uint64
@@ -26,13 +27,11 @@ const (
 	maxSlots = 1 << 26 // no snapshot has a higher slot; a damaged one cannot make its reader reserve more
 )
 
-type page[T any] struct {
-	n     int
-	items [pageSize]T
-}
+// A page of values of 32 bytes is as large as one of the sizes that memory comes in. A count in it would make it a quarter larger.
+type page[T any] [pageSize]T
 
 // get returns the value in a slot that is in use.
-func (s *slab[T]) get(slot uint32) *T { return &s.pages[slot/pageSize].items[slot%pageSize] }
+func (s *slab[T]) get(slot uint32) *T { return &s.pages[slot/pageSize][slot%pageSize] }
 
 func (s *slab[T]) inUse(slot uint32) bool {
 	i := int(slot / 64)
@@ -77,7 +76,7 @@ func (s *slab[T]) use(slot uint32) *T {
 		}
 		s.pages[slot/pageSize] = p
 	}
-	p.n++
+	s.counts[slot/pageSize]++
 	s.n++
 	word := slot / 64
 	s.used[word] |= 1 << (slot % 64)
@@ -87,7 +86,7 @@ func (s *slab[T]) use(slot uint32) *T {
 			s.blocks[word/64/64] |= 1 << (word / 64 % 64)
 		}
 	}
-	return &p.items[slot%pageSize]
+	return &p[slot%pageSize]
 }
 
 // free gives a slot back.
@@ -95,12 +94,12 @@ func (s *slab[T]) free(slot uint32) {
 	i, word := slot/pageSize, slot/64
 	p := s.pages[i]
 	var zero T
-	p.items[slot%pageSize] = zero
+	p[slot%pageSize] = zero
 	s.used[word] &^= 1 << (slot % 64)
 	s.words[word/64] &^= 1 << (word % 64)
 	s.blocks[word/64/64] &^= 1 << (word / 64 % 64)
 	s.n--
-	if p.n--; p.n == 0 {
+	if s.counts[i]--; s.counts[i] == 0 {
 		s.pages[i] = nil
 		s.spare = p
 	}
@@ -109,6 +108,7 @@ func (s *slab[T]) free(slot uint32) {
 // grow makes sure that the tables have a place for a slot.
 func (s *slab[T]) grow(slot uint32) {
 	s.pages = extend(s.pages, int(slot/pageSize)+1)
+	s.counts = extend(s.counts, int(slot/pageSize)+1)
 	s.used = extend(s.used, int(slot/64)+1)
 	s.words = extend(s.words, int(slot/64/64)+1)
 	s.blocks = extend(s.blocks, int(slot/64/64/64)+1)

@@ -254,8 +254,9 @@ func (m *Machine) readDeliveries(r *record.Reader, _ byte) error {
 
 func (m *Machine) readGroups(r *record.Reader, _ byte) error {
 	var slots series
-	lowest := int64(-1)
-	for range r.Count() {
+	lowest, groups := int64(-1), r.Count()
+	m.orders.byHash = make(map[uint64]uint32, min(groups, m.deliveries.n))
+	for range groups {
 		hash, n := r.Uint(), r.Count()
 		if _, double := m.orders.byHash[hash]; double || n == 0 || hash == 0 {
 			return cmp.Or(r.Err(), errSnapshot)
@@ -281,7 +282,12 @@ func (m *Machine) readGroups(r *record.Reader, _ byte) error {
 func (o *once) read(r *record.Reader, _ byte) error {
 	var times series
 	var old []uint32
-	for range r.Count() {
+	keys := r.Count()
+	if keys > maxRemembered {
+		return errSnapshot
+	}
+	*o = once{byKey: make(map[onceKey]uint32, keys), names: make(map[uint32]string)}
+	for range keys {
 		key, ok := readKey(r)
 		e, name := remembered{key: onceKey(key), until: times.read(r)}, ""
 		switch r.Byte() {
@@ -295,7 +301,7 @@ func (o *once) read(r *record.Reader, _ byte) error {
 		default:
 			ok = false
 		}
-		if _, double := o.byKey[e.key]; !ok || double && !e.old || e.until < 0 || e.until > latest || len(o.forget) == maxRemembered {
+		if _, double := o.byKey[e.key]; !ok || double && !e.old || e.until < 0 || e.until > latest {
 			return cmp.Or(r.Err(), errSnapshot)
 		}
 		o.insert(e, name)

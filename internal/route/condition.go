@@ -13,10 +13,13 @@ const (
 	KeyDetailType    = "events:detail-type"        // of the event
 	KeyBusInvocation = "events:eventbusinvocation" // "true" if a rule forwards the event, "false" if somebody puts it
 	KeyCreator       = "events:creatoraccount"     // that made the rule
+	KeyManagedBy     = "events:managedby"          // the service that the rule belongs to
+	KeyTargetARN     = "events:targetarn"          // of a target that is put
 	KeySourceARN     = "aws:sourcearn"             // of the rule that forwards
 	KeySourceAccount = "aws:sourceaccount"         // of that rule
 
 	keyPrincipalAccount = "aws:principalaccount"
+	keyBusName          = "events:eventbusname"
 )
 
 // conditions are those of a statement: operators, then condition keys, then values of which one must fit.
@@ -97,8 +100,11 @@ func answerOf(holds bool) answer {
 
 // value is the value of a condition key, which is empty if it is absent.
 func (a Access) value(key string) (value string, known bool) {
-	if key == keyPrincipalAccount {
+	switch key {
+	case keyPrincipalAccount:
 		return string(a.Account), true
+	case keyBusName:
+		return string(a.bus), true
 	}
 	value, known = a.Context[key]
 	return value, known

@@ -15,6 +15,8 @@ type Access struct {
 	Action   string            // such as "events:PutEvents"
 	Resource string            // an ARN, such as that of a rule on the bus; empty is the bus itself
 	Context  map[string]string // see the constants for condition keys; empty is absent, and what is not there is not known
+
+	bus rialto.BusName
 }
 
 // Allows reports whether an access to a bus is allowed. Its own account always may; others need a statement of the bus's policy.
@@ -27,6 +29,7 @@ func (r *Router) Allows(bus Bus, a Access) bool {
 	if b == nil || len(b.Policy) == 0 {
 		return false
 	}
+	a.bus = bus.Name
 	if a.Resource == "" {
 		a.Resource = bus.ARN().String()
 	}

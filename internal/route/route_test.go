@@ -152,6 +152,7 @@ func TestPoliciesOfBuses(t *testing.T) {
 		{"a rule, if there is one", when("ArnLikeIfExists", "aws:SourceArn", "arn:aws:events:*"), "111122223333", true},
 		{"no rule", when("Null", "aws:SourceArn", "true"), "111122223333", true},
 		{"the caller's own account", when("StringEquals", "aws:PrincipalAccount", "${aws:PrincipalAccount}"), "111122223333", true},
+		{"the bus by its name", when("StringEquals", "events:EventBusName", "gate"), "111122223333", true},
 		{"an operator that is not known", when("NumericEquals", "events:source", "1"), "111122223333", false},
 		{"a denial that does not apply", allow + "," + deny("StringEquals", "events:source", "till"), "111122223333", true},
 		{"a denial that may apply", allow + "," + deny("StringEquals", "aws:PrincipalOrgID", "o-1"), "111122223333", false},

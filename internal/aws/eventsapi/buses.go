@@ -46,12 +46,19 @@ func (f *Front) allow(caller *aws.Request, bus route.Bus, action string) error {
 // allowRule is allow for what is done to a rule, or, if that has no name, to the rules of the bus: policies name the rules and not
 // the bus then (EventBridge user guide, "Permissions to manage rules").
 func (f *Front) allowRule(caller *aws.Request, name ruleName, action string) error {
+	return f.allowTarget(caller, name, action, "")
+}
+
+// allowTarget is allowRule for a target that the rule is to get.
+func (f *Front) allowTarget(caller *aws.Request, name ruleName, action, target string) error {
 	if f.mayAlways(caller, name.bus) {
 		return nil
 	}
-	access := route.Access{Action: action, Resource: name.arn(), Context: map[string]string{route.KeyCreator: ""}}
+	access := route.Access{Action: action, Resource: name.arn(), Context: map[string]string{
+		route.KeyCreator: "", route.KeyManagedBy: "", route.KeyTargetARN: target,
+	}}
 	if r := f.catalog.Rules.Get(name.key()); r != nil {
-		access.Context[route.KeyCreator] = string(r.CreatedBy)
+		access.Context[route.KeyCreator], access.Context[route.KeyManagedBy] = string(r.CreatedBy), deref(r.ManagedBy)
 	}
 	return f.ask(caller, name.bus, access)
 }

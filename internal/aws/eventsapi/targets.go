@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"slices"
 
+	"github.com/rialto-events/rialto"
 	"github.com/rialto-events/rialto/internal/aws"
 	"github.com/rialto-events/rialto/internal/catalog"
 	"github.com/rialto-events/rialto/target"
@@ -13,8 +14,17 @@ import (
 
 // PutTargets makes targets or replaces them. One that AWS would not take fails them all.
 func (f *Front) PutTargets(ctx context.Context, in *PutTargetsInput) (*PutTargetsOutput, error) {
-	name, err := f.ruleOf(ctx, in.EventBusName, in.Rule, "events:PutTargets")
+	bus, err := f.named(ctx, in.EventBusName)
 	if err != nil {
+		return nil, err
+	}
+	name := ruleName{bus, rialto.RuleName(*in.Rule)}
+	for i := range in.Targets { // a policy may allow some
+		if err := f.allowTarget(aws.Caller(ctx), name, "events:PutTargets", *in.Targets[i].Arn); err != nil {
+			return nil, err
+		}
+	}
+	if err := f.wantBus(bus); err != nil {
 		return nil, err
 	}
 	targets := make([]catalog.Target, len(in.Targets))

@@ -41,6 +41,7 @@ var floors = map[string]int{
 	"internal/redrive":        4,
 	"internal/explain":        4,
 	"internal/metrics":        4,
+	"internal/tracing":        4,
 	"internal/aws/eventsapi":  5,
 	"internal/aws/sqsapi":     5,
 	"internal/aws/secretsapi": 5,

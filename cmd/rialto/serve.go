@@ -14,6 +14,7 @@ import (
 
 	"github.com/rialto-events/rialto"
 	"github.com/rialto-events/rialto/internal/server"
+	"github.com/rialto-events/rialto/internal/tracing"
 )
 
 func newServe() *cobra.Command {
@@ -25,6 +26,8 @@ func newServe() *cobra.Command {
 progress, writes what must be kept, and exits with 0. A second signal ends it at once, which loses nothing that was acknowledged.
 
 "Ready." alone on a line of standard output says that requests are served. Everything else goes to standard error.
+
+Spans go to a collector of OpenTelemetry if the environment names one, such as OTEL_EXPORTER_OTLP_ENDPOINT=http://127.0.0.1:4318.
 
 Every setting can be a flag, a variable, or a line of the file; the first of them counts. An empty variable counts as not set.
 In a container the memory limit of Go is set to nine tenths of the container's, unless GOMEMLIMIT says otherwise.`,
@@ -51,6 +54,10 @@ func serve(ctx context.Context, s *settings, out, errOut io.Writer) error {
 	defer stop()
 	c := s.server
 	c.Logger = s.logger(errOut)
+	var err error
+	if c.Tracing, err = tracing.Wanted(os.Getenv); err != nil {
+		return usagef("leave the variables of OpenTelemetry out, or correct them", "%s", err)
+	}
 	limitMemory(c.Logger)
 	srv, err := server.Open(ctx, c)
 	if ctx.Err() != nil && errors.Is(err, ctx.Err()) {

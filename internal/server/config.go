@@ -51,6 +51,7 @@ type Config struct {
 	Window       int                // concurrent attempts per destination; 0 is 64
 	AWSQuotas    bool               // enforce AWS's own quotas where rialto's are larger
 
+	Tracing       bool   // send spans to the collector that the environment names, see package tracing
 	MetricsListen string // host and port to serve metrics on, to whoever reaches it; "" is Listen, to those who may use the APIs
 	ExplainMemory int64  // bytes in which what happened to events is remembered; 0 is [DefaultExplainMemory]
 

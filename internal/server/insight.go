@@ -10,6 +10,7 @@ import (
 	"github.com/rialto-events/rialto/internal/explain"
 	"github.com/rialto-events/rialto/internal/ingest"
 	"github.com/rialto-events/rialto/internal/metrics"
+	"github.com/rialto-events/rialto/internal/tracing"
 )
 
 // An observer is told what happens to events, from when they are accepted until their last delivery has ended.
@@ -43,13 +44,21 @@ func (all observers) CircuitChanged(c *deliver.Circuit) {
 }
 
 // watch makes those who are told what happens to events. It is called once the journal is open.
-func (s *Server) watch() observers {
+func (s *Server) watch(ctx context.Context) (observers, error) {
 	memory := int(s.config.ExplainMemory)
 	s.recorder = explain.NewRecorder(explain.Options{
 		Logger: s.config.Logger, Clock: s.config.Clock, Journal: s.journal, Recent: memory / recentShare, Failures: memory - memory/recentShare,
 	})
 	s.metrics = metrics.New(Version)
-	return observers{s.recorder, s.metrics}
+	all := observers{s.recorder, s.metrics}
+	if s.config.Tracing {
+		var err error
+		if s.tracer, err = tracing.New(ctx, Version, s.config.Logger, s.config.Clock); err != nil {
+			return nil, err
+		}
+		all = append(all, s.tracer)
+	}
+	return all, nil
 }
 
 // recentShare is the part of the memory for explanations that events get which were delivered. Those that were not are what people

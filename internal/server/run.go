@@ -23,6 +23,9 @@ func (s *Server) Run(ctx context.Context) error {
 		stack.start(sh.Name(), sh.Run)
 	}
 	stack.start("explanations", s.recorder.Run)
+	if s.tracer != nil {
+		stack.start("traces", s.tracer.Run)
+	}
 	stack.start("queues", s.queues.Run)
 	stack.start("deliveries", s.deliver.Run)
 	stack.start("redrives", s.redrive.Run)

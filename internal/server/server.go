@@ -39,6 +39,7 @@ import (
 	"github.com/rialto-events/rialto/internal/route"
 	"github.com/rialto-events/rialto/internal/shard"
 	remote "github.com/rialto-events/rialto/internal/targets/aws"
+	"github.com/rialto-events/rialto/internal/tracing"
 	"github.com/rialto-events/rialto/internal/vault"
 )
 
@@ -57,7 +58,8 @@ type Server struct {
 	shards   []*shard.Shard
 	recorder *explain.Recorder
 	metrics  *metrics.Metrics
-	scrapes  net.Listener // of those who read metrics, if they have an address of their own
+	tracer   *tracing.Tracer // nil if nobody collects traces
+	scrapes  net.Listener    // of those who read metrics, if they have an address of their own
 	http     http.Server
 	health   health
 	ready    chan struct{}
@@ -99,7 +101,11 @@ func Open(ctx context.Context, c Config) (_ *Server, err error) {
 	}
 	routes := route.New(s.catalog, route.Options{Logger: c.Logger, Policies: c.Credentials != ""})
 	s.queues = queue.New(s.catalog, queue.Options{Logger: c.Logger, Clock: c.Clock, Room: s.journal.Room})
-	senders, watch := new(senders), s.watch()
+	senders := new(senders)
+	watch, err := s.watch(ctx)
+	if err != nil {
+		return nil, err
+	}
 	s.deliver = deliver.New(senders.of, deliver.Options{Logger: c.Logger, Clock: c.Clock, Window: c.Window, Observer: watch})
 	s.ingest = ingest.New(routes, s.deliver, ingest.Options{Logger: c.Logger, Clock: c.Clock, Room: s.journal.Room, Observer: watch})
 	s.redrive = redrive.New(s.queues, s.catalog, s.deliver, redrive.Options{Logger: c.Logger, Clock: c.Clock})

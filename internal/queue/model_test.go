@@ -27,7 +27,9 @@ type modelQueue struct {
 	purged    int64
 	messages  []*modelMessage
 	visible   []*modelMessage // in the order in which they can be received
-	source    string          // how it is called as a dead-letter source
+	leaving   []*modelMessage // by a redrive; not among messages
+	tasks     []*modelTask
+	source    string // how it is called as a dead-letter source
 }
 
 type modelMessage struct {
@@ -39,6 +41,8 @@ type modelMessage struct {
 	receives int
 	last     int64
 	source   string
+	marked   *modelTask // it is selected
+	doomed   bool       // it does not come back from where it is leaving to
 }
 
 // A modelHandle is what a receive gave somebody.
@@ -68,6 +72,7 @@ func (q *modelQueue) hide(m *modelMessage, as state, until int64) {
 func (w *model) advance(q *modelQueue) {
 	for _, m := range slices.Clone(q.messages) {
 		if m.sent+q.retention <= w.now {
+			w.unmark(m, skippedOld)
 			q.drop(m)
 		}
 	}
@@ -97,6 +102,7 @@ func (w *model) counts(q *modelQueue) Counts {
 			c.Delayed++
 		}
 	}
+	c.InFlight += len(q.leaving)
 	return c
 }
 
@@ -164,6 +170,9 @@ func (d *duel) open(id ID) error {
 func (d *duel) step() error {
 	d.model.now += d.rand.Int64N(4e6)
 	q := d.model.queues[1+ID(d.rand.IntN(duelQueues))]
+	if d.rand.IntN(4) == 0 {
+		return d.redrive(q)
+	}
 	switch n := d.rand.IntN(100); {
 	case n < 30:
 		return d.send(q)
@@ -253,6 +262,7 @@ func (d *duel) modelReceive(q *modelQueue, n, timeout, limit int) []*modelMessag
 			break
 		}
 		if limit > 0 && m.receives >= limit {
+			d.model.unmark(m, skippedMoved)
 			q.drop(m)
 			m.key = d.model.nextKey
 			d.model.nextKey++
@@ -262,6 +272,7 @@ func (d *duel) modelReceive(q *modelQueue, n, timeout, limit int) []*modelMessag
 			dead.show(m)
 			continue
 		}
+		d.model.unmark(m, skippedReceived)
 		m.receives++
 		m.last = d.model.now
 		got = append(got, m)
@@ -286,8 +297,12 @@ func (d *duel) handle() modelHandle {
 
 func (d *duel) delete(q *modelQueue) error {
 	h := d.handle()
-	if q.has(h) {
+	switch {
+	case q.has(h):
+		d.model.unmark(h.m, skippedDeleted)
 		q.drop(h.m)
+	case slices.Contains(q.leaving, h.m) && h.m.key == h.key:
+		h.m.doomed = true
 	}
 	_, err := d.commit(kindDelete, handlesCommand(q.id, []Place{h.place}))
 	return err
@@ -330,6 +345,12 @@ func (d *duel) purge(q *modelQueue) error {
 	if q.purged != 0 && d.model.now < q.purged+purgeInterval {
 		want = errPurging
 	} else {
+		for _, m := range q.messages {
+			d.model.unmark(m, skippedPurged)
+		}
+		for _, m := range q.leaving {
+			m.doomed = true
+		}
 		q.messages, q.visible, q.purged = nil, nil, d.model.now
 	}
 	answer, err := d.commit(kindPurge, idCommand(q.id))
@@ -363,13 +384,13 @@ func TestMachineIsTheModel(t *testing.T) {
 			}
 		}
 		for _, q := range d.model.queues {
-			if err := d.touch(q); err != nil {
+			if err := cmp.Or(d.touch(q), d.compareTasks(q)); err != nil {
 				t.Fatalf("seed %d, at the end: %v", seed, err)
 			}
 		}
 		n := 0
 		for _, q := range d.model.queues {
-			n += len(q.messages)
+			n += len(q.messages) + len(q.leaving)
 		}
 		if d.machine.messages.n != n {
 			t.Fatalf("seed %d: %d slots are in use for %d messages", seed, d.machine.messages.n, n)

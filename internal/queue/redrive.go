@@ -326,7 +326,7 @@ func (a *apply) claim(q *queue) any {
 		}
 		q.visible.remove(&a.messages, slot)
 		q.unage(&a.messages, slot)
-		m.state, m.at[byDue] = leaving, a.now
+		m.state, m.mark, m.at[byDue] = leaving, unmarked, a.now
 		q.leaving.push(&a.messages, slot)
 		t.left--
 		t.leaving++
@@ -367,7 +367,7 @@ func (a *apply) decide(q *queue) any {
 			a.messages.free(slot)
 			continue
 		}
-		m.mark, m.at[byDue] = unmarked, 0
+		m.at[byDue] = 0
 		q.age(&a.messages, slot)
 		q.show(&a.messages, slot)
 		shown++

@@ -14,7 +14,8 @@ import (
 
 // A simWorld is a producer and a consumer of a queue and of its dead-letter queue, which remember what they were told. As chance
 // will have it, dead letters go there at once or by way of effects, as if the queue were on another shard; the world then carries
-// these out, some twice and some not at all.
+// these out, some twice and some not at all. Redrives take messages out of both queues and hand them to whoever remembers what it has
+// taken, as package redrive does it.
 type simWorld struct {
 	machine *Machine
 	opened  bool
@@ -23,6 +24,10 @@ type simWorld struct {
 	fate    map[string]fate
 	held    map[string]held // received and not deleted
 	moves   []move          // not carried out yet
+
+	taken    *takenMachine   // what redrives have handed over
+	errand   errand          // the redrive of the present process
+	ruleGone map[string]bool // messages that have nowhere to go at present
 }
 
 // A fate is what the world knows of a message.
@@ -45,8 +50,8 @@ const (
 )
 
 func (w *simWorld) Start() []shard.Hosted {
-	w.machine, w.moves = NewMachine(), nil
-	return []shard.Hosted{{Machine: w.machine, Handler: func(effects []any) {
+	w.machine, w.moves, w.taken, w.errand = NewMachine(), nil, newTaken(), errand{}
+	return []shard.Hosted{{Machine: w.taken}, {Machine: w.machine, Handler: func(effects []any) {
 		for _, e := range effects {
 			if m, ok := e.(move); ok {
 				w.moves = append(w.moves, m)
@@ -65,7 +70,9 @@ func (w *simWorld) Step(r *rand.Rand, s *shard.Stepper, now time.Time) error {
 		w.opened = err == nil
 		return err
 	}
-	switch r.IntN(10) {
+	switch r.IntN(16) {
+	case 10, 11, 12, 13, 14, 15:
+		return w.redrive(r, s, now)
 	case 0, 1, 2:
 		return w.send(r, s, now)
 	case 3, 4, 5:
@@ -120,6 +127,9 @@ func (w *simWorld) receive(r *rand.Rand, s *shard.Stepper, now time.Time) error 
 		f, known := w.fate[string(payload)]
 		if !known || f.sure && f.deleted && !f.moved {
 			return fmt.Errorf("%q was received, which nobody sent or which was deleted", payload)
+		}
+		if !f.moved && w.taken.has(string(payload)) {
+			return fmt.Errorf("%q was received, which was handed over before", payload)
 		}
 		if from == simQueue && got.receives > simReceive {
 			return fmt.Errorf("%q was received %d times", payload, got.receives)
@@ -211,7 +221,7 @@ func (w *simWorld) carry(r *rand.Rand, s *shard.Stepper, now time.Time) error {
 }
 
 func (w *simWorld) Check(s *shard.Stepper, _ time.Time) error {
-	there := make(map[string]int)
+	there, atDoor := make(map[string]int), make(map[string]int)
 	underway := 0
 	var problem error
 	w.machine.messages.each(func(_ uint32, m *message) bool {
@@ -219,6 +229,10 @@ func (w *simWorld) Check(s *shard.Stepper, _ time.Time) error {
 		if err != nil {
 			problem = fmt.Errorf("read a message: %w", err)
 			return false
+		}
+		if m.state == leaving {
+			atDoor[string(payload)]++
+			return true
 		}
 		there[string(payload)]++
 		if m.state == moving {
@@ -233,24 +247,27 @@ func (w *simWorld) Check(s *shard.Stepper, _ time.Time) error {
 		return fmt.Errorf("%d messages are moving, and %d effects say so", underway, len(w.moves))
 	}
 	for name, f := range w.fate {
+		taken := w.taken.has(name)
 		switch n := there[name]; {
-		case f.sure && !f.deleted && n == 0:
+		case f.sure && !f.deleted && n+atDoor[name] == 0 && !taken:
 			return fmt.Errorf("%q was acknowledged and is lost", name)
 		case f.sure && f.deleted && n > 0 && !f.moved:
 			return fmt.Errorf("%q was deleted and is there", name)
-		case n > 1 && !f.moved:
-			return fmt.Errorf("%q is there %d times", name, n)
+		case n+atDoor[name] > 1 && !f.moved:
+			return fmt.Errorf("%q is there %d times", name, n+atDoor[name])
+		case n > 0 && taken && !f.moved:
+			return fmt.Errorf("%q is there, which was handed over", name)
 		}
 		delete(there, name)
 	}
 	for name := range there {
 		return errors.New(name + " is there, which nobody sent")
 	}
-	return nil
+	return w.checkTasks()
 }
 
 func TestSimulation(t *testing.T) {
 	shardtest.Simulate(t, 10_000, func() shardtest.World {
-		return &simWorld{fate: make(map[string]fate), held: make(map[string]held)}
+		return &simWorld{fate: make(map[string]fate), held: make(map[string]held), ruleGone: make(map[string]bool)}
 	})
 }

@@ -68,7 +68,7 @@ const (
 type simParcel struct {
 	place Place
 	name  string
-	stays bool
+	stays bool // its rule is gone at present, as chance will have it
 }
 
 // redrive takes the next step of a redrive of either queue. A step that may or may not be committed is taken once more.
@@ -81,7 +81,7 @@ func (w *simWorld) redrive(r *rand.Rand, s *shard.Stepper, now time.Time) error 
 		return w.decideAll(r, s, now)
 	}
 	if !e.resumed {
-		return w.recall(s)
+		return w.recall(r, s)
 	}
 	e.queue = simQueue
 	if r.IntN(2) == 0 {
@@ -142,18 +142,14 @@ func (w *simWorld) claim(r *rand.Rand, s *shard.Stepper, now time.Time, q *queue
 		if err != nil {
 			return fmt.Errorf("read a claimed message: %w", err)
 		}
-		name := string(payload)
-		if r.IntN(4) == 0 {
-			w.ruleGone[name] = !w.ruleGone[name]
-		}
-		parcels = append(parcels, simParcel{Place{g.slot, g.key}, name, w.ruleGone[name]})
+		parcels = append(parcels, simParcel{Place{g.slot, g.key}, string(payload), r.IntN(3) == 0})
 	}
 	w.errand = errand{resumed: true, stage: errandTake, queue: q.id, task: t.id, parcels: parcels}
 	return nil
 }
 
 // recall finds what is leaving, and what of that was taken.
-func (w *simWorld) recall(s *shard.Stepper) error {
+func (w *simWorld) recall(r *rand.Rand, s *shard.Stepper) error {
 	for _, id := range []ID{simQueue, simDead} {
 		q := w.machine.queues[id]
 		if q.leaving.n == 0 {
@@ -173,7 +169,7 @@ func (w *simWorld) recall(s *shard.Stepper) error {
 				return
 			}
 			name := string(payload)
-			e.parcels = append(e.parcels, simParcel{Place{slot, m.key}, name, w.ruleGone[name] && !w.taken.has(name)})
+			e.parcels = append(e.parcels, simParcel{Place{slot, m.key}, name, r.IntN(3) == 0 && !w.taken.has(name)})
 		})
 		w.errand = e
 		return problem // the other queue's turn comes when this is done

@@ -25,9 +25,8 @@ type simWorld struct {
 	held    map[string]held // received and not deleted
 	moves   []move          // not carried out yet
 
-	taken    *takenMachine   // what redrives have handed over
-	errand   errand          // the redrive of the present process
-	ruleGone map[string]bool // messages that have nowhere to go at present
+	taken  *takenMachine // what redrives have handed over
+	errand errand        // the redrive of the present process
 }
 
 // A fate is what the world knows of a message.
@@ -268,6 +267,6 @@ func (w *simWorld) Check(s *shard.Stepper, _ time.Time) error {
 
 func TestSimulation(t *testing.T) {
 	shardtest.Simulate(t, 10_000, func() shardtest.World {
-		return &simWorld{fate: make(map[string]fate), held: make(map[string]held), ruleGone: make(map[string]bool)}
+		return &simWorld{fate: make(map[string]fate), held: make(map[string]held)}
 	})
 }

@@ -309,7 +309,7 @@ func override(body object, m *target.Message, names ...string) error {
 	for _, name := range names {
 		for given, value := range in {
 			if strings.EqualFold(given, name) {
-				body[lower(name)] = lowerValues(value)
+				body[lower(name)] = lowerValues(map[string]any{name: value}).(map[string]any)[lower(name)]
 			}
 		}
 	}

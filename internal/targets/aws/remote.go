@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"net/url"
 	"slices"
 	"strings"
@@ -145,9 +146,7 @@ const maxRoles = 1000
 
 // signer is who signs a call for a target. The region is where the token service is asked.
 func (p *place) signer(ctx context.Context, arn rialto.ARN, role, region string) (*sdk.CredentialsCache, error) {
-	switch p.Credentials.Role {
-	case TargetRole:
-	default:
+	if p.Credentials.Role != TargetRole {
 		role = p.Credentials.Role
 	}
 	key := role
@@ -175,6 +174,14 @@ func (p *place) signer(ctx context.Context, arn rialto.ARN, role, region string)
 	}
 	p.cache[key] = c
 	return c, nil
+}
+
+// forget gives up credentials that were refused because they have expired. The next call reads them anew, from files that may have changed.
+// Many calls may find out at once: what another has replaced stays.
+func (p *place) forget(stale *sdk.CredentialsCache) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	maps.DeleteFunc(p.cache, func(_ string, c *sdk.CredentialsCache) bool { return c == stale })
 }
 
 // anonymous reports whether the remote is an emulator that asks for no particular credentials.

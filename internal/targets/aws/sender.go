@@ -311,7 +311,7 @@ func (s *Sender) call(ctx context.Context, c *call, req *request) (*answer, erro
 	}
 	a := &answer{status: resp.StatusCode, header: resp.Header, body: body, now: s.clock.Now()}
 	if f := a.refusal(); f != nil && f.stale() {
-		cache.Invalidate() // the next attempt has new ones
+		c.forget(cache)
 	}
 	return a, nil
 }

@@ -135,10 +135,11 @@ func TestExplainFollowsAFailingDeliveryThroughARestart(t *testing.T) {
 		}
 		return http.StatusServiceUnavailable
 	})
-	srv.PutRule(t, "all", `{"source": ["shop"]}`)
-	srv.PutTarget(t, "all", types.Target{Id: aws.String("hook"), Arn: &hook.ARN, DeadLetterConfig: &types.DeadLetterConfig{Arn: &dead.ARN}})
-	ids := srv.PutEvents(t, `{"Source": "shop", "DetailType": "failing", "Detail": {}}`, `{"Source": "shop", "DetailType": "hopeless", "Detail": {}}`,
-		`{"Source": "nobody", "DetailType": "unwanted", "Detail": {}}`)
+	srv.Bus(t, "orders")
+	srv.PutRule(t, "orders/all", `{"source": ["shop"]}`)
+	srv.PutTarget(t, "orders/all", types.Target{Id: aws.String("hook"), Arn: &hook.ARN, DeadLetterConfig: &types.DeadLetterConfig{Arn: &dead.ARN}})
+	ids := srv.PutEvents(t, `{"Source": "shop", "DetailType": "failing", "Detail": {}, "EventBusName": "orders"}`, `{"Source": "shop", "DetailType": "hopeless", "Detail": {}, "EventBusName": "orders"}`,
+		`{"Source": "nobody", "DetailType": "unwanted", "Detail": {}, "EventBusName": "orders"}`)
 
 	check := func(when string) {
 		t.Helper()
@@ -146,7 +147,7 @@ func TestExplainFollowsAFailingDeliveryThroughARestart(t *testing.T) {
 			return a.State == explain.Waiting && len(a.Buses) == 1 && len(a.Buses[0].Deliveries) == 1 && len(a.Buses[0].Deliveries[0].Attempts) > 0
 		}).Buses[0].Deliveries[0]
 		first := waits.Attempts[0]
-		if first.Status != http.StatusServiceUnavailable && first.Status != 0 || first.Code != "ERROR_FROM_TARGET" || first.Verdict != "again" || first.Next.IsZero() || waits.Next.IsZero() {
+		if first.Status != http.StatusServiceUnavailable || first.Code != "ERROR_FROM_TARGET" || first.Verdict != "again" || first.Next.IsZero() || waits.Next.IsZero() {
 			t.Errorf("%s: the failing delivery is %+v", when, waits)
 		}
 		lost := explained(t, srv, ids[1], in(explain.Dead)).Buses[0].Deliveries[0]
@@ -157,7 +158,7 @@ func TestExplainFollowsAFailingDeliveryThroughARestart(t *testing.T) {
 		if why := unwanted.Buses[0].NotMatched[0].Why; why != `source is "nobody", but the pattern wants "shop".` {
 			t.Errorf("%s: the rule does not want the third event: %s", when, why)
 		}
-		for query, want := range map[string]string{"status=dead&rule=all": ids[1], "status=unmatched": ids[2], "status=waiting&since=1h&target=hook": ids[0]} {
+		for query, want := range map[string]string{"status=dead&rule=all": ids[1], "status=unmatched&bus=orders": ids[2], "status=waiting&since=1h&target=hook": ids[0]} {
 			_, body := native(t, srv, "/_rialto/v1/events?"+query)
 			var list struct{ Events []explain.Summary }
 			if err := json.Unmarshal([]byte(body), &list); err != nil || len(list.Events) != 1 || list.Events[0].ID != want {
@@ -210,7 +211,7 @@ func TestExplainSaysWhatItDoesNotKnow(t *testing.T) {
 	if got := fmt.Sprint(a.Remarks); !strings.Contains(got, "The bus nowhere does not exist.") {
 		t.Errorf("of a bus that is not there it is said: %s", got)
 	}
-	if status, body := native(t, srv, "/_rialto/v1/events?status=broken"); status != http.StatusBadRequest || !strings.Contains(body, "one of [failed dead waiting delivered unmatched]") {
+	if status, body := native(t, srv, "/_rialto/v1/events?status=broken"); status != http.StatusBadRequest || !strings.Contains(body, "one of [failed dead waiting expired delivered unmatched]") {
 		t.Errorf("a status that is none: %d %s", status, body)
 	}
 }

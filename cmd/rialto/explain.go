@@ -14,6 +14,7 @@ import (
 	"charm.land/lipgloss/v2"
 	"github.com/spf13/cobra"
 
+	"github.com/rialto-events/rialto/internal/deliver"
 	"github.com/rialto-events/rialto/internal/explain"
 )
 
@@ -60,7 +61,7 @@ not match are looked at as they are now; of one that was changed since, it is sa
 	fs.SortFlags = false
 	fs.IntVar(&f.rules, "rules", 0, "`N` Tell of at most so many rules that did not match, the nearest first.")
 	describe(fs, "rules", "20")
-	fs.StringVar(&f.status, "status", "", "`STATUS` List only events that are failed, dead, waiting, delivered or unmatched.")
+	fs.StringVar(&f.status, "status", "", "`STATUS` List only events that are failed, dead, waiting, expired, delivered or unmatched.")
 	describe(fs, "status", "all")
 	fs.StringVar(&f.bus, "bus", "", "`NAME` List only events of this bus, given by its name or its ARN.")
 	describe(fs, "bus", "all")
@@ -166,7 +167,7 @@ func (s *story) wrapped(indent int, style lipgloss.Style, text string) {
 
 // moods are the colours of states.
 var moods = map[explain.State]lipgloss.Style{
-	explain.Delivered: good, explain.Waiting: warning, explain.Dying: warning, explain.Dead: bad, explain.Dropped: bad, explain.Unmatched: warning,
+	explain.Delivered: good, explain.Waiting: warning, explain.Dying: warning, explain.Dead: bad, explain.Dropped: bad, explain.Unmatched: warning, explain.Expired: warning,
 	explain.Duplicate: faint,
 }
 
@@ -174,7 +175,7 @@ var moods = map[explain.State]lipgloss.Style{
 var words = map[explain.State]string{
 	explain.Delivered: "delivered", explain.Waiting: "waiting", explain.Dying: "failed for good, on its way to the dead-letter queue",
 	explain.Dead: "failed for good, in the dead-letter queue", explain.Dropped: "failed for good, and dropped: there is no dead-letter queue that took it",
-	explain.Unmatched: "wanted by no rule", explain.Duplicate: "a duplicate, and not accepted again",
+	explain.Expired: "expired before it could be delivered", explain.Unmatched: "wanted by no rule", explain.Duplicate: "a duplicate, and not accepted again",
 }
 
 func (s *story) state(state explain.State) string { return moods[state].Render(words[state]) }
@@ -258,7 +259,10 @@ func (s *story) attempt(a *explain.Attempt) {
 		status = fmt.Sprintf("  status %d", a.Status)
 	}
 	verdict := good.Render(a.Verdict)
-	if a.Message != "" || a.Code != "" {
+	switch {
+	case a.Verdict == deliver.Expired.String():
+		verdict = warning.Render(a.Verdict)
+	case a.Message != "" || a.Code != "":
 		verdict = bad.Render(a.Verdict)
 	}
 	s.line(4, "%s  %s, %s%s  %s", s.time(a.Began), what, took(time.Duration(a.Micros)*time.Microsecond), status, verdict)

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -76,6 +77,7 @@ type Attempt struct {
 // Backlog knows what waits. *deliver.Deliverer is one.
 type Backlog interface {
 	Pending(ctx context.Context, eventID string) ([]deliver.Pending, error)
+	Circuits(ctx context.Context) ([]deliver.Circuit, error)
 }
 
 // An Explainer makes answers of what a Recorder knows.
@@ -84,9 +86,6 @@ type Explainer struct {
 	catalog  *catalog.Catalog
 	backlog  Backlog
 	changes  changes
-
-	// Circuits, if it is not nil, tells of every circuit that is not closed.
-	Circuits func() []deliver.Circuit
 }
 
 // NewExplainer makes an Explainer.
@@ -122,7 +121,12 @@ func (x *Explainer) Explain(ctx context.Context, scope rialto.Scope, id string, 
 	if a.State == "" {
 		a.State = Waiting
 	}
+	circuits, err := x.backlog.Circuits(ctx)
+	if err != nil {
+		a.Remarks = append(a.Remarks, fmt.Sprintf("Circuits cannot be looked at at the moment: %s.", err))
+	}
 	for i := range a.Buses {
+		a.Buses[i].stopped(scope, circuits)
 		if err := x.complete(ctx, a, &a.Buses[i], bodies[i], rules); err != nil {
 			return nil, err
 		}
@@ -146,13 +150,12 @@ func (x *Explainer) complete(ctx context.Context, a *Answer, p *Passage, event [
 		if arn, err := rialto.ParseARN(d.RuleARN); err == nil {
 			went[arn] = true
 		}
-		x.stopped(bus.Scope(), d)
 	}
 	if p.DuplicateOf != "" {
 		p.NotMatched = []NotMatched{}
 		return nil
 	}
-	p.NotMatched, p.More, err = x.notMatched(ctx, bus, event, p.Accepted, went, rules)
+	p.NotMatched, p.More, err = x.notMatched(ctx, bus, event, p.Accepted, went, !p.Expires.IsZero() && !p.Expires.After(p.Accepted), rules)
 	if p.NotMatched == nil {
 		p.NotMatched = []NotMatched{}
 	}
@@ -163,24 +166,31 @@ func (x *Explainer) complete(ctx context.Context, a *Answer, p *Passage, event [
 	return err
 }
 
-// stopped says of a delivery whether its destination's circuit is what it waits for.
-func (x *Explainer) stopped(scope rialto.Scope, d *Delivery) {
-	if x.Circuits == nil || d.State != Waiting && d.State != Dying {
-		return
-	}
-	arn := d.TargetARN
-	if d.State == Dying {
-		arn = d.DeadLetter
-	}
-	for _, c := range x.Circuits() {
-		if c.Scope != scope || c.ARN != arn || c.State == deliver.CircuitClosed {
+// stopped says of deliveries whether the circuit of their destination is what they wait for.
+func (p *Passage) stopped(scope rialto.Scope, circuits []deliver.Circuit) {
+	for i := range p.Deliveries {
+		d := &p.Deliveries[i]
+		arn := d.TargetARN
+		if d.State == Dying {
+			arn = d.DeadLetter
+		}
+		if d.State != Waiting && d.State != Dying {
 			continue
 		}
-		d.Why = fmt.Sprintf("The circuit of the destination is %s since %s: %s.", c.State, c.Since.UTC().Format(time.RFC3339), c.Reason)
-		if !c.Probe.IsZero() {
-			d.Why += fmt.Sprintf(" It is tried again at %s.", c.Probe.UTC().Format(time.RFC3339))
+		for _, c := range circuits {
+			if c.Scope == scope && c.ARN == arn && c.State != deliver.CircuitClosed {
+				d.Why = circuitText(&c)
+			}
 		}
 	}
+}
+
+func circuitText(c *deliver.Circuit) string {
+	text := fmt.Sprintf("The circuit of the destination is %s since %s: %s.", c.State, c.Since.UTC().Format(time.RFC3339), strings.TrimSuffix(c.Reason, "."))
+	if !c.Probe.IsZero() && c.State == deliver.CircuitOpen {
+		text += fmt.Sprintf(" An attempt finds out at %s whether it is back.", c.Probe.UTC().Format(time.RFC3339))
+	}
+	return text
 }
 
 // unknown says that nothing is known of an event, and why that may be.
@@ -337,7 +347,9 @@ func (p *Passage) waits(w *deliver.Waiting) {
 		})
 	}
 	d := &p.Deliveries[at]
-	if d.State == Delivered || d.State == Dead || d.State == Dropped {
+	if d.State == Dead && !w.DeadLetter {
+		d.Why = "It was brought back from the dead-letter queue."
+	} else if d.State == Delivered || d.State == Dead || d.State == Dropped || d.State == Expired {
 		return // the outcome is on its way into the log
 	}
 	d.State = Waiting

@@ -35,12 +35,13 @@ const (
 	StatusFailed    Status = "failed"    // an attempt failed, whatever came after
 	StatusDead      Status = "dead"      // failed for good
 	StatusWaiting   Status = "waiting"   // for an attempt
+	StatusExpired   Status = "expired"   // it had lived long enough
 	StatusDelivered Status = "delivered" // everything arrived
 	StatusUnmatched Status = "unmatched" // no rule wanted it
 )
 
 // Statuses are all that can be asked for.
-var Statuses = []Status{StatusFailed, StatusDead, StatusWaiting, StatusDelivered, StatusUnmatched}
+var Statuses = []Status{StatusFailed, StatusDead, StatusWaiting, StatusExpired, StatusDelivered, StatusUnmatched}
 
 // A Summary is an event in a list.
 type Summary struct {
@@ -109,7 +110,8 @@ func (q *Query) wants(p *passage) bool {
 		return false
 	}
 	if len(p.deliveries) == 0 {
-		return q.Rule == "" && q.Target == "" && (q.Status == StatusAny || q.Status == StatusUnmatched && p.duplicateOf == "")
+		return q.Rule == "" && q.Target == "" && (q.Status == StatusAny ||
+			q.Status == StatusUnmatched && p.duplicateOf == "" && !p.late() || q.Status == StatusExpired && p.late())
 	}
 	if q.Status == StatusUnmatched {
 		return false
@@ -132,6 +134,8 @@ func (q *Query) wantsDelivery(d *delivery) bool {
 		return slices.ContainsFunc(d.tries, func(t try) bool { return t.failed })
 	case StatusDead:
 		return d.state == Dead || d.state == Dying || d.state == Dropped
+	case StatusExpired:
+		return d.state == Expired
 	case StatusWaiting:
 		return d.state == Waiting || d.state == Dying
 	}

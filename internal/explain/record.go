@@ -78,19 +78,20 @@ type try struct {
 // A State is where an event, or one of its deliveries, is.
 type State string
 
-// The states. Those of a delivery are Waiting to Dropped; an event has that of the delivery that is furthest from its goal.
+// The states. Those of a delivery are Waiting to Expired; an event has that of the delivery that is furthest from its goal.
 const (
 	Waiting   State = "waiting"   // for its first or for another attempt
 	Dying     State = "dying"     // it has failed for good, and waits for the dead-letter queue to take it
 	Dropped   State = "dropped"   // it has failed for good, and nobody has it
 	Dead      State = "dead"      // it has failed for good, and the dead-letter queue has it
 	Delivered State = "delivered" // the target has taken it
+	Expired   State = "expired"   // it had lived long enough, by the rialto:ttl-from of its bus
 	Unmatched State = "unmatched" // no rule wanted it
 	Duplicate State = "duplicate" // it was accepted before under another id
 )
 
 // worst orders the states of deliveries: what needs a look comes first.
-var worst = []State{Dropped, Dying, Waiting, Dead, Delivered, Duplicate, Unmatched}
+var worst = []State{Dropped, Dying, Waiting, Dead, Expired, Delivered, Duplicate, Unmatched}
 
 // What the parts of a record count for besides their bytes: their size and what the allocator and the index add.
 const (
@@ -115,6 +116,9 @@ func (r *record) measure() int {
 	}
 	return n
 }
+
+// late reports whether the event had expired when it came: then no rule was asked.
+func (p *passage) late() bool { return !p.expires.IsZero() && !p.expires.After(p.accepted) }
 
 // passage finds the event on a bus, or adds it if there is room.
 func (r *record) passage(bus rialto.ARN) (p *passage, fresh bool) {
@@ -177,9 +181,14 @@ func (t *try) sameAs(o *try) bool {
 	return t.number == o.number && t.letter == o.letter && t.began.UnixMicro() == o.began.UnixMicro()
 }
 
+// notable reports whether a try is worth a day's memory.
+func (t *try) notable() bool { return t.failed || t.action == deliver.Expired }
+
 // outcome is the state of a delivery after a try.
 func (t *try) outcome(def *target.Definition) State {
 	switch {
+	case t.action == deliver.Expired:
+		return Expired
 	case t.action == deliver.Done && t.letter:
 		return Dead
 	case t.action == deliver.Done:
@@ -199,8 +208,11 @@ func (r *record) state() State {
 	rank := len(worst) - 1
 	for i := range r.passages {
 		p := &r.passages[i]
-		if p.duplicateOf != "" {
+		switch {
+		case p.duplicateOf != "":
 			rank = min(rank, rankOf(Duplicate))
+		case p.late():
+			rank = min(rank, rankOf(Expired))
 		}
 		for j := range p.deliveries {
 			rank = min(rank, rankOf(p.deliveries[j].state))
@@ -218,13 +230,13 @@ func rankOf(s State) int {
 	return len(worst) - 1
 }
 
-// failed reports whether an attempt for the event has failed, whatever came after.
+// failed reports whether the event is one that people ask for: an attempt has failed, whatever came after, or was not made any more.
 func (r *record) failed() bool {
 	for i := range r.passages {
 		for j := range r.passages[i].deliveries {
 			d := &r.passages[i].deliveries[j]
 			for k := range d.tries {
-				if d.tries[k].failed {
+				if d.tries[k].notable() {
 					return true
 				}
 			}

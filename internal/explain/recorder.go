@@ -186,7 +186,7 @@ func (r *Recorder) Attempted(a *deliver.Attempted) {
 	d.add(t)
 	at := t.began.Add(t.took)
 	switch {
-	case t.failed || rec.in == &s.failures:
+	case t.notable() || rec.in == &s.failures:
 		s.put(&s.failures, rec, at)
 		r.note(s, rec, p.bus, d, t)
 	default:
@@ -223,7 +223,7 @@ func tryOf(a *deliver.Attempted) try {
 	m, v := a.Message, &a.Verdict
 	t := try{
 		number: m.Attempt, letter: a.Letter, batch: a.Batch, began: a.Began, took: a.Took, status: m.Answer.Status,
-		head: cut(m.Answer.Head, maxAnswer), failed: a.Err != nil, action: v.Action, at: v.At,
+		head: cut(m.Answer.Head, maxAnswer), failed: a.Err != nil || v.Action == deliver.DeadLetter, action: v.Action, at: v.At,
 	}
 	if t.failed {
 		t.code, t.message, t.exhausted = v.Code, cut(v.Message, maxMessage), v.Exhausted

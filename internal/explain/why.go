@@ -77,7 +77,7 @@ func (c *changes) known(at time.Time) bool {
 
 // notMatched tells of the rules of a bus, as they are now, that an event did not go to: the nearest first, and at most limit. The
 // rest is only counted.
-func (x *Explainer) notMatched(ctx context.Context, bus rialto.ARN, event []byte, accepted time.Time, went map[rialto.ARN]bool, limit int) (list []NotMatched, rest int, err error) {
+func (x *Explainer) notMatched(ctx context.Context, bus rialto.ARN, event []byte, accepted time.Time, went map[rialto.ARN]bool, late bool, limit int) (list []NotMatched, rest int, err error) {
 	scope, name := bus.Scope(), busName(bus)
 	for n, e := range x.catalog.Rules.List(catalog.RulesKey(scope, name), "", 0) {
 		rule := scope.RuleARN(name, e.Value.Name)
@@ -93,6 +93,9 @@ func (x *Explainer) notMatched(ctx context.Context, bus rialto.ARN, event []byte
 		}
 		found := NotMatched{Rule: string(e.Value.Name), RuleARN: rule.String(), Changed: x.changes.after(e.Key, accepted)}
 		found.explain(e.Value, event)
+		if late && found.Pattern != nil && found.Pattern.Match {
+			found.Why = "The rule matches, but the event had expired when it came."
+		}
 		list = append(list, found)
 	}
 	slices.SortStableFunc(list, func(a, b NotMatched) int { return cmp.Compare(a.Missing, b.Missing) })

@@ -84,22 +84,23 @@ func (s *awsSeries) matched() {
 
 func (s *awsSeries) attempted(a *deliver.Attempted) {
 	s.tries.Inc()
-	since := func(t time.Time) float64 { return float64(t.Sub(a.Message.Accepted)) / float64(time.Millisecond) }
-	known := !a.Message.Accepted.IsZero()
+	from := since(a.Message)
+	millis := func(t time.Time) float64 { return float64(t.Sub(from)) / float64(time.Millisecond) }
+	known := !from.IsZero()
 	ended := a.Began.Add(a.Took)
 	switch {
 	case a.Message.Attempt > 1:
 		s.retries.Inc()
 	case known:
-		s.startLatency.Observe(since(a.Began))
-		s.completeLatency.Observe(since(ended))
+		s.startLatency.Observe(millis(a.Began))
+		s.completeLatency.Observe(millis(ended))
 	}
 	switch a.Verdict.Action {
 	case deliver.Done:
 		s.invocations.Inc()
 		s.successes.Inc()
 		if known {
-			s.successLatency.Observe(since(ended))
+			s.successLatency.Observe(millis(ended))
 		}
 	case deliver.Again:
 		if a.Verdict.Code == target.CodeThrottling {

@@ -157,6 +157,7 @@ const (
 	delivered = "delivered"
 	retried   = "retry"
 	dead      = "dead"
+	expired   = "expired" // no attempt was made any more
 )
 
 type targetSeries struct {
@@ -169,7 +170,7 @@ func (m *Metrics) target(kind string) *targetSeries {
 		return v.(*targetSeries)
 	}
 	s := &targetSeries{make(map[string]prometheus.Counter), m.latency.WithLabelValues(kind), m.took.WithLabelValues(kind)}
-	for _, outcome := range []string{delivered, retried, dead} {
+	for _, outcome := range []string{delivered, retried, dead, expired} {
 		s.outcomes[outcome] = m.attempts.WithLabelValues(kind, outcome)
 	}
 	v, _ := m.targets.LoadOrStore(kind, s)
@@ -207,15 +208,26 @@ func (m *Metrics) Attempted(a *deliver.Attempted) {
 	switch {
 	case a.Err == nil && a.Verdict.Action == deliver.Done:
 		outcome = delivered
-		if !a.Message.Accepted.IsZero() {
-			t.latency.Observe(a.Began.Add(a.Took).Sub(a.Message.Accepted).Seconds())
+		if from := since(a.Message); !from.IsZero() {
+			t.latency.Observe(a.Began.Add(a.Took).Sub(from).Seconds())
 		}
+	case a.Verdict.Action == deliver.Expired:
+		t.outcomes[expired].Inc()
+		return
 	case a.Verdict.Action == deliver.Again:
 		outcome = retried
 	}
 	t.outcomes[outcome].Inc()
 	t.took.Observe(a.Took.Seconds())
 	m.rule(a.For.Rule).aws.attempted(a)
+}
+
+// since is when an event was accepted, or brought back from a dead-letter queue.
+func since(m *target.Message) time.Time {
+	if !m.Redriven.IsZero() {
+		return m.Redriven
+	}
+	return m.Accepted
 }
 
 func (m *Metrics) letter(a *deliver.Attempted) {

@@ -61,7 +61,9 @@ func everything(t *testing.T) *Metrics {
 		Stats: func(context.Context) ([]deliver.Stats, error) {
 			return []deliver.Stats{{Scope: scope, ARN: hook.ARN, Waiting: 5, InFlight: 2}, {Scope: scope, ARN: hook.ARN + "2", Waiting: 1}}, nil
 		},
-		Circuits: func() []deliver.Circuit { return []deliver.Circuit{{State: deliver.CircuitOpen, Parked: 7}} },
+		Circuits: func(context.Context) ([]deliver.Circuit, error) {
+			return []deliver.Circuit{{State: deliver.CircuitOpen, Parked: 7}}, nil
+		},
 		Queue: func(_ context.Context, at queue.Address) (queue.Counts, error) {
 			return queue.Counts{Visible: 3, Delayed: 1}, nil
 		},
@@ -83,6 +85,7 @@ func everything(t *testing.T) *Metrics {
 	attempt(1, false, errors.New("not now"), deliver.Verdict{Action: deliver.Again, Code: target.CodeThrottling})
 	attempt(2, false, nil, deliver.Verdict{Action: deliver.Done})
 	attempt(1, false, errors.New("never"), deliver.Verdict{Action: deliver.DeadLetter})
+	attempt(1, false, nil, deliver.Verdict{Action: deliver.Expired})
 	attempt(1, true, nil, deliver.Verdict{Action: deliver.Done})
 	attempt(13, true, errors.New("never"), deliver.Verdict{Action: deliver.DeadLetter})
 	return m
@@ -109,6 +112,7 @@ func TestWhatIsCounted(t *testing.T) {
 		`rialto_delivery_attempts_total{outcome="delivered",target_type="http"} 1`,
 		`rialto_delivery_attempts_total{outcome="retry",target_type="http"} 1`,
 		`rialto_delivery_attempts_total{outcome="dead",target_type="http"} 1`,
+		`rialto_delivery_attempts_total{outcome="expired",target_type="http"} 1`,
 		`rialto_delivery_latency_seconds_sum{target_type="http"} 1.5`,
 		`rialto_delivery_pending{target_type="http"} 8`,
 		`rialto_dlq_messages_total{outcome="sent"} 1`, `rialto_dlq_messages_total{outcome="failed"} 1`,

@@ -21,7 +21,7 @@ const (
 type Sources struct {
 	Catalog  *catalog.Catalog
 	Stats    func(context.Context) ([]deliver.Stats, error)
-	Circuits func() []deliver.Circuit // nil if there are none
+	Circuits func(context.Context) ([]deliver.Circuit, error)
 	Queue    func(context.Context, queue.Address) (queue.Counts, error)
 	Queued   func() map[string]int // proposals that wait, by shard
 	Writable func() error          // why the journal takes no writes
@@ -38,7 +38,7 @@ type scrape struct{ Sources }
 var (
 	pendingDesc  = describe("rialto_delivery_pending", "Deliveries that have not ended.", "target_type")
 	inFlightDesc = describe("rialto_delivery_in_flight", "Attempts in progress.", "target_type")
-	circuitsDesc = describe("rialto_circuits", "Destinations, by the state of their circuit; only those that are not closed or were not lately.", "state")
+	circuitsDesc = describe("rialto_circuits", "Destinations, by the state of their circuit.", "state")
 	parkedDesc   = describe("rialto_delivery_parked", "Deliveries that are kept until a circuit closes.")
 	queueDesc    = describe("rialto_queue_messages", "Messages in a queue.", "account", "region", "queue", "state")
 	queuedDesc   = describe("rialto_shard_queued", "Proposals that wait for a frame.", "shard")
@@ -68,7 +68,7 @@ func (s *scrape) Collect(ch chan<- prometheus.Metric) {
 		ch <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, value, labels...)
 	}
 	s.deliveries(ctx, tell)
-	s.circuits(tell)
+	s.circuits(ctx, tell)
 	s.queues(ctx, tell)
 	for shard, n := range s.Queued() {
 		tell(queuedDesc, float64(n), shard)
@@ -97,12 +97,13 @@ func (s *scrape) deliveries(ctx context.Context, tell teller) {
 	}
 }
 
-func (s *scrape) circuits(tell teller) {
-	if s.Circuits == nil {
+func (s *scrape) circuits(ctx context.Context, tell teller) {
+	circuits, err := s.Circuits(ctx)
+	if err != nil {
 		return
 	}
-	states, parked := map[deliver.CircuitState]int{deliver.CircuitOpen: 0, deliver.CircuitHalfOpen: 0}, 0
-	for _, c := range s.Circuits() {
+	states, parked := map[deliver.CircuitState]int{deliver.CircuitClosed: 0, deliver.CircuitOpen: 0, deliver.CircuitHalfOpen: 0}, 0
+	for _, c := range circuits {
 		states[c.State]++
 		parked += c.Parked
 	}

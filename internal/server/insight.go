@@ -69,7 +69,7 @@ const recentShare = 3
 // these. They name buses, rules and queues of every account, which is nobody's business who only knows the address.
 func (s *Server) measure(mux *http.ServeMux, auth aws.Authenticator) {
 	s.metrics.Ask(metrics.Sources{
-		Catalog: s.catalog, Stats: s.deliver.Stats, Queue: s.queues.Counts, Writable: s.journal.Health, Room: s.journal.Room,
+		Catalog: s.catalog, Stats: s.deliver.Stats, Circuits: s.deliver.Circuits, Queue: s.queues.Counts, Writable: s.journal.Health, Room: s.journal.Room,
 		LeftOut: s.recorder.LeftOut,
 		Queued: func() map[string]int {
 			queued := make(map[string]int)

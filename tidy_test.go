@@ -38,6 +38,7 @@ var floors = map[string]int{
 	"internal/connections":    3,
 	"internal/queue":          3,
 	"internal/ingest":         4,
+	"internal/circuits":       4,
 	"internal/redrive":        4,
 	"internal/explain":        4,
 	"internal/metrics":        4,

@@ -23,6 +23,8 @@ import (
 
 	"github.com/rialto-events/rialto/internal/server"
 	"github.com/rialto-events/rialto/internal/targets/http"
+	"github.com/rialto-events/rialto/internal/tuning"
+	"github.com/rialto-events/rialto/target"
 )
 
 const envPrefix = "RIALTO_"
@@ -66,6 +68,8 @@ func newSettings() *settings {
 	describe(fs, "deny-targets", "none")
 	fs.IntVar(&c.Window, "window", 0, "`N` How many attempts may run at once to one destination.")
 	describe(fs, "window", "64")
+	fs.Var((*breaker)(&c.Breaker), "breaker", "`BREAKER` When the circuit of a destination opens, such as 50%/30s/20 for half of at least 20 attempts, or off. Rules have a tag for it.")
+	describe(fs, "breaker", "50%/30s/20")
 	fs.BoolVar(&c.AWSQuotas, "aws-quotas", false, "Enforce AWS's quotas where rialto's own are larger.")
 	fs.BoolVar(&c.Relaxed, "relaxed", false, "Sync the disk once a second and not before each answer. A power failure may then lose a second of what was acknowledged.")
 	fs.Var((*byteSize)(&c.MaxBytes), "max-bytes", "`SIZE` What the stored data may grow to, such as 20GiB.")
@@ -338,6 +342,33 @@ func (p *places) Set(s string) error {
 		}
 	}
 	return nil
+}
+
+// breaker is a flag that says when circuits open.
+type breaker target.Breaker
+
+func (b *breaker) Type() string { return "breaker" }
+
+func (b *breaker) String() string {
+	switch {
+	case b.Off:
+		return "off"
+	case b.Failures == 0:
+		return ""
+	}
+	s := fmt.Sprintf("%s%%/%s", strconv.FormatFloat(b.Failures*100, 'g', -1, 64), b.Window)
+	if b.Volume > 0 {
+		s += "/" + strconv.Itoa(b.Volume)
+	}
+	return s
+}
+
+func (b *breaker) Set(s string) error {
+	set, err := tuning.ParseBreaker(s)
+	if err == nil {
+		*b = breaker(set)
+	}
+	return err
 }
 
 // byteSize is a flag of bytes, such as 512MiB. Decimal units are decimal.

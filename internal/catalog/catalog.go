@@ -31,6 +31,7 @@ type Catalog struct {
 	Connections  *Table[Connection]
 	Destinations *Table[Destination]
 	Queues       *Table[Queue]
+	Circuits     *Table[Circuit]
 
 	kv     journal.KV
 	log    *slog.Logger
@@ -67,6 +68,7 @@ func Open(ctx context.Context, kv journal.KV, opts Options) (*Catalog, error) {
 	c.Connections = newTable[Connection](c, "connection")
 	c.Destinations = newTable[Destination](c, "destination")
 	c.Queues = newTable[Queue](c, "queue")
+	c.Circuits = newTable[Circuit](c, "circuit")
 	entries, err := kv.List(ctx, "")
 	if err != nil {
 		return nil, fmt.Errorf("read the catalog: %w", err)

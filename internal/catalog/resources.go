@@ -243,7 +243,16 @@ type MoveTask struct {
 	Started     time.Time `json:"started"`
 }
 
-// Keys of tables. None of the parts but a bus's name can hold a slash, and none can hold a bar.
+// A Circuit is what somebody decided about the circuit of a destination. Its key is a [NameKey] with the ARN as the name.
+type Circuit struct {
+	ARN    string    `json:"arn"`
+	Mode   string    `json:"mode"` // open or closed
+	Since  time.Time `json:"since"`
+	By     string    `json:"by,omitempty"` // ARN of who did
+	Reason string    `json:"reason,omitempty"`
+}
+
+// Keys of tables. None of the parts but a bus's name and an ARN can hold a slash, and none can hold a bar.
 
 // ScopeKey is what the keys of a scope begin with.
 func ScopeKey(s rialto.Scope) string { return string(s.Account) + "/" + string(s.Region) + "/" }
@@ -259,7 +268,7 @@ func RuleKey(s rialto.Scope, bus rialto.BusName, rule rialto.RuleName) string {
 	return RulesKey(s, bus) + string(rule)
 }
 
-// NameKey is the key of a connection, a destination or a queue.
+// NameKey is the key of a connection, a destination, a queue or, by its ARN, a circuit.
 func NameKey(s rialto.Scope, name string) string { return ScopeKey(s) + name }
 
 // SplitKey takes the scope off a key.

@@ -144,11 +144,14 @@ func describe(w http.ResponseWriter, _ *Request) error {
 	return nil
 }
 
+// plainPath writes a path as its description does.
+var plainPath = strings.NewReplacer("{$}", "", "...}", "}")
+
 // index lists what is served, so that a reader, or a test, can compare it with the description.
 func index(routes []Route) func(http.ResponseWriter, *Request) error {
 	list := []string{"GET /_rialto/v1/", "GET /_rialto/v1/openapi.json"}
 	for _, r := range routes {
-		list = append(list, r.Method+" "+strings.ReplaceAll(r.Path, "{$}", ""))
+		list = append(list, r.Method+" "+plainPath.Replace(r.Path))
 	}
 	slices.Sort(list)
 	return func(w http.ResponseWriter, _ *Request) error {

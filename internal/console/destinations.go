@@ -26,6 +26,10 @@ type destination struct {
 	Failed   uint64 `json:"failed"`   // attempts, since the start
 	Dead     uint64 `json:"dead"`     // deliveries that went to a dead-letter queue, since the start
 	Dropped  uint64 `json:"dropped"`  // deliveries that went nowhere, since the start
+	Expired  uint64 `json:"expired"`  // deliveries that were not made because their event had lived long enough, since the start
+	Parked   int    `json:"parked"`   // of those that wait, that the circuit keeps
+	Circuit  string `json:"circuit"`  // closed, open or half-open
+	Window   int    `json:"window"`   // attempts that may be in progress at once, at present
 }
 
 // stats answers with the destinations of the caller's account and region.
@@ -37,7 +41,7 @@ func stats(w http.ResponseWriter, r *Request, c Counter) error {
 	list := []destination{}
 	for _, d := range all {
 		if d.Scope == r.Scope {
-			list = append(list, destination{d.ARN, d.Waiting, d.InFlight, d.Settled, d.Failed, d.Dead, d.Dropped})
+			list = append(list, destination{d.ARN, d.Waiting, d.InFlight, d.Settled, d.Failed, d.Dead, d.Dropped, d.Expired, d.Parked, d.Circuit.String(), d.Window})
 		}
 	}
 	return Answer(w, map[string]any{"destinations": list})

@@ -9,6 +9,7 @@ import (
 	"github.com/rialto-events/rialto"
 	remote "github.com/rialto-events/rialto/internal/targets/aws"
 	"github.com/rialto-events/rialto/internal/targets/http"
+	"github.com/rialto-events/rialto/target"
 )
 
 // Defaults of a [Config].
@@ -49,6 +50,7 @@ type Config struct {
 	DenyHosts    []http.HostPattern // hosts that they must not have
 	Remotes      []remote.Remote    // where the services are that rialto does not serve
 	Window       int                // concurrent attempts per destination; 0 is 64
+	Breaker      target.Breaker     // when circuits open, unless a rule says otherwise; the zero value is 50% of 20 attempts in 30 seconds
 	AWSQuotas    bool               // enforce AWS's own quotas where rialto's are larger
 
 	Tracing       bool   // send spans to the collector that the environment names, see package tracing

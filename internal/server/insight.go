@@ -5,6 +5,7 @@ import (
 	"net/http"
 
 	"github.com/rialto-events/rialto/internal/aws"
+	"github.com/rialto-events/rialto/internal/circuits"
 	"github.com/rialto-events/rialto/internal/console"
 	"github.com/rialto-events/rialto/internal/deliver"
 	"github.com/rialto-events/rialto/internal/explain"
@@ -50,7 +51,8 @@ func (s *Server) watch(ctx context.Context) (observers, error) {
 		Logger: s.config.Logger, Clock: s.config.Clock, Journal: s.journal, Recent: memory / recentShare, Failures: memory - memory/recentShare,
 	})
 	s.metrics = metrics.New(Version)
-	all := observers{s.recorder, s.metrics}
+	s.circuits = circuits.New(circuits.Options{Logger: s.config.Logger, Clock: s.config.Clock})
+	all := observers{s.recorder, s.metrics, s.circuits}
 	if s.config.Tracing {
 		var err error
 		if s.tracer, err = tracing.New(ctx, Version, s.config.Logger, s.config.Clock); err != nil {

@@ -27,6 +27,7 @@ import (
 	"github.com/rialto-events/rialto/internal/aws/secretsapi"
 	"github.com/rialto-events/rialto/internal/aws/sqsapi"
 	"github.com/rialto-events/rialto/internal/catalog"
+	"github.com/rialto-events/rialto/internal/circuits"
 	"github.com/rialto-events/rialto/internal/connections"
 	"github.com/rialto-events/rialto/internal/console"
 	"github.com/rialto-events/rialto/internal/deliver"
@@ -56,6 +57,7 @@ type Server struct {
 	redrive  *redrive.Service
 	ingest   *ingest.Ingester
 	shards   []*shard.Shard
+	circuits *circuits.Service
 	recorder *explain.Recorder
 	metrics  *metrics.Metrics
 	tracer   *tracing.Tracer // nil if nobody collects traces
@@ -106,12 +108,13 @@ func Open(ctx context.Context, c Config) (_ *Server, err error) {
 	if err != nil {
 		return nil, err
 	}
-	s.deliver = deliver.New(senders.of, deliver.Options{Logger: c.Logger, Clock: c.Clock, Window: c.Window, Observer: watch})
+	s.deliver = deliver.New(senders.of, deliver.Options{Logger: c.Logger, Clock: c.Clock, Window: c.Window, Breaker: c.Breaker, Observer: watch})
 	s.ingest = ingest.New(routes, s.deliver, ingest.Options{Logger: c.Logger, Clock: c.Clock, Room: s.journal.Room, Observer: watch})
 	s.redrive = redrive.New(s.queues, s.catalog, s.deliver, redrive.Options{Logger: c.Logger, Clock: c.Clock})
 	news := connections.NewNews(s.ingest, s.catalog, c.Clock, c.Logger)
 	s.conns = connections.New(s.catalog, secrets, connections.Options{Logger: c.Logger, Clock: c.Clock, Guard: s.guard(), News: news})
 	*senders = s.senders()
+	s.circuits.Attach(s.catalog, s.deliver, s.ingest)
 	if err := s.openShards(ctx); err != nil {
 		return nil, err
 	}
@@ -240,6 +243,7 @@ func (s *Server) serve(auth aws.Authenticator, routes *route.Router, secrets *va
 		console.Tail(s.ingest),
 		console.Events(s.ingest),
 		console.Destinations(s.deliver),
+		console.Circuits(s.circuits),
 		console.DeadLetters(s.redrive),
 		console.Redrives(s.redrive),
 		console.Explanations(explain.NewExplainer(s.recorder, s.catalog, s.deliver)),

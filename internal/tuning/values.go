@@ -125,6 +125,15 @@ func parseRate(v string) (perSecond float64, ok bool) {
 	return perSecond, ok && known && perSecond > 0 && perSecond <= maxRate
 }
 
+// ParseBreaker reads when circuits open, as the tag of a rule has it.
+func ParseBreaker(v string) (target.Breaker, error) {
+	b, ok := parseBreaker(v)
+	if !ok {
+		return target.Breaker{}, fmt.Errorf("it is %s", takesBreaker)
+	}
+	return *b, nil
+}
+
 func parseBreaker(v string) (*target.Breaker, bool) {
 	if v == "off" {
 		return &target.Breaker{Off: true}, true

@@ -27,7 +27,8 @@ type rig struct {
 	sender *fakeSender
 	logs   *logs
 
-	wrapLog func(journal.Log) journal.Log // if the shard is not to get the log as it is
+	wrapLog func(journal.Log) journal.Log          // if the shard is not to get the log as it is
+	resolve func(*target.Definition) target.Sender // if it is not the fakeSender alone
 
 	proc      *journal.SimJournal
 	shard     *shard.Shard
@@ -70,7 +71,11 @@ func (r *rig) open() {
 	if err != nil {
 		r.t.Fatal(err)
 	}
-	r.Deliverer = New(func(*target.Definition) target.Sender { return r.sender }, r.opts)
+	resolve := r.resolve
+	if resolve == nil {
+		resolve = func(*target.Definition) target.Sender { return r.sender }
+	}
+	r.Deliverer = New(resolve, r.opts)
 	r.shard, err = shard.Open(context.Background(), log, blob, []shard.Hosted{r.Host()}, shard.Options{Clock: r.opts.Clock})
 	if err != nil {
 		r.t.Fatalf("open the shard: %v", err)

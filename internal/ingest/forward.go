@@ -3,6 +3,7 @@ package ingest
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -10,6 +11,7 @@ import (
 	"github.com/rialto-events/rialto/internal/deliver"
 	"github.com/rialto-events/rialto/internal/jsonpath"
 	"github.com/rialto-events/rialto/internal/route"
+	"github.com/rialto-events/rialto/internal/shard"
 	"github.com/rialto-events/rialto/target"
 )
 
@@ -48,7 +50,10 @@ func (in *Ingester) Forward(ctx context.Context, m *target.Message, to rialto.AR
 		err = in.deliver.Accept(ctx, accepted)
 	}
 	if err != nil {
-		return &target.Error{Code: target.CodeInternal, Message: "The event could not be stored on the bus.", Cause: err}
+		// One that does not fit into the log, with the targets that it has there, never will.
+		return &target.Error{
+			Code: target.CodeInternal, Message: "The event could not be stored on the bus.", Permanent: errors.Is(err, shard.ErrTooLarge), Cause: err,
+		}
 	}
 	in.observe(accepted)
 	return nil

@@ -16,6 +16,7 @@ import (
 	"github.com/rialto-events/rialto/internal/deliver"
 	"github.com/rialto-events/rialto/internal/ingest"
 	"github.com/rialto-events/rialto/internal/route"
+	"github.com/rialto-events/rialto/internal/shard"
 	"github.com/rialto-events/rialto/target"
 )
 
@@ -259,6 +260,18 @@ func TestSomeAreNotAccepted(t *testing.T) {
 	}
 	if len(b.observed) != 2 {
 		t.Errorf("%d events were observed, want the 2 that were accepted", len(b.observed))
+	}
+}
+
+func TestAForwardedEventThatDoesNotFitIsNotTriedAgain(t *testing.T) {
+	b := newRig(t)
+	b.rule("default", "all", "shop", []string{"a"})
+	for err, permanent := range map[error]bool{fmt.Errorf("accept: %w", shard.ErrTooLarge): true, errors.New("the shard is gone"): false} {
+		b.accept = func([]deliver.Accepted) error { return err }
+		m := &target.Message{EventID: "x", Event: []byte(`{"source":"shop"}`), Bus: caller.Scope.BusARN("from")}
+		if got := b.Forward(t.Context(), m, caller.Scope.BusARN("default")); target.Permanent(got) != permanent || !errors.Is(got, err) {
+			t.Errorf("%v became %v", err, got)
+		}
 	}
 }
 

@@ -46,7 +46,6 @@ resource "aws_cloudwatch_event_rule" "paid" {
     detail-type = ["paid"]
     detail      = { total = [{ numeric = [">", 100] }] }
   })
-  tags = { team = "shop" }
 }
 
 resource "aws_sqs_queue" "billing" {

@@ -19,6 +19,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/eventbridge/types"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 
+	"github.com/rialto-events/rialto/internal/explain"
 	"github.com/rialto-events/rialto/rialtotest"
 )
 
@@ -194,6 +195,18 @@ func TestRedriveOfASelection(t *testing.T) {
 	}
 	if n := hook.Received() - before; n != 7 {
 		t.Errorf("the webhook got %d requests by the redrive, want 7", n)
+	}
+	// Who asks for an event is told of both lives of its delivery.
+	for _, l := range all.Letters {
+		if l.Code != code {
+			continue
+		}
+		a := explained(t, srv, l.Event, in(explain.Delivered))
+		tries := a.Buses[0].Deliveries[0].Attempts
+		if last := tries[len(tries)-1]; tries[0].Redrive != 0 || last.Redrive != 1 || last.Number != 1 || last.Letter {
+			t.Errorf("the attempts for %s are %+v", l.Event, tries)
+		}
+		break
 	}
 	left := until(t, srv, "/dead-letters?queue=dead", total(3))
 	for _, l := range left.Letters {

@@ -251,6 +251,9 @@ func (s *story) attempt(a *explain.Attempt) {
 	if a.Letter {
 		what = fmt.Sprintf("dead letter, attempt %d", a.Number)
 	}
+	if a.Redrive > 0 {
+		what += fmt.Sprintf(" after redrive %d", a.Redrive)
+	}
 	if a.Batch > 1 {
 		what += fmt.Sprintf(", one of %d events", a.Batch)
 	}

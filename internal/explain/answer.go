@@ -61,6 +61,7 @@ type Delivery struct {
 // An Attempt is one try to deliver the event, or its dead letter.
 type Attempt struct {
 	Number    int       `json:"number"`
+	Redrive   int       `json:"redrive,omitempty"` // how often the event had come back from a dead-letter queue
 	Letter    bool      `json:"deadLetter,omitempty"`
 	Batch     int       `json:"batch,omitempty"` // events that shared it, if there were several
 	Began     time.Time `json:"began"`
@@ -307,7 +308,7 @@ func (d *delivery) answer() Delivery {
 
 func (t *try) answer() Attempt {
 	a := Attempt{
-		Number: t.number, Letter: t.letter, Began: t.began, Micros: t.took.Microseconds(), Status: t.status, Answer: t.head,
+		Number: t.number, Redrive: t.redrive, Letter: t.letter, Began: t.began, Micros: t.took.Microseconds(), Status: t.status, Answer: t.head,
 		Verdict: t.action.String(), Code: t.code, Message: t.message, Exhausted: t.exhausted,
 	}
 	if t.batch > 1 {
@@ -333,12 +334,13 @@ func (a *Answer) waits(p *deliver.Pending, bodies [][]byte) [][]byte {
 	b.Accepted, b.Bytes, b.Trace, b.Expires, b.Event = p.Event.Accepted, len(p.Event.Event), p.Event.Trace, p.Event.Expires, p.Event.Event
 	bodies[at] = p.Event.Event
 	for _, w := range p.Waiting {
-		b.waits(&w)
+		b.waits(&w, p.Event.Redriven)
 	}
 	return bodies
 }
 
-func (p *Passage) waits(w *deliver.Waiting) {
+// waits adds a delivery that waits, of an event that came back from a dead-letter queue at a time, or did not.
+func (p *Passage) waits(w *deliver.Waiting, redriven time.Time) {
 	at := slices.IndexFunc(p.Deliveries, func(d Delivery) bool { return d.RuleARN == w.Rule.String() && d.Target == w.TargetID })
 	if at < 0 {
 		at = len(p.Deliveries)
@@ -347,9 +349,10 @@ func (p *Passage) waits(w *deliver.Waiting) {
 		})
 	}
 	d := &p.Deliveries[at]
-	if d.State == Dead && !w.DeadLetter {
+	switch ended := d.State == Delivered || d.State == Dead || d.State == Dropped || d.State == Expired; {
+	case ended && d.endedBefore(redriven), d.State == Dead && !w.DeadLetter:
 		d.Why = "It was brought back from the dead-letter queue."
-	} else if d.State == Delivered || d.State == Dead || d.State == Dropped || d.State == Expired {
+	case ended:
 		return // the outcome is on its way into the log
 	}
 	d.State = Waiting
@@ -365,4 +368,9 @@ func (p *Passage) waits(w *deliver.Waiting) {
 	case len(d.Attempts) == 0 && w.Attempts == 0:
 		d.Why = "No attempt was made yet: it waits for room at the destination, or is being attempted."
 	}
+}
+
+// endedBefore reports whether every attempt was made before the event came back.
+func (d *Delivery) endedBefore(redriven time.Time) bool {
+	return !redriven.IsZero() && (len(d.Attempts) == 0 || d.Attempts[len(d.Attempts)-1].Began.Before(redriven))
 }

@@ -79,7 +79,7 @@ func appendTarget(b []byte, def *target.Definition) []byte {
 
 func appendTry(b []byte, t *try) []byte {
 	b = binary.AppendUint(b, uint64(t.number))
-	b = append(b, bit(t.letter)|bit(t.failed)<<1, byte(t.action))
+	b = append(b, bit(t.letter)|bit(t.failed)<<1|bit(t.redrive > 0)<<2, byte(t.action))
 	b = binary.AppendUint(b, uint64(t.batch))
 	b = binary.AppendTime(b, t.began)
 	b = binary.AppendUint(b, uint64(max(0, t.took)))
@@ -88,7 +88,11 @@ func appendTry(b []byte, t *try) []byte {
 	b = binary.AppendString(b, t.code)
 	b = binary.AppendString(b, t.message)
 	b = binary.AppendString(b, t.exhausted)
-	return binary.AppendTime(b, t.at)
+	b = binary.AppendTime(b, t.at)
+	if t.redrive > 0 {
+		b = binary.AppendUint(b, uint64(t.redrive))
+	}
+	return b
 }
 
 func bit(set bool) byte {
@@ -145,6 +149,9 @@ func readTry(r *binary.Reader) try {
 	t.letter, t.failed, t.action = flags&1 != 0, flags&2 != 0, deliver.Action(r.Byte())
 	t.batch, t.began, t.took, t.status = int(r.Uint()), r.Time(), time.Duration(r.Uint()), int(r.Uint())
 	t.head, t.code, t.message, t.exhausted, t.at = r.String(), r.String(), r.String(), r.String(), r.Time()
+	if flags&4 != 0 {
+		t.redrive = int(r.Uint())
+	}
 	return t
 }
 

@@ -61,6 +61,7 @@ type delivery struct {
 // A try is an attempt, or the decision that none is made.
 type try struct {
 	number    int
+	redrive   int  // how often the event had come back from a dead-letter queue; numbers begin anew with each
 	letter    bool // it was the dead letter that was sent
 	batch     int
 	began     time.Time

@@ -222,7 +222,7 @@ var _ deliver.Observer = (*Recorder)(nil)
 func tryOf(a *deliver.Attempted) try {
 	m, v := a.Message, &a.Verdict
 	t := try{
-		number: m.Attempt, letter: a.Letter, batch: a.Batch, began: a.Began, took: a.Took, status: m.Answer.Status,
+		number: m.Attempt, redrive: m.Redrives, letter: a.Letter, batch: a.Batch, began: a.Began, took: a.Took, status: m.Answer.Status,
 		head: cut(m.Answer.Head, maxAnswer), failed: a.Err != nil || v.Action == deliver.DeadLetter, action: v.Action, at: v.At,
 	}
 	if t.failed {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"slices"
 	"strings"
 	"testing"
 )
@@ -57,5 +58,33 @@ func TestALossIsNoticed(t *testing.T) {
 	}
 	if s := l.sum(); s.open != 1 || s.events != 2 || s.duplicates != 2 {
 		t.Errorf("sum is %+v", s)
+	}
+}
+
+// TestDisorderIsNoticed plays the server to the line.
+func TestDisorderIsNoticed(t *testing.T) {
+	l := newLine()
+	for n, id := range []string{"a", "b", "c", "d"} {
+		l.answered(1, id)
+		if n < 2 {
+			l.arrive(id, stood{Key: 1, N: n})
+		}
+	}
+	l.arrive("b", stood{Key: 1, N: 1}) // a repetition
+	l.arrive("x", stood{Key: 1, N: 1})
+	l.arrive("d", stood{Key: 1, N: 3})
+	l.arrive("a", stood{Key: 1, N: 0})
+	l.arrive("y", stood{Key: 1, N: 2})
+	l.arrive("z", stood{Key: lineKeys, N: 0})
+	l.arrive("e", stood{Key: 2, N: 0})
+	l.arrive("f", stood{Key: 2, N: 2})
+	events, repeats, wrong := l.account()
+	want := []string{
+		"number 1 of key 1 was accepted as b and as x", "number 3 of key 1 came when number 2 was to come",
+		"number 0 of key 1 came when number 2 was to come", "event z has the key 8, which nobody uses",
+		"number 2 of key 2 came when number 1 was to come", "number 2 of key 1 was answered as c and came as y", "number 3 of key 1 never came",
+	}
+	if events != 4 || repeats != 1 || !slices.Equal(wrong, want) {
+		t.Errorf("%d events, %d repeated, wrong is\n%s\nwant\n%s", events, repeats, strings.Join(wrong, "\n"), strings.Join(want, "\n"))
 	}
 }

@@ -5,12 +5,14 @@
 //	                   ├─► bus "second" ─► queue "over" ──────┤
 //	                   └─► a webhook that fails ─► queue "dead"┘
 //	callers ─► message ──► queue "plain" ─► received, deleted
+//	callers ─► bus "line" ─► webhook: once each, and in order?
 //
 // The server is the real binary in a process of its own. While 64 callers load it, it is killed at random moments as kill -9 does,
 // some of them while it recovers from the last one, and started again. It must be ready within five seconds each time. In
 // the end every acknowledged event must have arrived on all four ways or still wait, every acknowledged message must have been
-// received, no acknowledged delete undone and no acknowledged definition be missing. Otherwise the program names what is lost
-// and exits with 1. Duplicates are allowed and listed.
+// received, no acknowledged delete undone and no acknowledged definition be missing. On the bus "line", which orders its events by key
+// and knows them again, callers put each event until they have an answer: each must be accepted once, and a key's must come in their
+// order. Otherwise the program names what is lost and exits with 1. Duplicates are allowed and listed.
 package main
 
 import (

@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -110,6 +111,9 @@ func (t *trial) load(ctx context.Context) error {
 		}
 	}
 	callers.Go(func() { t.world.defineMore(calling) })
+	for key := range lineKeys {
+		callers.Go(func() { t.world.stand(calling, key) })
+	}
 
 	t.world.setUp(true)
 	for round := range t.rounds {
@@ -121,6 +125,7 @@ func (t *trial) load(ctx context.Context) error {
 	callers.Wait()
 	fmt.Fprintln(t.out, "calls have ended; waiting for what is on its way")
 	t.world.ledger.settle(ctx, patience)
+	t.world.line.settle(ctx, patience)
 	return t.verdict(ctx)
 }
 
@@ -209,6 +214,8 @@ func (t *trial) verdict(ctx context.Context) error {
 	fmt.Fprintf(t.out, "acknowledged: %d events on %d ways, %d messages, %d deletes, %d definitions; %d calls without an answer\n",
 		s.events, ways, s.messages, s.deletes, len(t.world.ledger.definitions), s.unknown)
 	fmt.Fprintf(t.out, "duplicates:   %d deliveries %v\n", len(a.duplicates), a.perWay)
+	lined, repeats, wrong := t.world.line.account()
+	fmt.Fprintf(t.out, "in line:      %d events of %d keys, %d came twice in a row\n", lined, lineKeys, repeats)
 	fmt.Fprintf(t.out, "ready:        in %d ms at most\n", t.slowest.Milliseconds())
 
 	if len(a.events) > 0 && len(a.events) <= waiting {
@@ -218,7 +225,7 @@ func (t *trial) verdict(ctx context.Context) error {
 		fmt.Fprintf(t.out, "waiting:      %d deliveries, as the server says\n", waiting)
 		a.events = nil
 	}
-	lost := append(append(append(a.events, a.messages...), a.back...), a.definitions...)
+	lost := slices.Concat(a.events, a.messages, a.back, a.definitions, wrong)
 	if t.world.failed != nil {
 		lost = append(lost, "an answer that should not have been: "+t.world.failed.Error())
 	}

@@ -36,6 +36,7 @@ type world struct {
 	client *wire.Client
 	url    string
 	ledger *ledger
+	line   *line
 	hook   *httptest.Server
 
 	mu     sync.Mutex
@@ -44,7 +45,7 @@ type world struct {
 }
 
 func newWorld(url string, callers int) *world {
-	w := &world{client: wire.New(url, callers+16), url: url, ledger: newLedger(), up: make(chan struct{})}
+	w := &world{client: wire.New(url, callers+16), url: url, ledger: newLedger(), line: newLine(), up: make(chan struct{})}
 	w.hook = httptest.NewServer(http.HandlerFunc(w.serve))
 	return w
 }
@@ -55,11 +56,15 @@ func (w *world) close() {
 }
 
 // serve is the webhook: below /good it takes every event, below /bad none. There, about half are refused for good, and
-// the others so that they are tried again.
+// the others so that they are tried again. Below /line come the events in line.
 func (w *world) serve(rw http.ResponseWriter, r *http.Request) {
 	body, err := io.ReadAll(r.Body)
 	if err != nil {
 		return // the server died
+	}
+	if r.URL.Path == "/line" {
+		w.serveLine(rw, body)
+		return
 	}
 	id := eventID(body)
 	if r.URL.Path == "/good" {
@@ -99,8 +104,8 @@ func (w *world) define(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("make the connection: %w", err)
 	}
-	var arns [2]string
-	for i, name := range []string{"good", "bad"} {
+	var arns [3]string
+	for i, name := range []string{"good", "bad", "line"} {
 		var d struct{ ApiDestinationArn string }
 		err := w.client.Call(ctx, "AWSEvents.CreateApiDestination", object{
 			"Name": name, "ConnectionArn": connection.ConnectionArn, "HttpMethod": "POST", "InvocationEndpoint": w.hook.URL + "/" + name,
@@ -115,6 +120,7 @@ func (w *world) define(ctx context.Context) error {
 		return fmt.Errorf("make the second bus: %w", err)
 	}
 	return errors.Join(
+		w.defineLine(ctx, arns[2]),
 		w.rule(ctx, "default",
 			object{"Id": "direct", "Arn": queueARN("direct")},
 			object{"Id": "hook", "Arn": arns[0], "RoleArn": role},
@@ -127,8 +133,11 @@ func queueARN(name string) string { return "arn:aws:sqs:" + region + ":" + accou
 
 func (w *world) queueURL(name string) string { return w.url + "/" + accountID + "/" + name }
 
+// rule makes a rule that sends everything on a bus to some targets. It has no circuit breaker: one of the targets does nothing but fail,
+// and is to go on with that.
 func (w *world) rule(ctx context.Context, bus string, targets ...object) error {
-	err := w.client.Call(ctx, "AWSEvents.PutRule", object{"Name": "all", "EventBusName": bus, "EventPattern": `{"source":["crash"]}`}, nil)
+	in := object{"Name": "all", "EventBusName": bus, "EventPattern": `{"source":["crash"]}`, "Tags": tag("breaker", "off")}
+	err := w.client.Call(ctx, "AWSEvents.PutRule", in, nil)
 	if err == nil {
 		err = w.client.Call(ctx, "AWSEvents.PutTargets", object{"Rule": "all", "EventBusName": bus, "Targets": targets}, nil)
 	}

@@ -55,6 +55,9 @@ type failure struct {
 // failure is why a call for one message was not what it should be, or nil.
 func (a *answer) failure(k *kind) *failure {
 	f := a.refusal()
+	if f == nil && k.refused != nil {
+		f = k.refused(a)
+	}
 	switch {
 	case f != nil:
 		return f
@@ -154,17 +157,22 @@ var classes = []class{
 	// Whose credentials are wrong or have expired is the operator of this server, and not the owner of the event: it waits for them.
 	{target.CodeNoPermissions, false, append(staleCodes,
 		"UnrecognizedClientException", "InvalidClientTokenId", "SignatureDoesNotMatch", "InvalidSignatureException", "IncompleteSignature",
-		"IncompleteSignatureException", "MissingAuthenticationToken", "MissingAuthenticationTokenException", "OptInRequired",
+		"IncompleteSignatureException", "MissingAuthenticationToken", "MissingAuthenticationTokenException", "OptInRequired", "RequestTimeTooSkewed", "InvalidAccessKeyId", "AuthFailure",
 	)},
 	{target.CodeNoPermissions, true, []string{
 		"AccessDenied", "AccessDeniedException", "AccessDeniedFault", "AuthorizationError", "AuthorizationErrorException", "NotAuthorized", "UnauthorizedOperation",
-		"NotAuthorizedForSourceException", "KMSAccessDeniedException", "KMSAccessDenied", "KmsAccessDenied", "UnauthorizedException",
+		"NotAuthorizedForSourceException", "KMSAccessDeniedException", "KMSAccessDenied", "KmsAccessDenied", "UnauthorizedException", "Unauthorized",
 	}},
 	{target.CodeNoResource, true, []string{
 		"AWS.SimpleQueueService.NonExistentQueue", "QueueDoesNotExist", "NonExistentQueue", "NotFound", "NotFoundException", "ResourceNotFoundException",
 		"ResourceNotFound", "StateMachineDoesNotExist", "StateMachineDeleting", "ClusterNotFoundException", "PipelineNotFoundException",
 		"EntityNotFoundException", "InvalidDocument", "AutomationDefinitionNotFoundException", "NoSuchEntityException",
 		"KMSDisabledException", "KMSNotFoundException", "KMSInvalidStateException", "KmsDisabled", "KmsNotFound", "KmsInvalidState",
+	}},
+	// These have no status of their own where they are about one of many messages.
+	{target.CodeInvalidParameter, true, []string{
+		"MalformedDetail", "InvalidArgument", "InvalidArgumentException", "ValidationException", "ValidationError", "InvalidParameter", "InvalidParameterValue",
+		"InvalidParameterException", "InvalidMessageContents",
 	}},
 	{target.CodeRejectedInBatch, true, []string{rejectedLine}},
 	{target.CodeResourceLimit, false, []string{

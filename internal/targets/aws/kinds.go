@@ -54,6 +54,7 @@ type kind struct {
 	api      *api
 	one      func(c *call, m *target.Message) (*request, error)    // nil if one goes as many do
 	taken    func(a *answer) bool                                  // whether a good status comes with what the service answers; nil is all that it takes
+	refused  func(a *answer) *failure                              // an error in an answer whose status is good; nil is never
 	many     *many                                                 // nil if the service takes one at a time
 	prepare  func(c *call, f *failure, m *target.Message) *request // what has to be made first because a call failed, or nil
 	done     []string                                              // errors that say that the message is there already
@@ -88,7 +89,7 @@ var kinds = []kind{
 	{service: "events", resource: "event-bus/", api: eventsAPI, taken: anyObject,
 		many: &many{messages: 10, bytes: 200 << 10, request: putEvents, results: records("FailedEntryCount", "Entries")}},
 	{service: "execute-api", api: gatewayAPI, one: callGateway, timeout: gatewayTimeout},
-	{service: "ecs", resource: "cluster/", api: ecsAPI, one: runTask, taken: tasksRun},
+	{service: "ecs", resource: "cluster/", api: ecsAPI, one: runTask, taken: anyObject, refused: tasksNotRun},
 	{service: "batch", resource: "job-queue/", api: batchAPI, one: submitJob, taken: taken("jobId")},
 	{service: "codebuild", resource: "project/", api: buildAPI, one: startBuild, taken: anyObject},
 	{service: "codepipeline", api: pipelineAPI, one: startPipeline, taken: taken("pipelineExecutionId")},
@@ -101,7 +102,7 @@ var kinds = []kind{
 	{service: "redshift-serverless", resource: "workgroup/", api: redshiftAPI, one: executeStatement, taken: taken("Id")},
 	{service: "sagemaker", resource: "pipeline/", api: sageMakerAPI, one: startModelPipeline, taken: taken("PipelineExecutionArn")},
 	{service: "inspector", resource: "target/", api: inspectorAPI, one: startAssessment, taken: taken("assessmentRunArn")},
-	{service: "appsync", resource: "endpoints/graphql-api/", api: appSyncAPI, one: callGraphQL, taken: noGraphQLErrors},
+	{service: "appsync", resource: "endpoints/graphql-api/", api: appSyncAPI, one: callGraphQL, taken: taken("data"), refused: graphQLErrors},
 }
 
 // kindOf finds how a resource is called, or nil.

@@ -74,13 +74,17 @@ func runTask(c *call, m *target.Message) (*request, error) {
 
 const maxStartedBy = 36 // characters (EventBridge writes no more; ECS API reference, RunTask)
 
-// tasksRun reports whether any task was started; an answer without one says why.
-func tasksRun(a *answer) bool {
+// tasksNotRun is why no task was started, which the answer says beside a good status.
+func tasksNotRun(a *answer) *failure {
 	var o struct {
 		Tasks    []json.RawMessage
-		Failures []json.RawMessage
+		Failures []struct{ Arn, Reason, Detail string }
 	}
-	return json.Unmarshal(a.body, &o) == nil && (len(o.Tasks) > 0 || len(o.Failures) == 0)
+	if json.Unmarshal(a.body, &o) != nil || len(o.Tasks) > 0 || len(o.Failures) == 0 {
+		return nil
+	}
+	f := o.Failures[0]
+	return &failure{status: a.status, code: cut(f.Reason), message: cut(first(f.Detail, "No task was started on "+f.Arn+".")), requestID: a.requestID()}
 }
 
 // submitJob puts a job into a queue. The target's input may override what the parameters say.
@@ -274,13 +278,15 @@ func callGraphQL(c *call, m *target.Message) (*request, error) {
 	return req, err
 }
 
-// noGraphQLErrors reports whether a mutation was carried out: GraphQL has the status 200 for errors, too.
-func noGraphQLErrors(a *answer) bool {
+// graphQLErrors is why a mutation was not carried out: GraphQL has the status 200 for errors, too.
+func graphQLErrors(a *answer) *failure {
 	var o struct {
-		Data   json.RawMessage
-		Errors []json.RawMessage
+		Errors []struct{ ErrorType, Message string }
 	}
-	return json.Unmarshal(a.body, &o) == nil && o.Data != nil && len(o.Errors) == 0
+	if json.Unmarshal(a.body, &o) != nil || len(o.Errors) == 0 {
+		return nil
+	}
+	return &failure{status: a.status, code: cut(o.Errors[0].ErrorType), message: cut(o.Errors[0].Message), requestID: a.requestID()}
 }
 
 // shaped reports whether the target's input made something else of the event.

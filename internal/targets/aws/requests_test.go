@@ -130,6 +130,59 @@ func TestWhatCannotBeSent(t *testing.T) {
 	}
 }
 
+// TestErrorsWithAGoodStatus are those of services that say in the body that nothing was done.
+func TestErrorsWithAGoodStatus(t *testing.T) {
+	for _, tc := range []struct {
+		name, arn, parameters, answer string
+		permanent                     bool
+		says                          string // nothing if all is well
+	}{
+		{"a task", "arn:aws:ecs:eu-west-1:1:cluster/c", "EcsParameters", `{"tasks":[{}],"failures":[]}`, false, ""},
+		{"no task", "arn:aws:ecs:eu-west-1:1:cluster/c", "EcsParameters", `{"tasks":[],"failures":[{"arn":"a","reason":"RESOURCE:MEMORY"}]}`, false,
+			"No task was started on a. (Service: AmazonECS; Status Code: 200; Error Code: RESOURCE:MEMORY;"},
+		{"data", "arn:aws:appsync:eu-west-1:1:endpoints/graphql-api/x", "AppSyncParameters", `{"data":{}}`, false, ""},
+		{"errors", "arn:aws:appsync:eu-west-1:1:endpoints/graphql-api/x", "AppSyncParameters", `{"data":null,"errors":[{"errorType":"Unauthorized","message":"No."}]}`, true,
+			"No. (Service: AWSAppSync; Status Code: 200; Error Code: Unauthorized;"},
+		{"neither", "arn:aws:appsync:eu-west-1:1:endpoints/graphql-api/x", "AppSyncParameters", `{}`, false, "The answer is not what AWSAppSync answers."},
+		{"an entry that is refused", "arn:aws:events:eu-west-1:1:event-bus/b", "", `{"FailedEntryCount":1,"Entries":[{"ErrorCode":"MalformedDetail","ErrorMessage":"Detail is malformed."}]}`, true,
+			"Detail is malformed. (Service: AmazonEventBridge;"},
+		{"an entry that failed", "arn:aws:events:eu-west-1:1:event-bus/b", "", `{"FailedEntryCount":1,"Entries":[{"ErrorCode":"InternalFailure","ErrorMessage":"x"}]}`, false, "x (Service:"},
+		{"too few entries", "arn:aws:events:eu-west-1:1:event-bus/b", "", `{"FailedEntryCount":0,"Entries":[]}`, false, "The answer is not what AmazonEventBridge answers."},
+	} {
+		s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte(tc.answer)) }))
+		sender := remote.New(everything(s.URL), remote.Options{})
+		d := definition(tc.arn)
+		d.Parameters = map[string]json.RawMessage{tc.parameters: json.RawMessage(`{"TaskDefinitionArn":"t","GraphQLOperation":"m"}`)}
+		err := sender.Send(t.Context(), message(d, "{}"))
+		e, ok := errors.AsType[*target.Error](err)
+		if tc.says == "" && err != nil || tc.says != "" && (!ok || e.Permanent != tc.permanent || !strings.Contains(e.Message, tc.says)) {
+			t.Errorf("%s: got %#v, want %s", tc.name, err, tc.says)
+		}
+		sender.Close()
+		s.Close()
+	}
+}
+
+func TestFormats(t *testing.T) {
+	f := startFake(t, fakes["sqs"])
+	sender := remote.New([]remote.Remote{f.remote()}, remote.Options{})
+	defer sender.Close()
+	d := definition("arn:aws:sqs:eu-west-1:111122223333:res-works")
+	d.Format = target.CloudEventsStructured
+	if errs := sender.SendBatch(t.Context(), []*target.Message{message(d, "{}"), message(d, "{}")}); errs[0] != nil || errs[1] != nil {
+		t.Fatal(errs)
+	}
+	for _, got := range f.all() {
+		if !strings.Contains(string(got), `"specversion":"1.0","id":"6b1f","source":"shop","type":"paid"`) {
+			t.Errorf("the queue has got %s", got)
+		}
+	}
+	d.Format = target.CloudEventsBinary
+	if err := sender.Send(t.Context(), message(d, "{}")); !target.Permanent(err) {
+		t.Errorf("in a format that cannot be: %v", err)
+	}
+}
+
 // TestAnAttemptThatWasLost: the execution that an earlier attempt has started is the one that the next one finds.
 func TestAnAttemptThatWasLost(t *testing.T) {
 	var names []string
@@ -194,4 +247,20 @@ func TestLogs(t *testing.T) {
 	if got := strings.Join(calls, " "); got != "PutLogEvents CreateLogStream PutLogEvents" {
 		t.Errorf("called %s", got)
 	}
+}
+
+// FuzzAnswers looks for an answer that breaks whoever reads it: services are elsewhere, and an emulator may answer anything.
+func FuzzAnswers(f *testing.F) {
+	for _, s := range fakes {
+		for _, many := range []bool{false, true} {
+			status, body := s.answer([]string{"a", `"refuse":true`}, many)
+			f.Add(status, "x", []byte(body))
+		}
+	}
+	f.Add(400, "com.amazonaws.sqs#QueueDoesNotExist:x", []byte(`{"__type":"x#y:z","message":"m"}`))
+	f.Add(403, "", []byte(`<ErrorResponse><Error><Code>c</Code></Error></ErrorResponse>`))
+	f.Add(200, "", []byte(`{"rejectedLogEventsInfo":{"tooNewLogEventStartIndex":-1,"tooOldLogEventEndIndex":9}}`))
+	f.Fuzz(func(_ *testing.T, status int, kind string, body []byte) {
+		remote.ReadAnswer(status, http.Header{"X-Amzn-Errortype": {kind}, "X-Amzn-Query-Error": {kind}, "Retry-After": {kind}}, body, 2)
+	})
 }

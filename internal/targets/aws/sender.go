@@ -16,6 +16,7 @@ import (
 	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
 
 	"github.com/rialto-events/rialto"
+	"github.com/rialto-events/rialto/internal/cloudevents"
 	"github.com/rialto-events/rialto/target"
 )
 
@@ -99,7 +100,11 @@ func (s *Sender) Send(ctx context.Context, m *target.Message) error {
 	}
 	ctx, cancel := c.within(ctx)
 	defer cancel()
-	req, err := c.kind.one(c, m)
+	sent, err := formatted([]*target.Message{m})
+	if err != nil {
+		return err
+	}
+	req, err := c.kind.one(c, sent[0])
 	if err != nil {
 		return err
 	}
@@ -152,7 +157,11 @@ func (s *Sender) sendMany(ctx context.Context, c *call, ms []*target.Message) []
 	ctx, cancel := c.within(ctx)
 	defer cancel()
 	all := func(err error) []error { return slices.Repeat([]error{err}, len(ms)) }
-	req, err := c.kind.many.request(c, ms)
+	sent, err := formatted(ms)
+	if err != nil {
+		return all(err)
+	}
+	req, err := c.kind.many.request(c, sent)
 	if err != nil {
 		return all(err)
 	}
@@ -185,6 +194,28 @@ func (s *Sender) sendMany(ctx context.Context, c *call, ms []*target.Message) []
 		errs[i] = f.outcome(c.kind)
 	}
 	return errs
+}
+
+// formatted is the messages as they are sent: in the format that the rule asks for.
+func formatted(ms []*target.Message) ([]*target.Message, error) {
+	switch ms[0].Definition.Format {
+	case "":
+		return ms, nil
+	case target.CloudEventsStructured:
+	default:
+		return nil, invalid("Of the formats of CloudEvents, services of AWS get %s alone.", target.CloudEventsStructured)
+	}
+	sent := make([]*target.Message, len(ms))
+	for i, m := range ms {
+		e, err := cloudevents.ForMessage(m)
+		if err != nil {
+			return nil, invalid("%v", err)
+		}
+		document := *m
+		document.Payload = e.AppendStructured(nil)
+		sent[i] = &document
+	}
+	return sent, nil
 }
 
 // Most is what the service takes in one call.

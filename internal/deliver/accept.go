@@ -43,6 +43,9 @@ type Accepted struct {
 	Err         error  // set by Accept: why the event is not accepted, as far as is known; nil if it is
 }
 
+// Expired reports whether the event had ended when it arrived. Such a one is accepted and goes nowhere.
+func (e *Accepted) Expired() bool { return !e.Expires.IsZero() && !e.Expires.After(e.Accepted) }
+
 func (e *Accepted) ordered() bool {
 	return slices.ContainsFunc(e.Orders, func(hash uint64) bool { return hash != 0 })
 }

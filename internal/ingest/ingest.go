@@ -41,7 +41,7 @@ type Options struct {
 	Observer Observer // nil is nobody
 }
 
-// An Observer is told of every event that is accepted, also if no rule wants it, if it is [Expired], or if it is the duplicate of one
+// An Observer is told of every event that is accepted, also if no rule wants it, if it is [deliver.Accepted.Expired], or if it is the duplicate of one
 // that was accepted before. It is called by those who accept events,
 // several at a time: it must be quick and never block, and must not change what it gets.
 type Observer interface {

@@ -23,7 +23,7 @@ func (in *Ingester) route(bus route.Bus, e *deliver.Accepted, made time.Time) er
 	if plan.Bus != nil && plan.Bus.TTLFrom != nil {
 		e.Expires = in.expiry(*plan.Bus.TTLFrom, bus, e, made)
 	}
-	if e.Targets = plan.Targets; Expired(e) {
+	if e.Targets = plan.Targets; e.Expired() {
 		e.Targets = nil
 	}
 	if len(e.Targets) == 0 {
@@ -38,9 +38,6 @@ func (in *Ingester) route(bus route.Bus, e *deliver.Accepted, made time.Time) er
 	e.Orders = orders(plan.Orders, e.Event)
 	return nil
 }
-
-// Expired reports whether an event had ended when it arrived. Such a one is accepted and goes nowhere.
-func Expired(e *deliver.Accepted) bool { return !e.Expires.IsZero() && !e.Expires.After(e.Accepted) }
 
 // orders are the orders of deliveries as the log has them: hashes of what tells one sequence from another, 0 for an event that has no
 // value there and is therefore delivered on its own.

@@ -220,10 +220,10 @@ func TestExpires(t *testing.T) {
 	if results[0].EventID == "" || len(events) != 0 {
 		t.Errorf("an event that has ended is answered with %+v, and %d go on", results[0], len(events))
 	}
-	if len(b.observed) != 1 || !ingest.Expired(&b.observed[0]) || b.observed[0].Targets != nil {
+	if len(b.observed) != 1 || !b.observed[0].Expired() || b.observed[0].Targets != nil {
 		t.Errorf("observed were %+v", b.observed)
 	}
-	if events := b.forward("default", `{"ttl":5}`); len(events) != 0 || len(b.observed) != 2 || !ingest.Expired(&b.observed[1]) {
+	if events := b.forward("default", `{"ttl":5}`); len(events) != 0 || len(b.observed) != 2 || !b.observed[1].Expired() {
 		t.Errorf("a forwarded event that has ended goes on: %+v", events)
 	}
 }

@@ -34,7 +34,7 @@ var (
 type Metrics struct {
 	registry *prometheus.Registry
 
-	ingested, unmatched, duplicates *prometheus.CounterVec // by bus
+	ingested, unmatched, late, duplicates *prometheus.CounterVec // by bus
 	matches                         *prometheus.CounterVec // by rule
 	attempts                        *prometheus.CounterVec // by kind of target and outcome
 	latency, took                   *prometheus.HistogramVec
@@ -65,6 +65,7 @@ func New(version string) *Metrics {
 	}
 	m.ingested = counter("rialto_events_ingested_total", "Events that were accepted on a bus.", bus...)
 	m.unmatched = counter("rialto_events_unmatched_total", "Events that were accepted on a bus, and that no rule wanted.", bus...)
+	m.late = counter("rialto_events_expired_total", "Events that were accepted on a bus after their time to live, and went nowhere.", bus...)
 	m.duplicates = counter("rialto_events_duplicate_total", "Events that were not accepted again.", bus...)
 	m.matches = counter("rialto_rule_matches_total", "Events that a rule matched.", append(bus, "rule")...)
 	m.attempts = counter("rialto_delivery_attempts_total", "Attempts to deliver an event, by how they ended.", "target_type", "outcome")
@@ -124,7 +125,7 @@ func (s *series[K, S]) get(key K, make func(key K, others bool) *S) *S {
 	return v
 }
 
-type busSeries struct{ ingested, unmatched, duplicates prometheus.Counter }
+type busSeries struct{ ingested, unmatched, late, duplicates prometheus.Counter }
 
 func (m *Metrics) bus(bus rialto.ARN) *busSeries {
 	return m.buses.get(bus, func(bus rialto.ARN, others bool) *busSeries {
@@ -132,7 +133,10 @@ func (m *Metrics) bus(bus rialto.ARN) *busSeries {
 		if others {
 			labels = []string{other, other, other}
 		}
-		return &busSeries{m.ingested.WithLabelValues(labels...), m.unmatched.WithLabelValues(labels...), m.duplicates.WithLabelValues(labels...)}
+		return &busSeries{
+			ingested: m.ingested.WithLabelValues(labels...), unmatched: m.unmatched.WithLabelValues(labels...),
+			late: m.late.WithLabelValues(labels...), duplicates: m.duplicates.WithLabelValues(labels...),
+		}
 	})
 }
 
@@ -185,7 +189,10 @@ func (m *Metrics) Accepted(e *deliver.Accepted) {
 		return
 	}
 	b.ingested.Inc()
-	if len(e.Targets) == 0 {
+	switch {
+	case e.Expired():
+		b.late.Inc()
+	case len(e.Targets) == 0:
 		b.unmatched.Inc()
 	}
 	for i, t := range e.Targets {

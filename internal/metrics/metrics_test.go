@@ -73,6 +73,7 @@ func everything(t *testing.T) *Metrics {
 	m.Appended("shard-0")(1000, 2*time.Millisecond)
 	m.CircuitChanged(&deliver.Circuit{State: deliver.CircuitOpen})
 	bus := scope.BusARN("orders")
+	m.Accepted(&deliver.Accepted{EventID: "late", Bus: bus, Accepted: accepted, Expires: accepted})
 	m.Accepted(&deliver.Accepted{Bus: bus})
 	m.Accepted(&deliver.Accepted{Bus: bus, Targets: []*target.Sealed{hook}, DuplicateOf: "x"})
 	m.Accepted(&deliver.Accepted{Bus: bus, Targets: []*target.Sealed{hook, sealed(t, "paid", "arn:aws:sqs:us-east-1:000000000000:q")}})
@@ -105,7 +106,8 @@ func TestWhatIsCounted(t *testing.T) {
 	got := read(t, everything(t))
 	const rule = `{account="000000000000",event_bus_name="orders",region="us-east-1",rule_name="paid"} `
 	for _, want := range []string{
-		`rialto_events_ingested_total{account="000000000000",bus="orders",region="us-east-1"} 2`,
+		`rialto_events_ingested_total{account="000000000000",bus="orders",region="us-east-1"} 3`,
+		`rialto_events_expired_total{account="000000000000",bus="orders",region="us-east-1"} 1`,
 		`rialto_events_unmatched_total{account="000000000000",bus="orders",region="us-east-1"} 1`,
 		`rialto_events_duplicate_total{account="000000000000",bus="orders",region="us-east-1"} 1`,
 		`rialto_rule_matches_total{account="000000000000",bus="orders",region="us-east-1",rule="paid"} 1`,

@@ -60,14 +60,14 @@ func isolation(tb testing.TB, good, n int) (alone, beside figures) {
 	defer client.Close()
 
 	current.Store(newRace(n))
-	alone = current.Load().paced(tb, client, good, false)
+	alone = current.Load().paced(tb, client, good, func(int) (string, bool) { return "", false })
 	current.Store(newRace(n))
-	beside = current.Load().paced(tb, client, good, true)
+	beside = current.Load().paced(tb, client, good, func(n int) (string, bool) { return "bad", n%badOne == 0 })
 	return alone, beside
 }
 
-// paced puts an event for each of the good ones in turn, however long the last ones take.
-func (r *race) paced(tb testing.TB, client *wire.Client, good int, withBad bool) figures {
+// paced puts an event for each of the good ones in turn, however long the last ones take, and one for whom bad names after it.
+func (r *race) paced(tb testing.TB, client *wire.Client, good int, bad func(n int) (source string, ok bool)) figures {
 	tb.Helper()
 	failed := make(chan error, 1)
 	put := func(source string, n int) {
@@ -91,8 +91,8 @@ func (r *race) paced(tb testing.TB, client *wire.Client, good int, withBad bool)
 			r.mu.Unlock()
 			put(fmt.Sprintf("good-%d", n%good), n)
 		})
-		if withBad && n%badOne == 0 {
-			wg.Go(func() { put("bad", n) })
+		if source, ok := bad(n); ok {
+			wg.Go(func() { put(source, n) })
 		}
 	}
 	for range r.put {

@@ -33,7 +33,7 @@ func BenchmarkParked(b *testing.B) {
 }
 
 type backlog struct {
-	before, after int64         // resident bytes, while they are parked and after the recovery
+	before, after int64         // resident bytes: while they are parked, and the most since the recovery began
 	ready         time.Duration // of the recovery
 }
 
@@ -54,14 +54,14 @@ func parked(tb testing.TB, binary string, n int) backlog {
 	fill(tb, address, n)
 	var l backlog
 	wantParked(tb, address, arn, n)
-	l.before = memory(tb, p.PID())
+	l.before, _ = memory(tb, p.PID())
 	p.Kill()
 	if p, err = child.Start(tb.Context(), binary, data, address, io.Discard); err != nil {
 		tb.Fatal(err)
 	}
 	l.ready = p.Took
 	wantParked(tb, address, arn, n)
-	l.after = memory(tb, p.PID())
+	_, l.after = memory(tb, p.PID())
 	return l
 }
 

@@ -51,7 +51,8 @@ func process(tb testing.TB, binary string, n int) lives {
 				tb.Fatal(err)
 			}
 			*ready = append(*ready, p.Took)
-			resident = append(resident, memory(tb, p.PID()))
+			now, _ := memory(tb, p.PID())
+			resident = append(resident, now)
 			if err := p.Stop(); err != nil {
 				tb.Fatalf("stop the server: %v", err)
 			}
@@ -62,11 +63,11 @@ func process(tb testing.TB, binary string, n int) lives {
 	return l
 }
 
-// memory is the resident memory of a process in bytes, as Linux tells it.
-func memory(tb testing.TB, pid int) int64 {
+// memory is the resident memory of a process in bytes, as Linux tells it, and the most that it ever was.
+func memory(tb testing.TB, pid int) (now, most int64) {
 	tb.Helper()
 	if runtime.GOOS != "linux" {
-		return 0
+		return 0, 0
 	}
 	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
 	if err != nil {
@@ -74,10 +75,15 @@ func memory(tb testing.TB, pid int) int64 {
 	}
 	for line := range strings.Lines(string(status)) {
 		var kB int64
+		if n, _ := fmt.Sscanf(line, "VmHWM: %d kB", &kB); n == 1 {
+			most = kB << 10
+		}
 		if n, _ := fmt.Sscanf(line, "VmRSS: %d kB", &kB); n == 1 {
-			return kB << 10
+			now = kB << 10
 		}
 	}
-	tb.Fatal("the system does not say how much memory the server holds")
-	return 0
+	if now == 0 || most == 0 {
+		tb.Fatal("the system does not say how much memory the server holds")
+	}
+	return now, most
 }

@@ -35,14 +35,14 @@ type Metrics struct {
 	registry *prometheus.Registry
 
 	ingested, unmatched, late, duplicates *prometheus.CounterVec // by bus
-	matches                         *prometheus.CounterVec // by rule
-	attempts                        *prometheus.CounterVec // by kind of target and outcome
-	latency, took                   *prometheus.HistogramVec
-	letters                         *prometheus.CounterVec
-	circuits                        *prometheus.CounterVec
-	frames, bytes                   *prometheus.CounterVec
-	appends                         *prometheus.HistogramVec
-	aws                             aws
+	matches                               *prometheus.CounterVec // by rule
+	attempts                              *prometheus.CounterVec // by kind of target and outcome
+	latency, took                         *prometheus.HistogramVec
+	letters                               *prometheus.CounterVec
+	circuits                              *prometheus.CounterVec
+	frames, bytes                         *prometheus.CounterVec
+	appends                               *prometheus.HistogramVec
+	aws                                   aws
 
 	buses   series[rialto.ARN, busSeries]
 	rules   series[rialto.ARN, ruleSeries]

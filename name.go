@@ -19,6 +19,7 @@ const (
 	DefaultRegion  Region    = "us-east-1"    // where a call goes that names no region
 	DefaultBus     BusName   = "default"      // exists in every scope and cannot be deleted
 	Partition                = "aws"          // the only partition whose ARNs rialto makes; it accepts others
+	OwnPartition             = "rialto"       // of what AWS has no ARNs for, such as arn:rialto:nats:::default/orders.paid
 )
 
 // A Scope is where a resource lives: resources of two accounts, or of two regions, never see one another.

@@ -30,6 +30,13 @@ type Paced interface {
 	Pace(d *Definition) float64
 }
 
+// A Timed is a Sender whose attempts may take longer than the minute that whoever sends otherwise allows.
+type Timed interface {
+	Sender
+	// Timeout is how long an attempt may take where the definition does not say it; 0 leaves it to whoever sends.
+	Timeout(d *Definition) time.Duration
+}
+
 // A Batcher is a Sender whose destinations can take several messages at once.
 type Batcher interface {
 	Sender

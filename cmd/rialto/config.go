@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -66,6 +67,14 @@ func newSettings() *settings {
 	describe(fs, "allow-targets", "none, or loopback if the server itself listens there")
 	fs.Var(&places{&c.DenyTargets, &c.DenyHosts}, "deny-targets", "`PLACES` Networks and hosts that API destinations must not be in, even if they are public or allowed.")
 	describe(fs, "deny-targets", "none")
+	fs.Var(functions(&c.Functions), "function", "`NAME=WHAT` What a Lambda function is: a URL, or a program that speaks the Lambda Runtime API. May be repeated; the file has more under functions.")
+	describe(fs, "function", "none")
+	fs.StringVar(&c.LogDir, "log-dir", "", "`FOLDER` Where the files of log groups are.")
+	describe(fs, "log-dir", "the folder logs in the data folder")
+	fs.Var(natsTargets(&c.NATSTargets), "nats-target", "`NAME=URL` A NATS server for targets, such as edge=nats://n1:4222. May be repeated; the file has more under nats-targets.")
+	describe(fs, "nats-target", "none")
+	fs.Var(kafkaClusters(&c.Kafka), "kafka", "`NAME=BROKERS` A Kafka cluster for targets, such as default=k1:9092,k2:9092. May be repeated; the file has more under kafka.")
+	describe(fs, "kafka", "none")
 	fs.IntVar(&c.Window, "window", 0, "`N` How many attempts may run at once to one destination.")
 	describe(fs, "window", "64")
 	fs.Var((*breaker)(&c.Breaker), "breaker", "`BREAKER` When the circuit of a destination opens, such as 50%/30s/20 for half of at least 20 attempts, or off. Rules have a tag for it.")
@@ -128,7 +137,7 @@ func (s *settings) load(environ []string) error {
 	if s.file == "" {
 		return nil
 	}
-	fromFile := koanf.New(".")
+	fromFile := koanf.New("\x00") // names of functions may have dots
 	if err := fromFile.Load(file.Provider(s.file), yaml.Parser()); err != nil {
 		if _, statErr := os.Stat(s.file); statErr != nil {
 			return statErr
@@ -149,19 +158,30 @@ func (s *settings) apply(layer *koanf.Koanf, origin func(name string) string) er
 			s.origins[name] = origin(name)
 			continue
 		}
+		key := name
+		name = cmp.Or(nestedKeys[key], key)
 		f := s.flags.Lookup(name)
+		if all, ok := raw[key].(map[string]any); ok && f != nil {
+			if n, ok := f.Value.(nested); ok {
+				if err := n.merge(all); err != nil {
+					return usagef("docs/targets.md, which shows one", "%s: %s: %v.", origin(name), key, err)
+				}
+				s.origins[name] = strings.TrimPrefix(s.origins[name]+", "+origin(name), ", ")
+				continue
+			}
+		}
 		if f == nil || name == "config" && origin(name) == s.file {
-			return s.unknownKey(name)
+			return s.unknownKey(key)
 		}
 		if s.origins[name] != "" {
 			continue
 		}
-		text, err := textOf(raw[name])
+		text, err := textOf(raw[key])
 		if err == nil {
 			err = f.Value.Set(text)
 		}
 		if err != nil {
-			return usagef("rialto serve --help, which says what it may be", "%s: %v is not a value for %s: %s.", origin(name), raw[name], name, wanted(f, err))
+			return usagef("rialto serve --help, which says what it may be", "%s: %v is not a value for %s: %s.", origin(name), raw[key], key, wanted(f, err))
 		}
 		s.origins[name] = origin(name)
 	}
@@ -175,6 +195,7 @@ func (s *settings) unknownKey(name string) error {
 	var names []string
 	s.flags.VisitAll(func(f *pflag.Flag) { names = append(names, f.Name) })
 	names = append(names, remotesKey)
+	names = append(names, slices.Sorted(maps.Keys(nestedKeys))...)
 	return usagef(meant(name, names, "", "rialto config print, which shows all settings"), "%s: there is no setting %q.", s.file, name)
 }
 

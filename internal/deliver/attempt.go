@@ -314,9 +314,10 @@ func (h *host) read(ctx context.Context, ref shard.Ref, where func(*Machine) (sh
 // send makes the attempt within its time.
 func (d *Deliverer) send(ctx context.Context, m *target.Message) (err error) {
 	defer recovered(&err)
-	ctx, cancel := context.WithTimeout(ctx, timeoutOf(m.Definition))
+	kind := d.resolve(m.Definition)
+	ctx, cancel := context.WithTimeout(ctx, timeoutOf(kind, m.Definition))
 	defer cancel()
-	return d.resolve(m.Definition).Send(ctx, m)
+	return kind.Send(ctx, m)
 }
 
 // recovered turns a panic into a failure that is worth another attempt: a mistake in one kind of destination ends nobody else.

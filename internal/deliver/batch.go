@@ -80,12 +80,12 @@ func (d *Deliverer) sendTries(ctx context.Context, tries []try) {
 
 func (d *Deliverer) sendBatch(ctx context.Context, ms []*target.Message) (errs []error, err error) {
 	defer recovered(&err)
-	ctx, cancel := context.WithTimeout(ctx, timeoutOf(ms[0].Definition))
-	defer cancel()
 	kind, ok := d.resolve(ms[0].Definition).(target.Batcher)
 	if !ok {
 		return nil, errors.New("the kind of destination does not take batches any more")
 	}
+	ctx, cancel := context.WithTimeout(ctx, timeoutOf(kind, ms[0].Definition))
+	defer cancel()
 	if errs = kind.SendBatch(ctx, ms); len(errs) != 0 && len(errs) != len(ms) {
 		return nil, fmt.Errorf("the kind of destination gave %d results for %d messages", len(errs), len(ms))
 	}
@@ -93,9 +93,14 @@ func (d *Deliverer) sendBatch(ctx context.Context, ms []*target.Message) (errs [
 }
 
 // timeoutOf bounds an attempt.
-func timeoutOf(def *target.Definition) time.Duration {
+func timeoutOf(kind target.Sender, def *target.Definition) time.Duration {
 	if def.Timeout > 0 {
 		return def.Timeout
+	}
+	if timed, ok := kind.(target.Timed); ok {
+		if t := timed.Timeout(def); t > 0 {
+			return t
+		}
 	}
 	return defaultTimeout
 }

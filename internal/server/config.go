@@ -4,11 +4,15 @@ import (
 	"log/slog"
 	"net"
 	"net/netip"
+	"path/filepath"
 	"time"
 
 	"github.com/rialto-events/rialto"
 	remote "github.com/rialto-events/rialto/internal/targets/aws"
 	"github.com/rialto-events/rialto/internal/targets/http"
+	"github.com/rialto-events/rialto/internal/targets/kafka"
+	"github.com/rialto-events/rialto/internal/targets/lambda"
+	"github.com/rialto-events/rialto/internal/targets/nats"
 	"github.com/rialto-events/rialto/target"
 )
 
@@ -44,14 +48,18 @@ type Config struct {
 	PublicURL   string // at which clients reach the server, if not at the Host that they name
 	VaultDir    string // folder of the keys that seal secrets, which the nodes of a cluster share; "" is DataDir
 
-	AllowTargets []netip.Prefix     // private networks that API destinations may be in; loopback is one if Listen is on it
-	AllowHosts   []http.HostPattern // hosts that API destinations may have, wherever their names lead
-	DenyTargets  []netip.Prefix     // networks that API destinations must not be in, though they be public or allowed
-	DenyHosts    []http.HostPattern // hosts that they must not have
-	Remotes      []remote.Remote    // where the services are that rialto does not serve
-	Window       int                // concurrent attempts per destination; 0 is 64
-	Breaker      target.Breaker     // when circuits open, unless a rule says otherwise; the zero value is 50% of 20 attempts in 30 seconds
-	AWSQuotas    bool               // enforce AWS's own quotas where rialto's are larger
+	AllowTargets []netip.Prefix             // private networks that API destinations may be in; loopback is one if Listen is on it
+	AllowHosts   []http.HostPattern         // hosts that API destinations may have, wherever their names lead
+	DenyTargets  []netip.Prefix             // networks that API destinations must not be in, though they be public or allowed
+	DenyHosts    []http.HostPattern         // hosts that they must not have
+	Remotes      []remote.Remote            // where the services are that rialto does not serve
+	Functions    map[string]lambda.Function // by name or ARN
+	LogDir       string                     // of log files; "" is the folder logs in DataDir
+	NATSTargets  map[string]nats.Server     // that targets name
+	Kafka        map[string]kafka.Cluster   // that targets name
+	Window       int                        // concurrent attempts per destination; 0 is 64
+	Breaker      target.Breaker             // when circuits open, unless a rule says otherwise; the zero value is 50% of 20 attempts in 30 seconds
+	AWSQuotas    bool                       // enforce AWS's own quotas where rialto's are larger
 
 	Tracing       bool   // send spans to the collector that the environment names, see package tracing
 	MetricsListen string // host and port to serve metrics on, to whoever reaches it; "" is Listen, to those who may use the APIs
@@ -68,6 +76,9 @@ func (c Config) withDefaults() Config {
 	}
 	if c.DataDir == "" {
 		c.DataDir = DefaultData
+	}
+	if c.LogDir == "" {
+		c.LogDir = filepath.Join(c.DataDir, "logs")
 	}
 	if c.ExplainMemory <= 0 {
 		c.ExplainMemory = DefaultExplainMemory

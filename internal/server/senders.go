@@ -18,12 +18,15 @@ import (
 type senders struct {
 	queue, bus, http target.Sender
 	remotes          *remote.Sender
+	kinds
+	ownOnly bool // rules reach what is of their own account
 }
 
 func (s *Server) senders() senders {
 	queues := queue.New(s.queues, queue.Options{OwnQueuesOnly: s.config.Credentials != ""})
 	s.remotes = remote.New(s.config.Remotes, remote.Options{Clock: s.config.Clock, OwnOnly: s.config.Credentials != ""})
-	return senders{queue: queues, bus: bus.New(s.ingest), http: s.conns.Sender(), remotes: s.remotes}
+	return senders{queue: queues, bus: bus.New(s.ingest), http: s.conns.Sender(), remotes: s.remotes,
+		kinds: s.kinds, ownOnly: s.config.Credentials != ""}
 }
 
 // guard decides to where calls may go. A server that only this machine can reach lets them go to this machine.
@@ -43,6 +46,12 @@ func (s *senders) of(d *target.Definition) target.Sender {
 	if err != nil {
 		return nobody(fmt.Sprintf("%q is not an ARN.", d.ARN))
 	}
+	if kind := s.kinds.of(arn, s.remotes.Claims(arn)); kind != nil {
+		if s.ownOnly && arn.Account != "" && arn.Account != d.Rule.Account {
+			return denied(d.ARN)
+		}
+		return kind
+	}
 	switch {
 	case s.remotes.Claims(arn):
 		return s.remotes
@@ -54,6 +63,14 @@ func (s *senders) of(d *target.Definition) target.Sender {
 		return s.http
 	}
 	return s.remotes // which says how to add one that claims it
+}
+
+// denied is the sender for what is of another account. Its text is the ARN.
+type denied string
+
+// Send fails for good.
+func (arn denied) Send(context.Context, *target.Message) error {
+	return &target.Error{Code: target.CodeNoPermissions, Permanent: true, Message: fmt.Sprintf("%s is of another account than the rule.", string(arn))}
 }
 
 // nobody is the sender for what cannot be delivered to. Its text is the reason.

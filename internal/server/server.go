@@ -51,6 +51,7 @@ type Server struct {
 	journal  journal.Journal
 	catalog  *catalog.Catalog
 	conns    *connections.Service
+	kinds    kinds
 	remotes  *remote.Sender // nil before there can be any calls
 	queues   *queue.Service
 	deliver  *deliver.Deliverer
@@ -113,6 +114,9 @@ func Open(ctx context.Context, c Config) (_ *Server, err error) {
 	s.redrive = redrive.New(s.queues, s.catalog, s.deliver, redrive.Options{Logger: c.Logger, Clock: c.Clock})
 	news := connections.NewNews(s.ingest, s.catalog, c.Clock, c.Logger)
 	s.conns = connections.New(s.catalog, secrets, connections.Options{Logger: c.Logger, Clock: c.Clock, Guard: s.guard(), News: news})
+	if err := s.openKinds(); err != nil {
+		return nil, err
+	}
 	*senders = s.senders()
 	s.circuits.Attach(s.catalog, s.deliver, s.ingest)
 	if err := s.openShards(ctx); err != nil {
@@ -280,6 +284,7 @@ func (s *Server) close(ctx context.Context) {
 	if s.remotes != nil {
 		s.remotes.Close()
 	}
+	s.kinds.close()
 	if s.journal != nil {
 		if err := s.journal.Close(ctx); err != nil {
 			s.config.Logger.Error("journal not closed in order", "err", err)

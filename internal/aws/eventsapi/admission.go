@@ -23,6 +23,7 @@ type kind struct {
 	regions  bool     // the target may be in another region than its rule
 	global   bool     // the ARN may be without a region
 	shared   bool     // the ARN may be without an account, for what AWS itself provides
+	own      bool     // AWS has no such thing: its ARNs have a partition of ours
 }
 
 // A need says whether something has to be there.
@@ -35,7 +36,7 @@ const (
 	forbidden
 )
 
-// kinds are the targets that AWS accepts (EventBridge user guide, "Event bus targets"; which of them need a role was recorded).
+// kinds are the targets that AWS accepts, and at the end rialto's own (EventBridge user guide, "Event bus targets"; which of them need a role was recorded).
 var kinds = []kind{
 	{service: "sqs", regions: true},
 	{service: "sns", regions: true},
@@ -62,6 +63,8 @@ var kinds = []kind{
 	{service: "appsync", blocks: []string{appSync}},
 	{service: "cloudwatch"},
 	{service: "ec2"},
+	{service: "nats", regions: true, global: true, shared: true, own: true},
+	{service: "kafka", regions: true, global: true, shared: true, own: true},
 }
 
 const (
@@ -77,7 +80,7 @@ func kindOf(s string) (rialto.ARN, kind, error) {
 	}
 	known := false
 	for _, k := range kinds {
-		if k.service != arn.Service {
+		if k.service != arn.Service || k.own != (arn.Partition == rialto.OwnPartition) {
 			continue
 		}
 		whole := (arn.Region != "" || k.global) && (arn.Account != "" || k.shared)
@@ -102,7 +105,7 @@ func checkTarget(caller *aws.Request, name ruleName, rule *catalog.Rule, t *Targ
 	if caller.Scope.Account != name.bus.Scope.Account && !isBus {
 		return invalid("Only EventBus targets are allowed on cross-account PutTargets calls.")
 	}
-	if arn.Partition != partitionOf(name.bus.Scope.Region) && arn.Partition != rialto.Partition {
+	if !k.own && arn.Partition != partitionOf(name.bus.Scope.Region) && arn.Partition != rialto.Partition {
 		return errBadARN(*t.Arn)
 	}
 	if arn.Region != "" && arn.Region != name.bus.Scope.Region && !k.regions {

@@ -66,7 +66,7 @@ type Function struct {
 type Options struct {
 	Logger *slog.Logger // nil discards
 	// Output gets the lines that programs print; if it is nil, they go to the Logger.
-	Output func(function rialto.ARN, at time.Time, line string)
+	Output func(function rialto.ARN, name string, at time.Time, line string)
 	// Endpoint is where programs reach AWS's services, so that they need no credentials; "" leaves that to their Env.
 	Endpoint string
 }
@@ -78,7 +78,10 @@ type Sender struct {
 	close     []func()
 }
 
-var _ target.Batcher = (*Sender)(nil)
+var (
+	_ target.Batcher = (*Sender)(nil)
+	_ target.Timed   = (*Sender)(nil)
+)
 
 // An invoker invokes a function. An error is that there is no result.
 type invoker interface {

@@ -537,7 +537,7 @@ func TestIdleInstancesEnd(t *testing.T) {
 func TestCrashLoop(t *testing.T) {
 	var mu sync.Mutex
 	starts := 0
-	s := open(t, map[string]lambda.Function{"f": program(t, "exits")}, lambda.Options{Output: func(rialto.ARN, time.Time, string) {
+	s := open(t, map[string]lambda.Function{"f": program(t, "exits")}, lambda.Options{Output: func(rialto.ARN, string, time.Time, string) {
 		mu.Lock()
 		defer mu.Unlock()
 		starts++
@@ -558,7 +558,7 @@ func TestCrashLoop(t *testing.T) {
 func TestOutputIsBounded(t *testing.T) {
 	var mu sync.Mutex
 	var said []string
-	s, err := lambda.New(map[string]lambda.Function{"f": program(t, "prints")}, lambda.Options{Output: func(arn rialto.ARN, _ time.Time, line string) {
+	s, err := lambda.New(map[string]lambda.Function{"f": program(t, "prints")}, lambda.Options{Output: func(_ rialto.ARN, _ string, _ time.Time, line string) {
 		mu.Lock()
 		defer mu.Unlock()
 		said = append(said, line)

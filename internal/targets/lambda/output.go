@@ -32,7 +32,7 @@ type output struct {
 func newOutput(o Options, arn rialto.ARN, name string) *output {
 	say := func(line string) { o.Logger.Info("function printed", "function", name, "line", line) }
 	if o.Output != nil {
-		say = func(line string) { o.Output(arn, time.Now(), line) }
+		say = func(line string) { o.Output(arn, name, time.Now(), line) }
 	}
 	return &output{say: say, limiter: rate.NewLimiter(linesPerSecond, lineBurst)}
 }

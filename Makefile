@@ -32,6 +32,10 @@ sim: ## simulate a million lives of every shard machine
 crash: ## kill -9 a loaded server 20 times and account for every acknowledged event
 	$(GO) run ./bench/crash
 
+.PHONY: outage
+outage: ## let a destination die under load, park 100,000 events, kill -9 in each phase, and have it come back weak
+	$(GO) run ./bench/outage
+
 .PHONY: bench
 bench: ## run the benchmarks; figures go to standard output
 	$(GO) test -run '^$$' -bench . ./bench/...

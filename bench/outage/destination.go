@@ -21,19 +21,21 @@ type destination struct {
 
 	mu       sync.Mutex
 	dead     bool
-	back     time.Time // since when it is there again; zero while it has not been dead
-	second   int64     // the second, since back, that calls are counted in
-	calls    int       // in it
-	refused  int       // calls that were more than it bore
-	falls    int       // times that it was given twice what it bears
-	seen     []int     // by number of the event: how often it came
-	arrivals []int     // numbers of the events, in the order of their first arrival
-	open     int       // events that have not come
+	silent   bool          // it takes calls and does not answer, until it is back
+	woken    chan struct{} // closed when it is back
+	back     time.Time     // since when it is there again; zero while it has not been dead
+	second   int64         // the second, since back, that calls are counted in
+	calls    int           // in it
+	refused  int           // calls that were more than it bore
+	falls    int           // times that it was given twice what it bears
+	seen     []int         // by number of the event: how often it came
+	arrivals []int         // numbers of the events, in the order of their first arrival
+	open     int           // events that have not come
 	changed  chan struct{}
 }
 
 func newDestination(events int) *destination {
-	d := &destination{seen: make([]int, events), open: events, changed: make(chan struct{})}
+	d := &destination{seen: make([]int, events), open: events, changed: make(chan struct{}), woken: make(chan struct{})}
 	d.server = httptest.NewServer(http.HandlerFunc(d.serve))
 	return d
 }
@@ -48,7 +50,26 @@ func (d *destination) serve(w http.ResponseWriter, r *http.Request) {
 		w.WriteHeader(http.StatusBadRequest) // it will be missed
 		return
 	}
+	if !d.listens(r) {
+		return // the caller has had enough
+	}
 	w.WriteHeader(d.take(event.Detail.N, time.Now()))
+}
+
+// listens reports whether it answers at all, after it has kept the caller waiting.
+func (d *destination) listens(r *http.Request) bool {
+	d.mu.Lock()
+	silent, woken := d.silent, d.woken
+	d.mu.Unlock()
+	if !silent {
+		return true
+	}
+	select {
+	case <-r.Context().Done():
+		return false
+	case <-woken:
+		return true
+	}
 }
 
 // take decides about a call, and returns its status.
@@ -93,16 +114,26 @@ func (d *destination) bears() int {
 	return weakest << d.second
 }
 
-// die has every call fail; recover has them answered again.
+// die has every call fail at once, hang has them wait in vain, and recover has them answered again.
 func (d *destination) die() {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.dead = true
 }
 
+func (d *destination) hang() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.silent = true
+}
+
 func (d *destination) recover() {
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	if d.silent {
+		d.silent = false
+		close(d.woken)
+	}
 	d.dead, d.back, d.second, d.calls = false, time.Now(), 0, 0
 }
 

@@ -21,7 +21,7 @@ const (
 	patience = 60 * time.Second       // without any progress
 	look     = 20 * time.Millisecond  // between two looks at a circuit
 	atOnce   = 10                     // events in a call
-	inFlight = 64                     // attempts at once: as many younger events may overtake one
+	overtake = 4 * 64                 // younger events that may overtake one: 64 are under way at once, and one may take longer than others
 	padding  = 400                    // bytes, so that an event has about 600
 	minShare = 0.99                   // of the parked events come in order; others were attempted, and refused, before
 	readyIn  = 10 * time.Second       // a server with a backlog
@@ -117,6 +117,7 @@ func (t *trial) story(ctx context.Context) error {
 		return err
 	}
 	t.say("%d deliveries are parked, the circuit is %s", c.Parked, c.State)
+	t.destination.hang() // a probe that takes its time
 	if err := t.until(ctx, "half-open"); err != nil {
 		return err
 	}
@@ -345,7 +346,7 @@ func (t *trial) verdict(ctx context.Context, first, last int) error {
 	y := t.destination.tally(first, last)
 	inOrder := 0
 	for _, late := range y.late {
-		if late < inFlight {
+		if late < overtake {
 			inOrder++
 		}
 	}

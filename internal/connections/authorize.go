@@ -1,6 +1,7 @@
 package connections
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"sync"
@@ -108,7 +109,7 @@ type job struct {
 
 // of reports whether a connection still is the one that is being authorised.
 func (j *job) of(c *catalog.Connection) bool {
-	return c.ID == j.connection.ID && given(c).Equal(given(j.connection))
+	return c.ID == j.connection.ID && bytes.Equal(c.Secrets, j.connection.Secrets) && given(c).Equal(given(j.connection))
 }
 
 // run ends when the connection is authorised, or is not going to be, or when its life ends because the connection has changed. What

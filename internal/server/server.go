@@ -248,6 +248,7 @@ func (s *Server) serve(auth aws.Authenticator, routes *route.Router, secrets *va
 		console.Events(s.ingest),
 		console.Destinations(s.deliver),
 		console.Circuits(s.circuits),
+		console.Connections(s.conns),
 		console.DeadLetters(s.redrive),
 		console.Redrives(s.redrive),
 		console.Explanations(explain.NewExplainer(s.recorder, s.catalog, s.deliver)),

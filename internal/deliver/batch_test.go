@@ -146,6 +146,7 @@ func TestPartlyTaken(t *testing.T) {
 		to := batched(t, 10, time.Second, nil)
 		r.acceptMany(0, 10, to)
 		time.Sleep(10 * time.Second)
+		synctest.Wait()
 		if got := kind.sizes(); got != "10 1" {
 			t.Errorf("batches of %s, want ten, and the one that is tried again", got)
 		}

@@ -40,12 +40,13 @@ type chaos struct {
 	arrived map[string]int  // by the same name, at the target or at the dead-letter queue
 	n       int             // events so far
 	calm    bool            // destinations take everything
+	down    int             // number of the target that is down, so that its circuit opens; -1 is none
 }
 
 func newChaos(seed uint64) *chaos {
 	c := &chaos{
 		sim: journal.NewSim(seed, journal.SimFaults{}), rand: rand.New(rand.NewPCG(seed, 2)),
-		wanted: make(map[string]bool), arrived: make(map[string]int),
+		wanted: make(map[string]bool), arrived: make(map[string]int), down: -1,
 	}
 	for i := range 4 {
 		c.targets = append(c.targets, testTarget(fmt.Sprintf("t%d", i), true))
@@ -63,10 +64,14 @@ func (c *chaos) chance(n int) int {
 func (c *chaos) Send(ctx context.Context, m *target.Message) error {
 	c.mu.Lock()
 	what, pause := c.rand.IntN(12), time.Duration(c.rand.IntN(50))*time.Millisecond
+	down := !c.calm && m.Attributes == nil && m.Definition.ID == fmt.Sprintf("t%d", c.down)
 	if c.calm {
 		what = 0
 	}
 	c.mu.Unlock()
+	if down {
+		return errBusy
+	}
 	select {
 	case <-time.After(pause):
 	case <-ctx.Done():
@@ -99,6 +104,10 @@ func (c *chaos) run(t *testing.T) {
 			callers.Go(func() { c.call(p.Deliverer, stop) })
 		}
 		time.Sleep(time.Duration(c.chance(3000)) * time.Millisecond)
+		c.mu.Lock()
+		c.down = c.rand.IntN(len(c.targets)+2) - 1 // sometimes none, or none that there is
+		c.mu.Unlock()
+		time.Sleep(time.Duration(c.chance(8000)) * time.Millisecond)
 		orderly := c.chance(4) == 0
 		close(stop)
 		if !orderly {

@@ -3,7 +3,6 @@ package deliver
 import (
 	"context"
 	"fmt"
-	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -151,7 +150,7 @@ func wantRamp(t *testing.T, got []sent) {
 			parked = append(parked, m.EventID)
 		}
 	}
-	if !slices.IsSorted(parked) {
+	if !begunInOrder(parked, defaultWindow) {
 		t.Error("the backlog did not drain in order")
 	}
 }
@@ -305,8 +304,27 @@ func TestTooOldWhileParked(t *testing.T) {
 		if w := r.waiting(); w != "" || len(r.sender.to(to.DeadLetter)) != 2500 || len(r.sender.to(to.ARN)) != 0 {
 			t.Errorf("a day later %q waits, and %d letters came", w, len(r.sender.to(to.DeadLetter)))
 		}
+		synctest.Wait()
 		if n := len(o.attempts); n != 5000 { // the decisions, and the letters
 			t.Errorf("the observer was told %d times, want 5000", n)
+		}
+	})
+}
+
+// TestTooOldSoon parks something with a short life beside what may wait for long.
+func TestTooOldSoon(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, Options{})
+		to := testTarget("billing", true)
+		short := changed(t, to, func(d *target.Definition) { d.ID, d.Retry.MaxAge = "short", time.Minute })
+		r.Force(simScope, to.ARN, CircuitForcedOpen, time.Now(), "")
+		r.accept("e1", to)
+		time.Sleep(10 * time.Minute)
+		began := time.Now()
+		r.accept("e2", short)
+		time.Sleep(5 * time.Minute)
+		if letters := r.sender.to(to.DeadLetter); len(letters) != 1 || letters[0].at.Sub(began) > time.Minute+2*sweepPause {
+			t.Errorf("the letters are %+v", letters)
 		}
 	})
 }
@@ -392,7 +410,7 @@ func TestWeakDestination(t *testing.T) {
 			return nil
 		})
 		began := time.Now()
-		for r.waiting() != "" && time.Since(began) < time.Hour {
+		for s := r.stat(to.ARN); s.Waiting+s.InFlight > 0 && time.Since(began) < time.Hour; s = r.stat(to.ARN) {
 			time.Sleep(time.Second)
 		}
 		if took := time.Since(began); took > 4*time.Minute {

@@ -141,6 +141,10 @@ func (d *destination) push(l *lane, j job, from source) {
 	if l.where == waiting && !d.ring(l).shut && !d.paced {
 		d.staff()
 	}
+	if at, ok := j.expires(); ok && l.held && at.Before(d.sweepAt) {
+		d.sweepAt = at
+		d.wake(at)
+	}
 }
 
 // use takes a lane's limits from a definition.
@@ -158,6 +162,13 @@ func (d *destination) use(l *lane, b *binding) {
 	l.batch = d.deliverer.batchOf(b.def)
 	l.set, l.parks = breakerOf(b.def, d.deliverer.opts.Breaker)
 	d.circuit.use(d.settings())
+	switch l.where { // for what the former limits made it wait
+	case asleep:
+		heap.Remove(&d.asleep, l.index)
+		d.line(l)
+	case full:
+		d.line(l)
+	}
 	if d.holds(l) != l.held {
 		d.regate()
 	}

@@ -270,6 +270,7 @@ func TestAProcessThatDies(t *testing.T) {
 		w.taker.after = w.cancel
 		id := w.start(redrive.Spec{}, 0)
 		synctest.Wait()
+		w.stop()
 		w.taker.after = nil
 		r := w.now(id)
 		if r.Status != queue.RedriveRunning || r.Moved != 0 || len(w.taker.taken) != 100 {
@@ -291,7 +292,8 @@ func TestNobodyKnowsAnyMore(t *testing.T) {
 		w.letters(3)
 		w.taker.after = w.cancel
 		id := w.start(redrive.Spec{}, 0)
-		time.Sleep(time.Second)
+		synctest.Wait()
+		w.stop()
 		w.taker.after = nil
 		clear(w.taker.taken)
 		time.Sleep(15 * 24 * time.Hour)

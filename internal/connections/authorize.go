@@ -181,7 +181,7 @@ func (j *job) settle(ctx context.Context, state string, err error) (last bool) {
 		}
 		return nil
 	})
-	if ctx.Err() != nil || rialto.KindOf(writeErr) == rialto.NotFound {
+	if ctx.Err() != nil && writeErr != nil || rialto.KindOf(writeErr) == rialto.NotFound {
 		return true
 	}
 	if writeErr != nil {

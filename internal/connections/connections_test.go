@@ -56,6 +56,7 @@ func (c *hasty) NewTimer(d time.Duration) rialto.Timer {
 type paper struct {
 	mu   sync.Mutex
 	told []string
+	news chan struct{} // has a value for each
 }
 
 func (p *paper) AnnounceAs(_ context.Context, source string, s rialto.Scope, detailType string, detail any, resources ...string) error {
@@ -63,11 +64,15 @@ func (p *paper) AnnounceAs(_ context.Context, source string, s rialto.Scope, det
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.told = append(p.told, fmt.Sprint(source, " ", s.Region, " ", detailType, " ", string(text), " ", len(resources)))
+	p.news <- struct{}{}
 	return err
 }
 
 func (p *paper) says(t *testing.T, want ...string) {
 	t.Helper()
+	for range want {
+		<-p.news
+	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if got := strings.Join(p.told, "\n"); got != strings.Join(want, "\n") {
@@ -93,7 +98,7 @@ func newHouse(t testing.TB) *house {
 		t.Fatal(err)
 	}
 	h := &house{
-		catalog: catalogtest.Start(t), vault: v, clock: &hasty{now: time.Date(2026, 3, 1, 10, 0, 0, 0, time.UTC)}, news: new(paper), states: make(chan string, 100),
+		catalog: catalogtest.Start(t), vault: v, clock: &hasty{now: time.Date(2026, 3, 1, 10, 0, 0, 0, time.UTC)}, news: &paper{news: make(chan struct{}, 100)}, states: make(chan string, 100),
 	}
 	h.Service = connections.New(h.catalog, v, connections.Options{
 		Clock: h.clock, Guard: http.Guard{Allow: http.Loopback}, News: connections.NewNews(h.news, h.catalog, h.clock, nil),
@@ -214,7 +219,7 @@ func TestAuthorizing(t *testing.T) {
 	h, calls := newHouse(t), new(atomic.Int64)
 	token := issuer(t, calls)
 	h.lead(t, "d", "http://127.0.0.1:1")
-	stop := h.run(t)
+	h.run(t)
 	h.define(t, oauth(token, "good"))
 	h.want(t, catalog.Authorizing, catalog.Authorized)
 	if n := calls.Load(); n != 1 {
@@ -241,7 +246,6 @@ func TestAuthorizing(t *testing.T) {
 
 	h.define(t, oauth(token, "good"))
 	h.want(t, catalog.Authorizing, catalog.Authorized)
-	stop()
 	at := `"Timestamp":"2026-03-01 10:00:00 +0000 UTC"}`
 	later := `"Timestamp":"2026-03-01 10:02:31 +0000 UTC"}`
 	h.news.says(t,

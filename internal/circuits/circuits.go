@@ -12,7 +12,6 @@ package circuits
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"slices"
@@ -76,7 +75,8 @@ func New(opts Options) *Service {
 // Attach says who has the decisions and the circuits, and who takes the events. It is called once, before deliveries begin, and lets
 // what was decided count from the first of them.
 func (s *Service) Attach(c *catalog.Catalog, d Deliverer, b Bus) {
-	s.catalog, s.deliver, s.bus = c, d, b
+	s.AnnounceTo(b)
+	s.catalog, s.deliver = c, d
 	c.Circuits.Follow(func(key string, _, is *catalog.Circuit) {
 		scope, arn := catalog.SplitKey(key)
 		if is == nil {
@@ -91,6 +91,9 @@ func (s *Service) Attach(c *catalog.Catalog, d Deliverer, b Bus) {
 		d.Force(scope, arn, mode, is.Since, is.Reason)
 	})
 }
+
+// AnnounceTo says who takes the events. It is called once, before Run; [Service.Attach] does.
+func (s *Service) AnnounceTo(b Bus) { s.bus = b }
 
 // List returns the circuits of an account and region, sorted by ARN.
 func (s *Service) List(ctx context.Context, scope rialto.Scope) ([]deliver.Circuit, error) {
@@ -150,42 +153,56 @@ func (s *Service) CircuitChanged(c *deliver.Circuit) {
 	}
 }
 
-// Run tells the bus of changes until ctx ends, and then of those that it knows of. The bus must still work then.
+// Run tells the bus of changes until ctx ends, and then, for a while, of those that it knows of. The bus must still work then.
 func (s *Service) Run(ctx context.Context) error {
 	for {
 		select {
 		case c := <-s.changes:
-			s.announce(ctx, &c)
+			if !s.announce(ctx, &c) {
+				s.finish(context.WithoutCancel(ctx), &c)
+				return nil
+			}
 		case <-ctx.Done():
-			return s.finish(context.WithoutCancel(ctx))
-		}
-	}
-}
-
-func (s *Service) finish(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, finishTimeout)
-	defer cancel()
-	for {
-		select {
-		case c := <-s.changes:
-			s.announce(ctx, &c)
-		default:
+			s.finish(context.WithoutCancel(ctx), nil)
 			return nil
 		}
 	}
 }
 
-// announce puts one event. A bus that takes nothing at present is asked again, a few times.
-func (s *Service) announce(ctx context.Context, c *deliver.Circuit) {
+// finish tells the rest, beginning with one that was not told in time, if that is not nil.
+func (s *Service) finish(ctx context.Context, c *deliver.Circuit) {
+	ctx, cancel := context.WithTimeout(ctx, finishTimeout)
+	defer cancel()
+	for {
+		if c != nil && !s.announce(ctx, c) {
+			s.opts.Logger.Warn("changes of circuits not announced: the end came first", "count", len(s.changes)+1)
+			return
+		}
+		select {
+		case next := <-s.changes:
+			c = &next
+		default:
+			return
+		}
+	}
+}
+
+// announce puts one event. A bus that takes nothing at present is asked again, a few times. It reports false if ctx ended before the bus
+// has taken it, or has refused it.
+func (s *Service) announce(ctx context.Context, c *deliver.Circuit) bool {
 	detailType, detail := s.event(c)
 	for try := 1; ; try++ {
 		err := s.bus.Announce(ctx, c.Scope, detailType, detail)
-		if err == nil {
-			return
-		}
-		if try == announceTries || rialto.KindOf(err) != rialto.Unavailable && !errors.Is(err, context.Canceled) || !s.pause(ctx) {
+		switch {
+		case err == nil:
+			return true
+		case ctx.Err() != nil:
+			return false
+		case try == announceTries || rialto.KindOf(err) != rialto.Unavailable:
 			s.opts.Logger.Warn("change of a circuit not announced", "target", c.ARN, "state", c.State.String(), "err", err)
-			return
+			return true
+		case !s.pause(ctx):
+			return false
 		}
 	}
 }

@@ -227,7 +227,7 @@ func TestBatchesAndStops(t *testing.T) {
 func TestBatchOfAnotherDefinition(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		kind := new(batchSender)
-		r := newBatchRig(t, Options{}, kind)
+		r := newBatchRig(t, Options{Window: 1}, kind)
 		before := batched(t, 10, time.Second, nil)
 		after := changed(t, before, func(d *target.Definition) { d.Timeout = time.Minute })
 		r.acceptMany(0, 3, before)

@@ -3,6 +3,7 @@ package deliver
 import (
 	"cmp"
 	"context"
+	"errors"
 	"slices"
 	"time"
 
@@ -75,8 +76,12 @@ func (d *destination) force(mode CircuitMode, since time.Time, reason string) {
 	d.staff() // it calls the next
 }
 
-// Circuits returns the circuit of every destination that is in use, was lately, or is forced, sorted by scope and ARN.
+// Circuits returns the circuit of every destination that is in use, was lately, or is forced, sorted by scope and ARN. After a start it
+// waits until everything that has waited is counted.
 func (d *Deliverer) Circuits(ctx context.Context) ([]Circuit, error) {
+	if err := d.recovered(ctx); err != nil || ctx.Err() != nil {
+		return nil, errors.Join(err, ctx.Err())
+	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	list := make([]Circuit, 0, len(d.destinations))
@@ -88,7 +93,7 @@ func (d *Deliverer) Circuits(ctx context.Context) ([]Circuit, error) {
 	slices.SortFunc(list, func(a, b Circuit) int {
 		return cmp.Or(cmp.Compare(a.Scope.Account, b.Scope.Account), cmp.Compare(a.Scope.Region, b.Scope.Region), cmp.Compare(a.ARN, b.ARN))
 	})
-	return list, ctx.Err()
+	return list, nil
 }
 
 // snapshot is the circuit as it is shown. d.mu is held.

@@ -58,7 +58,7 @@ func TestFairness(t *testing.T) {
 				fresh = append(fresh, m.EventID)
 			}
 		}
-		if d := len(old) - len(fresh); d < -2 || d > 2 || len(old) < 150 {
+		if d := len(old) - len(fresh); d < -4 || d > 4 || len(old) < 150 {
 			t.Errorf("%d attempts of the backlog and %d of what is fresh", len(old), len(fresh))
 		}
 		if !begunInOrder(old, 4) || !begunInOrder(fresh, 4) {

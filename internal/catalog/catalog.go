@@ -1,4 +1,5 @@
-// Package catalog keeps what users have defined: buses, rules with their targets, connections, API destinations, queues.
+// Package catalog keeps what users have defined: buses, rules with their targets, connections, API destinations,
+// queues, archives.
 //
 // Each kind of resource is a [Table] from keys to values. All of it lives in one bucket of the journal and is held in memory
 // as well, so that reads are quick and never fail. A change is first in the journal, then in memory, then known to whoever
@@ -32,6 +33,7 @@ type Catalog struct {
 	Destinations *Table[Destination]
 	Queues       *Table[Queue]
 	Circuits     *Table[Circuit]
+	Archives     *Table[Archive]
 
 	kv     journal.KV
 	log    *slog.Logger
@@ -69,6 +71,7 @@ func Open(ctx context.Context, kv journal.KV, opts Options) (*Catalog, error) {
 	c.Destinations = newTable[Destination](c, "destination")
 	c.Queues = newTable[Queue](c, "queue")
 	c.Circuits = newTable[Circuit](c, "circuit")
+	c.Archives = newTable[Archive](c, "archive")
 	entries, err := kv.List(ctx, "")
 	if err != nil {
 		return nil, fmt.Errorf("read the catalog: %w", err)

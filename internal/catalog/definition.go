@@ -27,6 +27,9 @@ func pairs(tags []Tag) tuning.Tags {
 // Definition is what deliveries to a target of the rule are made by, in the scope of the rule's bus. Tags that cannot be read, which
 // [Rule.Tuning] tells of, are left out.
 func (r *Rule) Definition(s rialto.Scope, t *Target) *target.Definition {
+	if t.Archive != "" {
+		return &target.Definition{Rule: s.RuleARN(r.Bus, r.Name), RuleName: r.Name, ID: t.ID, ARN: t.Archive, Retry: target.DefaultRetry}
+	}
 	tuned, _ := r.Tuning()
 	d := &target.Definition{
 		Rule: s.RuleARN(r.Bus, r.Name), RuleName: r.Name,

@@ -57,6 +57,7 @@ type Target struct {
 	Retry       *RetryPolicy               `json:"retry,omitempty"`
 	DeadLetter  *DeadLetter                `json:"deadLetter,omitempty"`
 	Parameters  map[string]json.RawMessage `json:"parameters,omitempty"` // parameter blocks that rialto only keeps, by AWS name
+	Archive     string                     `json:"archive,omitempty"`    // [Archive.StoreARN] of the archive whose managed rule it is of
 }
 
 // A RetryPolicy is one as it was given; absent members are nil.
@@ -268,7 +269,7 @@ func RuleKey(s rialto.Scope, bus rialto.BusName, rule rialto.RuleName) string {
 	return RulesKey(s, bus) + string(rule)
 }
 
-// NameKey is the key of a connection, a destination, a queue or, by its ARN, a circuit.
+// NameKey is the key of a connection, a destination, a queue, an archive or, by its ARN, a circuit.
 func NameKey(s rialto.Scope, name string) string { return ScopeKey(s) + name }
 
 // SplitKey takes the scope off a key.

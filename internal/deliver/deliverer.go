@@ -39,6 +39,7 @@ type Options struct {
 	Breaker target.Breaker
 
 	Observer Observer // nil is nobody
+	Retainer Retainer // takes the deliveries that are its own; nil is nobody
 }
 
 // A Deliverer accepts events and brings them to their targets.
@@ -55,6 +56,7 @@ type Deliverer struct {
 // A host is one shard with what the Deliverer knows of it.
 type host struct {
 	deliverer *Deliverer
+	index     uint32 // of its shard
 	machine   *Machine
 	shard     *shard.Shard
 	bindings  map[target.Key]*binding // used by the shard's owner alone
@@ -84,7 +86,7 @@ func New(resolve func(*target.Definition) target.Sender, opts Options) *Delivere
 // Host makes the machine for one more shard. It is called once for each, in order, before the shards are opened.
 func (d *Deliverer) Host() shard.Hosted {
 	h := &host{
-		deliverer: d, machine: newMachine(), bindings: make(map[target.Key]*binding), outcomes: newCollector(d.opts.Clock),
+		deliverer: d, index: uint32(len(d.hosts)), machine: newMachine(), bindings: make(map[target.Key]*binding), outcomes: newCollector(d.opts.Clock),
 	}
 	d.hosts = append(d.hosts, h)
 	return shard.Hosted{Machine: h.machine, Handler: h.handle}
@@ -122,10 +124,16 @@ func (h *host) queue(attempts ready, from source) {
 	if !slices.IsSortedFunc(attempts, byAge) {
 		slices.SortFunc(attempts, byAge)
 	}
+	var kept kept
+	defer func() { kept.handOver(h.deliverer.opts.Retainer) }()
 	for _, a := range attempts {
 		b, ok := h.bindings[a.def.Key]
 		if !ok {
 			b = h.bind(a.def.Sealed)
+		}
+		if b.kept {
+			kept.add(b, h.retained(a))
+			continue
 		}
 		j := job{
 			binding: b, key: a.key, slot: a.slot, made: a.made, ordered: a.ordered, accepted: a.from, ref: a.ref, letter: a.letter != nil,
@@ -146,6 +154,11 @@ func (h *host) queue(attempts ready, from source) {
 func (h *host) bind(s *target.Sealed) *binding {
 	def := s.Definition
 	b := &binding{host: h, key: s.Key, def: def}
+	if r := h.deliverer.opts.Retainer; r != nil && r.Retains(def) {
+		b.kept = true
+		h.bindings[s.Key] = b
+		return b
+	}
 	b.lane = h.deliverer.join(place{def.Rule.Scope(), def.ARN}, laneKey{def.Rule, def.ID})
 	b.shape = sync.OnceValues(func() (*transform.Transform, error) { return transform.Compile(def) })
 	if def.DeadLetter != "" {
@@ -162,6 +175,9 @@ func (h *host) unbind(key target.Key) {
 		return
 	}
 	delete(h.bindings, key)
+	if b.kept {
+		return
+	}
 	h.deliverer.leave(b.lane)
 	if b.letters != nil {
 		h.deliverer.leave(b.letters)

@@ -13,6 +13,7 @@ type binding struct {
 	host    *host
 	key     target.Key
 	def     *target.Definition
+	kept    bool // deliveries are the Retainer's, and there is no lane
 	lane    *lane
 	dlq     *target.Definition // what dead letters are sent to, or nil
 	letters *lane              // or nil

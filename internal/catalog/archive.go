@@ -1,0 +1,65 @@
+package catalog
+
+import (
+	"strings"
+	"time"
+
+	"github.com/rialto-events/rialto"
+	"github.com/rialto-events/rialto/target"
+)
+
+// An Archive keeps the events of a bus that match its pattern. What it has kept is package history's; here is what users said.
+type Archive struct {
+	Name          string         `json:"name"`
+	ID            string         `json:"id"` // a UUID, new with each life of the name: an archive that is made anew shares nothing with the one before
+	Bus           rialto.BusName `json:"bus"`
+	Description   *string        `json:"description,omitempty"`
+	Pattern       *string        `json:"pattern,omitempty"`       // as it was given; nil is every event
+	RetentionDays int32          `json:"retentionDays,omitempty"` // since an event was accepted; 0 is for ever
+	KMSKey        *string        `json:"kmsKey,omitempty"`
+	State         string         `json:"state"` // as AWS shows it
+	StateReason   *string        `json:"stateReason,omitempty"`
+	Created       time.Time      `json:"created"`
+	Tags          []Tag          `json:"tags,omitempty"`
+}
+
+// ManagedByArchives is who owns the rules of archives.
+const ManagedByArchives = "prod.vhs.events.aws.internal"
+
+// ARN is the ARN of an archive.
+func (a *Archive) ARN(s rialto.Scope) string { return s.ARN("events", "archive/"+a.Name).String() }
+
+// StoreARN names this life of the archive: its ARN, and its ID. It is the ARN of the target in definitions of deliveries.
+func (a *Archive) StoreARN(s rialto.Scope) string { return a.ARN(s) + ":" + a.ID }
+
+// RuleName is the name of the managed rule by which the archive gets its events.
+func (a *Archive) RuleName() rialto.RuleName { return rialto.RuleName("Events-Archive-" + a.Name) }
+
+// Target is the one target of the managed rule, as AWS shows it.
+func (a *Archive) Target(s rialto.Scope) Target {
+	return Target{
+		ID: string(a.RuleName()), ARN: "arn:aws:events:" + string(s.Region) + ":::", Archive: a.StoreARN(s),
+		Transformer: &target.Transformer{
+			Paths: map[string]string{},
+			Template: `{"archive-arn": "` + a.StoreARN(s) + `","event": <aws.events.event.json>,` +
+				`"ingestion-time": <aws.events.event.ingestion-time>}`,
+		},
+	}
+}
+
+// Retention is how long the archive keeps an event; 0 is for ever.
+func (a *Archive) Retention() time.Duration { return time.Duration(a.RetentionDays) * 24 * time.Hour }
+
+// StoreID takes the ID of an archive out of an [Archive.StoreARN]; ok is false if it is another ARN.
+func StoreID(storeARN string) (id string, ok bool) {
+	arn, err := rialto.ParseARN(storeARN)
+	if err != nil || arn.Service != "events" {
+		return "", false
+	}
+	name, ok := strings.CutPrefix(arn.Resource, "archive/")
+	if !ok {
+		return "", false
+	}
+	_, id, ok = strings.Cut(name, ":")
+	return id, ok && id != ""
+}

@@ -109,9 +109,9 @@ func picky(t testing.TB) string {
 		body, _ := io.ReadAll(r.Body)
 		var failures []string
 		for _, item := range itemsOf(body) {
-			var payload struct{ Message int }
+			var payload struct{ ID string }
 			if err := json.Unmarshal(item, &payload); err == nil && targettest.Refused(item) {
-				failures = append(failures, fmt.Sprintf(`{"itemIdentifier":"6b1f0f0e-3d52-9a4c-77aa-%012d"}`, payload.Message))
+				failures = append(failures, fmt.Sprintf(`{"itemIdentifier":"%s"}`, payload.ID))
 			}
 		}
 		fmt.Fprintf(w, `{"batchItemFailures":[%s]}`, strings.Join(failures, ","))

@@ -203,6 +203,12 @@ func (s *Sender) SendBatch(ctx context.Context, ms []*target.Message) []error {
 	}
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
+	if ctx.Err() != nil {
+		for i := range errs {
+			errs[i] = failure(ctx, cluster, topic, ctx.Err())
+		}
+		return errs
+	}
 	ends := make(chan end, len(ms)) // has room for all, so that no promise ever waits for us
 	open := make(map[int]bool, len(ms))
 	for i, m := range ms {
@@ -217,6 +223,11 @@ func (s *Sender) SendBatch(ctx context.Context, ms []*target.Message) []error {
 	for len(open) > 0 {
 		select {
 		case e := <-ends:
+			if errors.Is(e.err, context.Canceled) && ctx.Err() == nil {
+				// The client shares what it does for a partition, and somebody else's attempt was called off.
+				client.TryProduce(ctx, e.record, func(r *kgo.Record, err error) { ends <- end{e.index, r, err} })
+				continue
+			}
 			delete(open, e.index)
 			if e.err != nil {
 				errs[e.index] = failure(ctx, cluster, topic, e.err)

@@ -24,6 +24,7 @@ var floors = map[string]int{
 	"internal/cron":           0,
 	"internal/record":         0,
 	"internal/tracecontext":   0,
+	"internal/redact":         0,
 	"internal/transform":      1,
 	"internal/journal":        1,
 	"internal/vault":          1,
@@ -56,7 +57,7 @@ var floors = map[string]int{
 }
 
 // pure packages do no I/O, start no goroutine and read no clock.
-var pure = []string{".", "pattern", "internal/jsonpath", "internal/cron", "internal/record", "internal/tracecontext", "internal/transform", "internal/tuning", "internal/cloudevents"}
+var pure = []string{".", "pattern", "internal/jsonpath", "internal/cron", "internal/record", "internal/tracecontext", "internal/redact", "internal/transform", "internal/tuning", "internal/cloudevents"}
 
 type source struct {
 	dir  string // relative to the module

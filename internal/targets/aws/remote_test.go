@@ -221,3 +221,25 @@ func TestRemotesThatCannotBe(t *testing.T) {
 		t.Errorf("a remote is written as %s", got)
 	}
 }
+
+// TestTokensOfSessionsAreNotShown: AWS quotes the token of a session when a signature does not match, and others may quote it at any
+// time. Whose rule it is must not learn it.
+func TestTokensOfSessionsAreNotShown(t *testing.T) {
+	for _, status := range []int{200, 403} {
+		s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			w.WriteHeader(status)
+			fmt.Fprintf(w, `<ErrorResponse><Error><Code>SignatureDoesNotMatch</Code><Message>The Canonical String should have been x-amz-security-token:%s</Message></Error></ErrorResponse>`,
+				r.Header.Get("X-Amz-Security-Token"))
+		}))
+		defer s.Close()
+		keys := remote.Credentials{AccessKeyID: accessKey, SecretAccessKey: secretKey, SessionToken: "the/t0ken+of=it"}
+		sender := remote.New([]remote.Remote{{Name: "x", Endpoint: s.URL, Credentials: keys}}, remote.Options{})
+		defer sender.Close()
+		m := message(definition("arn:aws:sns:eu-west-1:111122223333:topic"), "{}")
+		err := sender.Send(t.Context(), m)
+		shown := fmt.Sprint(m.Answer.Head, " ", err)
+		if strings.Contains(shown, keys.SessionToken) || !strings.Contains(shown, "x-amz-security-token:[redacted]") {
+			t.Errorf("%d shows %s", status, shown)
+		}
+	}
+}

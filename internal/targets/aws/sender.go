@@ -17,6 +17,7 @@ import (
 
 	"github.com/rialto-events/rialto"
 	"github.com/rialto-events/rialto/internal/cloudevents"
+	"github.com/rialto-events/rialto/internal/redact"
 	"github.com/rialto-events/rialto/target"
 )
 
@@ -339,6 +340,9 @@ func (s *Sender) call(ctx context.Context, c *call, req *request) (*answer, erro
 	body, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer+1))
 	if err != nil {
 		return nil, c.noAnswer(ctx, err)
+	}
+	if keys.SessionToken != "" && len(body) > 0 { // which AWS itself quotes when a signature does not match
+		body = []byte(redact.New(keys.SessionToken).Text(string(body)))
 	}
 	a := &answer{status: resp.StatusCode, header: resp.Header, body: body, now: s.clock.Now()}
 	if f := a.refusal(); f != nil && f.stale() {

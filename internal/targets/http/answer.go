@@ -9,6 +9,7 @@ import (
 	nethttp "net/http"
 	"strings"
 
+	"github.com/rialto-events/rialto/internal/redact"
 	"github.com/rialto-events/rialto/target"
 )
 
@@ -80,17 +81,17 @@ func (l *lateReader) Read(b []byte) (int, error) {
 }
 
 // answer is what may be shown of a reply.
-func (r reply) answer(secrets redactor) target.Answer {
+func (r reply) answer(secrets redact.Redactor) target.Answer {
 	a := target.Answer{Status: r.status}
 	if len(r.body) > 0 {
-		a.Head = secrets.head(string(r.body), target.MaxAnswer)
+		a.Head = secrets.Head(string(r.body), target.MaxAnswer)
 	}
 	return a
 }
 
 // secrets are what may not be shown of anything that the destination says: all that its connection adds to a call and does not show
 // itself, in the forms in which it is sent.
-func (d *Destination) secrets(tokens ...string) redactor {
+func (d *Destination) secrets(tokens ...string) redact.Redactor {
 	all := tokens
 	switch d.Auth.Type {
 	case Basic:
@@ -101,7 +102,7 @@ func (d *Destination) secrets(tokens ...string) redactor {
 		all = append(all, d.Auth.Grant.ClientSecret)
 		all = append(all, hidden(d.Auth.Grant.Headers, d.Auth.Grant.Query, d.Auth.Grant.Body)...)
 	}
-	return newRedactor(append(all, hidden(d.Headers, d.Query, d.Body)...)...)
+	return redact.New(append(all, hidden(d.Headers, d.Query, d.Body)...)...)
 }
 
 func hidden(lists ...[]Parameter) (values []string) {

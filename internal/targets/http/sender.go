@@ -178,7 +178,7 @@ func (c *exchange) once(ctx context.Context, req *nethttp.Request) (result, erro
 		r.answer = target.Answer{Status: resp.StatusCode}
 	} else {
 		secrets := c.destination.secrets(c.tokens...)
-		r.reply = read(resp, max(c.want, secrets.window(target.MaxAnswer)))
+		r.reply = read(resp, max(c.want, secrets.Window(target.MaxAnswer)))
 		r.answer = r.reply.answer(secrets)
 	}
 	return r, outcome(resp.StatusCode, resp.Header.Get("Retry-After"), c.sender.clock.Now())

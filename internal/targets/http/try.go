@@ -14,6 +14,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/rialto-events/rialto/internal/redact"
 	"github.com/rialto-events/rialto/target"
 )
 
@@ -108,7 +109,7 @@ func (s *Sender) Try(ctx context.Context, d Destination, m *target.Message) *Rep
 type trial struct {
 	sender      *Sender
 	destination *Destination
-	secrets     redactor
+	secrets     redact.Redactor
 	report      Report
 	step        string      // that is being made, as far as the error alone does not say it
 	asked       atomic.Bool // in the handshake of the present call
@@ -173,7 +174,7 @@ func (t *trial) call(ctx context.Context, line *line, req *nethttp.Request) erro
 		return callError(ctx, err)
 	}
 	defer resp.Body.Close()
-	r := read(resp, t.secrets.window(target.MaxAnswer))
+	r := read(resp, t.secrets.Window(target.MaxAnswer))
 	leg.Head = r.answer(t.secrets).Head
 	t.step = StepStatus
 	return outcome(resp.StatusCode, "", t.sender.clock.Now())
@@ -268,7 +269,7 @@ type tracedLeg struct {
 func (l *tracedLeg) RoundTrip(req *nethttp.Request) (*nethttp.Response, error) {
 	l.began = time.Now() // latency is of the real world
 	l.trial.asked.Store(false)
-	l.Method, l.URL, l.Sent = req.Method, l.trial.secrets.text(req.URL.String()), l.shown(req.Header)
+	l.Method, l.URL, l.Sent = req.Method, l.trial.secrets.Text(req.URL.String()), l.shown(req.Header)
 	resp, err := l.inner.RoundTrip(req.WithContext(httptrace.WithClientTrace(req.Context(), l.trace())))
 	if err != nil {
 		return nil, err
@@ -282,10 +283,10 @@ func (l *tracedLeg) shown(h nethttp.Header) map[string][]string {
 	out := make(map[string][]string, len(h))
 	for name, values := range h {
 		for _, v := range values {
-			v = l.trial.secrets.text(v)
+			v = l.trial.secrets.Text(v)
 			if slices.Contains(authorizing, name) {
 				scheme, _, _ := strings.Cut(v, " ")
-				v = scheme + " " + redacted
+				v = scheme + " " + redact.Mark
 			}
 			out[name] = append(out[name], v)
 		}

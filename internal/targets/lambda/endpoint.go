@@ -3,6 +3,7 @@ package lambda
 import (
 	"bytes"
 	"context"
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"io"
@@ -12,6 +13,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/rialto-events/rialto/internal/redact"
 	"github.com/rialto-events/rialto/target"
 )
 
@@ -31,6 +33,7 @@ type endpoint struct {
 	url       *url.URL
 	invokes   bool // it speaks the Invoke API
 	headers   map[string]string
+	secrets   redact.Redactor
 	slots     chan struct{} // one for each invocation at once; nil is no limit
 	transport http.RoundTripper
 }
@@ -42,12 +45,43 @@ func newEndpoint(f Function, transport http.RoundTripper) (*endpoint, error) {
 	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
 		return nil, fmt.Errorf("%q is not a URL such as http://127.0.0.1:8080", text)
 	}
-	e.url = u
+	e.url, e.secrets = u, redact.New(secretsOf(u, f.Headers)...)
 	if f.Instances > 0 {
 		e.slots = make(chan struct{}, f.Instances)
 	}
 	return e, nil
 }
+
+// shortestSecret is how many bytes a value has at least that is kept out of what is shown. A shorter one is none, and would tear holes
+// into every answer.
+const shortestSecret = 6
+
+// secretsOf is what the operator has put into the calls of a function, which is not for those whose rules call it: headers, what is
+// behind the scheme of an authorisation, user and password, and the values of the query.
+func secretsOf(u *url.URL, headers map[string]string) (secrets []string) {
+	add := func(values ...string) {
+		for _, v := range values {
+			if len(v) >= shortestSecret {
+				secrets = append(secrets, v)
+			}
+		}
+	}
+	for _, value := range headers {
+		_, credentials, _ := strings.Cut(value, " ")
+		add(value, credentials)
+	}
+	if u.User != nil {
+		password, _ := u.User.Password()
+		add(password, base64.StdEncoding.EncodeToString([]byte(u.User.Username()+":"+password)))
+	}
+	for _, values := range u.Query() {
+		add(values...)
+	}
+	return secrets
+}
+
+// place is where the function is, as far as everybody may know.
+func (e *endpoint) place() string { return e.url.Scheme + "://" + e.url.Host + e.url.EscapedPath() }
 
 // invoke makes the call. The status decides; the body is read as far as it says more.
 func (e *endpoint) invoke(ctx context.Context, c *call) (result, error) {
@@ -68,7 +102,8 @@ func (e *endpoint) invoke(ctx context.Context, c *call) (result, error) {
 	if decided := resp.StatusCode/100 == 2 && !e.invokes && !c.whole; err != nil && !decided {
 		return result{}, e.unanswered(ctx, c, err)
 	}
-	r := result{status: resp.StatusCode, failed: resp.Header.Get(functionError), body: body, after: retryAfter(resp.Header.Get("Retry-After"))}
+	r := result{status: resp.StatusCode, failed: resp.Header.Get(functionError), body: body, after: retryAfter(resp.Header.Get("Retry-After")),
+		secrets: e.secrets}
 	if e.invokes && r.failed == "" && resp.StatusCode/100 == 2 && looksFailed(body) {
 		r.failed = "Unhandled" // the Runtime Interface Emulator has no header for it
 	}
@@ -122,7 +157,7 @@ func (e *endpoint) unanswered(ctx context.Context, c *call, err error) error {
 		return abandoned(ctx)
 	}
 	return &target.Error{Code: target.CodeConnectionFailure, Cause: err,
-		Message: fmt.Sprintf("The function %s cannot be reached at %s.", c.name, e.url.Redacted())}
+		Message: fmt.Sprintf("The function %s cannot be reached at %s.", c.name, e.place())}
 }
 
 // retryAfter reads the header as far as it is seconds, which is how whatever is throttled says it.

@@ -29,6 +29,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/rialto-events/rialto"
+	"github.com/rialto-events/rialto/internal/redact"
 	"github.com/rialto-events/rialto/target"
 )
 
@@ -108,6 +109,8 @@ type result struct {
 	body   []byte // at most maxResult of it
 	kind   string // of the error, if it is not in the body
 	after  time.Duration
+
+	secrets redact.Redactor // that may be in the body, and are not for everybody
 }
 
 // New makes a Sender for functions, each under its name, its ARN, or either with an alias behind a colon. It starts nothing.

@@ -664,3 +664,36 @@ func TestWhatIsRefused(t *testing.T) {
 		}
 	}
 }
+
+// TestTheOperatorsSecretsAreNotShown: what configures a function is not for those whose rules call it, even if the function tells.
+func TestTheOperatorsSecretsAreNotShown(t *testing.T) {
+	url := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/fails" {
+			w.Header().Set("X-Amz-Function-Error", "Unhandled")
+		}
+		told, _ := json.Marshal(map[string]string{"errorType": "Told", "errorMessage": fmt.Sprint(r.Header, r.URL.RawQuery)})
+		_, _ = w.Write(told)
+	})
+	secret := func(path string) lambda.Function {
+		return lambda.Function{
+			URL:     strings.Replace(url, "http://", "http://operator:pa55word@", 1) + path + "?code=c0de-of-it",
+			Headers: map[string]string{"X-Token": "Bearer t0ken-of-it", "Mode": "live"},
+		}
+	}
+	down := secret("/down")
+	down.URL = "http://t0ken-of-it@127.0.0.1:1/down?code=c0de-of-it"
+	s := open(t, map[string]lambda.Function{"tells": secret("/tells"), "fails": secret("/fails"), "down": down}, lambda.Options{})
+	for name, want := range map[string]string{"tells": "live", "fails": "[redacted]", "down": "http://127.0.0.1:1/down."} {
+		m := message(name, "{}")
+		err := s.Send(t.Context(), m)
+		shown := fmt.Sprint(m.Answer.Head, " ", err)
+		for _, secret := range []string{"pa55word", "c0de-of-it", "t0ken-of-it", "b3BlcmF0b3I6cGE1NXdvcmQ="} {
+			if strings.Contains(shown, secret) {
+				t.Errorf("%s shows the secret %s: %s", name, secret, shown)
+			}
+		}
+		if !strings.Contains(shown, want) {
+			t.Errorf("%s shows no %s: %s", name, want, shown)
+		}
+	}
+}

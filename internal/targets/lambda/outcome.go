@@ -20,7 +20,8 @@ const tooLarge = "Function.ResponseSizeTooLarge"
 
 // answer is what is shown of a result.
 func (r result) answer() target.Answer {
-	return target.Answer{Status: r.status, Head: strings.ToValidUTF8(string(r.body[:min(len(r.body), target.MaxAnswer)]), "�")}
+	shown := r.body[:min(len(r.body), r.secrets.Window(target.MaxAnswer))]
+	return target.Answer{Status: r.status, Head: r.secrets.Head(string(shown), target.MaxAnswer)}
 }
 
 // outcome sorts a result, as the Invoke API documents its errors (Lambda API reference, "Invoke") and as EventBridge treats those of
@@ -66,7 +67,7 @@ func (r result) reason() string {
 	if text = strings.TrimSuffix(text, ": "); text == "" {
 		text = "it does not say why."
 	}
-	return strings.ToValidUTF8(text[:min(len(text), maxReason)], "")
+	return r.secrets.Head(text, maxReason)
 }
 
 // looksFailed reports whether a result is the description of an error that runtimes give, and nothing else.

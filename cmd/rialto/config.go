@@ -315,14 +315,27 @@ func (s *settings) print(w io.Writer, output outputFormat) error {
 	return t.Flush()
 }
 
-// withoutPasswords takes the passwords out of a list of URLs.
+// withoutPasswords takes out of a list of URLs what may be secret: passwords, users without one, which NATS takes for tokens, and
+// the values of queries.
 func withoutPasswords(urls string) string {
 	parts := strings.Split(urls, ",")
 	for i, p := range parts {
 		u, err := url.Parse(strings.TrimSpace(p))
 		if err != nil {
 			parts[i] = "(not a URL)"
-		} else if u.User != nil {
+			continue
+		}
+		if _, named := u.User.Password(); u.User != nil && !named {
+			u.User = url.User("xxxxx")
+		}
+		query := u.Query()
+		for key := range query {
+			query.Set(key, "xxxxx")
+		}
+		if u.RawQuery != "" {
+			u.RawQuery = query.Encode()
+		}
+		if u.User != nil || u.RawQuery != "" {
 			parts[i] = u.Redacted()
 		}
 	}

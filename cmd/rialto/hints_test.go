@@ -61,8 +61,16 @@ func TestSizesHaveUnits(t *testing.T) {
 }
 
 func TestThePasswordsOfURLsAreNotShown(t *testing.T) {
-	if got, want := withoutPasswords("nats://me:secret@n1:4222, nats://n2:4222"), "nats://me:xxxxx@n1:4222, nats://n2:4222"; got != want {
-		t.Errorf("got %q, want %q", got, want)
+	for urls, want := range map[string]string{
+		"nats://me:secret@n1:4222, nats://n2:4222": "nats://me:xxxxx@n1:4222, nats://n2:4222",
+		"nats://t0ken@n1:4222":                     "nats://xxxxx@n1:4222",
+		"https://f.example/?code=secret":           "https://f.example/?code=xxxxx",
+		"https://f.example/a?b":                    "https://f.example/a?b=xxxxx",
+		"://":                                      "(not a URL)",
+	} {
+		if got := withoutPasswords(urls); got != want {
+			t.Errorf("%s: got %q, want %q", urls, got, want)
+		}
 	}
 }
 

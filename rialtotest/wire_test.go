@@ -68,7 +68,7 @@ func TestBadRequestsGetAWSsErrors(t *testing.T) {
 		"an unknown operation":  {"AWSEvents.MakeCoffee", `{}`, "UnknownOperationException", ""},
 		"an unknown service":    {"AWSCoffee.PutEvents", `{}`, "UnknownOperationException", ""},
 		"a deep pattern":        {"AWSEvents.TestEventPattern", `{"EventPattern":"` + strings.Repeat(`{\"a\":`, 600) + `","Event":"{}"}`, "InvalidEventPatternException", ""},
-		"an operation to come":  {"AWSEvents.CreateArchive", `{"ArchiveName":"a","EventSourceArn":"arn:aws:events:us-east-1:000000000000:event-bus/default"}`, "UnknownOperationException", ""},
+		"an operation to come":  {"AWSEvents.DescribeEndpoint", `{"Name":"e"}`, "UnknownOperationException", ""},
 		"no message to a queue": {"AmazonSQS.SendMessage", `{"QueueUrl":"` + srv.URL + `/000000000000/none","MessageBody":"x"}`, "com.amazonaws.sqs#QueueDoesNotExist", "The specified queue does not exist."},
 		"no JSON for a queue":   {"AmazonSQS.SendMessage", `{"QueueUrl":`, "com.amazon.coral.service#SerializationException", ""},
 	} {

@@ -9,6 +9,7 @@ import (
 )
 
 // An Archive keeps the events of a bus that match its pattern. What it has kept is package history's; here is what users said.
+// Whether it is enabled is a question of its rule alone.
 type Archive struct {
 	Name          string         `json:"name"`
 	ID            string         `json:"id"` // a UUID, new with each life of the name: an archive that is made anew shares nothing with the one before
@@ -17,10 +18,7 @@ type Archive struct {
 	Pattern       *string        `json:"pattern,omitempty"`       // as it was given; nil is every event
 	RetentionDays int32          `json:"retentionDays,omitempty"` // since an event was accepted; 0 is for ever
 	KMSKey        *string        `json:"kmsKey,omitempty"`
-	State         string         `json:"state"` // as AWS shows it
-	StateReason   *string        `json:"stateReason,omitempty"`
 	Created       time.Time      `json:"created"`
-	Tags          []Tag          `json:"tags,omitempty"`
 }
 
 // ManagedByArchives is who owns the rules of archives.

@@ -2,12 +2,8 @@ package eventsapi
 
 import "context"
 
-// rialto has no archives, replays, global endpoints and partners yet. It says so when somebody wants one, but tools that list what
+// rialto has no replays, global endpoints and partners yet. It says so when somebody wants one, but tools that list what
 // there is, as consoles do, get an empty list.
-
-func (f *Front) ListArchives(context.Context, *ListArchivesInput) (*ListArchivesOutput, error) {
-	return &ListArchivesOutput{Archives: []Archive{}}, nil
-}
 
 func (f *Front) ListReplays(context.Context, *ListReplaysInput) (*ListReplaysOutput, error) {
 	return &ListReplaysOutput{Replays: []Replay{}}, nil

@@ -1,6 +1,6 @@
 // Package eventsapi is the front of Amazon EventBridge: the operations of the API "events", version 2015-10-07.
 //
-// A [Front] keeps buses, rules with their targets, permissions, tags, connections and API destinations in the catalog, and hands
+// A [Front] keeps buses, rules with their targets, permissions, tags, connections, API destinations and archives in the catalog, and hands
 // events to package ingest. What it checks, and what it says when it refuses, is what AWS checks and says; where no text of AWS's
 // is known it has one of its own. A change is in force when its call returns. Secrets of connections are sealed before they are
 // kept, and never shown. Start with [Front.Service], the table of operations; files bear the names of their subjects.

@@ -36,6 +36,8 @@ type Options struct {
 	Policies  Authorizer   // nil allows everybody everything
 	PlainHTTP bool         // endpoints of API destinations and of OAuth may be http://, which AWS refuses
 
+	Archives Archives // what archives have; nil keeps nothing
+
 	Connections *connections.News // is told what becomes of connections and API destinations; nil tells nobody
 }
 
@@ -50,6 +52,8 @@ type Front struct {
 	plain   bool
 	news    *connections.News
 
+	archives Archives
+
 	wildcards wildcards
 	control   control
 }
@@ -59,6 +63,10 @@ func New(cat *catalog.Catalog, in Ingester, vault Sealer, opts Options) *Front {
 	f := &Front{
 		catalog: cat, events: in, vault: vault, clock: opts.Clock,
 		limits: opts.Limits.orDefault(), rights: opts.Policies, plain: opts.PlainHTTP, news: opts.Connections,
+		archives: opts.Archives,
+	}
+	if f.archives == nil {
+		f.archives = noArchives{}
 	}
 	if f.clock == nil {
 		f.clock = rialto.SystemClock
@@ -121,8 +129,14 @@ func (f *Front) Service() *aws.Service {
 		aws.Op(f.DeleteApiDestination),
 		aws.Op(f.ListApiDestinations),
 
-		// absent.go
+		// archives.go
+		aws.Op(f.CreateArchive),
+		aws.Op(f.DescribeArchive),
+		aws.Op(f.UpdateArchive),
+		aws.Op(f.DeleteArchive),
 		aws.Op(f.ListArchives),
+
+		// absent.go
 		aws.Op(f.ListReplays),
 		aws.Op(f.ListEndpoints),
 		aws.Op(f.ListEventSources),

@@ -16,6 +16,8 @@ type Limits struct {
 	Connections     int // of a scope
 	Destinations    int // API destinations of a scope
 	DestinationRate int // invocations per second of an API destination
+	Archives        int // of a scope
+	Replays         int // of a scope, that have not ended
 }
 
 // AWSLimits are those of EventBridge (EventBridge user guide, "Quotas").
@@ -31,6 +33,8 @@ var AWSLimits = Limits{
 	Connections:     3000,
 	Destinations:    3000,
 	DestinationRate: 300,
+	Archives:        100,
+	Replays:         10,
 }
 
 // DefaultLimits are those of rialto: what one machine holds with ease.
@@ -46,6 +50,8 @@ var DefaultLimits = Limits{
 	Connections:     100_000,
 	Destinations:    100_000,
 	DestinationRate: 100_000,
+	Archives:        10_000,
+	Replays:         10, // each reads and puts as fast as it can
 }
 
 // orDefault fills in what is zero.
@@ -64,6 +70,8 @@ func (l Limits) orDefault() Limits {
 		{&l.Connections, DefaultLimits.Connections},
 		{&l.Destinations, DefaultLimits.Destinations},
 		{&l.DestinationRate, DefaultLimits.DestinationRate},
+		{&l.Archives, DefaultLimits.Archives},
+		{&l.Replays, DefaultLimits.Replays},
 	} {
 		if *p.limit == 0 {
 			*p.limit = p.usual

@@ -145,6 +145,9 @@ func showTarget(t *catalog.Target) (Target, error) {
 	is := Target{Id: new(t.ID), Arn: new(t.ARN), RoleArn: t.RoleARN, Input: t.Input, InputPath: t.InputPath}
 	if p := t.Transformer; p != nil {
 		is.InputTransformer = &InputTransformer{InputPathsMap: p.Paths, InputTemplate: new(p.Template)}
+		if p.Paths == nil && t.Archive != "" {
+			is.InputTransformer.InputPathsMap = map[string]string{} // shown although it is empty (recorded on AWS)
+		}
 	}
 	if p := t.HTTP; p != nil {
 		is.HttpParameters = &HttpParameters{PathParameterValues: p.PathParameters, HeaderParameters: p.Headers, QueryStringParameters: p.Query}

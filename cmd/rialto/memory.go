@@ -1,13 +1,16 @@
 package main
 
 import (
+	"context"
 	"io/fs"
 	"log/slog"
 	"os"
 	"path"
 	"runtime/debug"
+	"runtime/metrics"
 	"strconv"
 	"strings"
+	"time"
 )
 
 // memoryShare is how much of a container's memory Go may use: the rest is for what Go does not count, such as stacks of system
@@ -28,6 +31,43 @@ func limitMemory(logger *slog.Logger) {
 	limit = int64(float64(limit) * memoryShare)
 	debug.SetMemoryLimit(limit)
 	logger.Debug("memory limit set from the container", "bytes", limit)
+}
+
+// How much garbage may lie about. Go by itself lets there be as much as what lives: little where little lives, and a lot with a million
+// deliveries that wait.
+const (
+	roomForGarbage = 96 << 20 // bytes; if more lives, the collector begins before there is as much again
+	leastGarbage   = 25       // percent of what lives, however much that is
+	thriftEvery    = 100 * time.Millisecond
+)
+
+// beThrifty keeps the collector to that until ctx ends, unless GOGC says otherwise.
+func beThrifty(ctx context.Context) {
+	if os.Getenv("GOGC") != "" {
+		return
+	}
+	tick := time.NewTicker(thriftEvery)
+	defer tick.Stop()
+	live := []metrics.Sample{{Name: "/gc/heap/live:bytes"}}
+	for at := 100; ; {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+		metrics.Read(live)
+		if percent := garbagePercent(live[0].Value.Uint64()); percent != at {
+			at = percent
+			debug.SetGCPercent(at)
+		}
+	}
+}
+
+// garbagePercent is the garbage that there may be, as a percentage of what lives, in steps that are worth a change.
+func garbagePercent(live uint64) int {
+	const step = 5
+	percent := int(min(100, 100*roomForGarbage/max(live, 1)))
+	return max(leastGarbage, percent/step*step)
 }
 
 // containerMemory is the smallest memory limit of the control groups (v2) that this process is in.

@@ -59,6 +59,7 @@ func serve(ctx context.Context, s *settings, out, errOut io.Writer) error {
 		return usagef("leave the variables of OpenTelemetry out, or correct them", "%s", err)
 	}
 	limitMemory(c.Logger)
+	go beThrifty(ctx)
 	srv, err := server.Open(ctx, c)
 	if ctx.Err() != nil && errors.Is(err, ctx.Err()) {
 		return nil // told to stop before it began

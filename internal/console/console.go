@@ -123,14 +123,15 @@ func (o *Options) serve(w http.ResponseWriter, r *http.Request, route Route) {
 	fail(w, err)
 }
 
-// Protected lets only those through whom the authenticator knows.
-func Protected(auth aws.Authenticator, h http.Handler) http.Handler {
+// Protected answers those whom the authenticator knows with what serves their account and region.
+func Protected(auth aws.Authenticator, of func(rialto.Scope) http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if _, err := aws.Identify(r, auth, nil); err != nil {
+		who, err := aws.Identify(r, auth, nil)
+		if err != nil {
 			fail(w, err)
 			return
 		}
-		h.ServeHTTP(w, r)
+		of(who.Scope).ServeHTTP(w, r)
 	})
 }
 

@@ -2,6 +2,7 @@ package metrics
 
 import (
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -10,6 +11,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
+	dto "github.com/prometheus/client_model/go"
 
 	"github.com/rialto-events/rialto"
 	"github.com/rialto-events/rialto/internal/deliver"
@@ -47,6 +49,8 @@ type Metrics struct {
 	buses   series[rialto.ARN, busSeries]
 	rules   series[rialto.ARN, ruleSeries]
 	targets sync.Map // kind of target → *targetSeries
+
+	accounts sync.Map // rialto.AccountID → http.Handler of those who have keys
 }
 
 // New makes Metrics. The version is that of the program.
@@ -87,9 +91,32 @@ func New(version string) *Metrics {
 	return m
 }
 
-// Handler answers those who read the metrics.
-func (m *Metrics) Handler() http.Handler {
-	return promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{MaxRequestsInFlight: 4, Timeout: 10 * time.Second})
+// Handler answers those who may read all metrics.
+func (m *Metrics) Handler() http.Handler { return handler(m.registry) }
+
+// HandlerOf answers those who may read what is of one account, and what is of none in particular.
+func (m *Metrics) HandlerOf(account rialto.AccountID) http.Handler {
+	h, ok := m.accounts.Load(account)
+	if !ok {
+		h, _ = m.accounts.LoadOrStore(account, handler(prometheus.GathererFunc(func() ([]*dto.MetricFamily, error) {
+			families, err := m.registry.Gather()
+			return slices.DeleteFunc(families, func(f *dto.MetricFamily) bool {
+				f.Metric = slices.DeleteFunc(f.Metric, func(x *dto.Metric) bool { return isOfOthers(x, account) })
+				return len(f.Metric) == 0
+			}), err
+		})))
+	}
+	return h.(http.Handler)
+}
+
+func isOfOthers(m *dto.Metric, account rialto.AccountID) bool {
+	return slices.ContainsFunc(m.Label, func(l *dto.LabelPair) bool {
+		return l.GetName() == "account" && l.GetValue() != string(account) && l.GetValue() != other
+	})
+}
+
+func handler(g prometheus.Gatherer) http.Handler {
+	return promhttp.HandlerFor(g, promhttp.HandlerOpts{MaxRequestsInFlight: 4, Timeout: 10 * time.Second})
 }
 
 // series are those of the first max keys that came; later ones share that of the zero key.

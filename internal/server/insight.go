@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/http"
 
+	"github.com/rialto-events/rialto"
 	"github.com/rialto-events/rialto/internal/aws"
 	"github.com/rialto-events/rialto/internal/circuits"
 	"github.com/rialto-events/rialto/internal/console"
@@ -67,8 +68,8 @@ func (s *Server) watch(ctx context.Context) (observers, error) {
 // ask for.
 const recentShare = 3
 
-// measure serves the metrics: at an address of their own to everybody who reaches it, otherwise beside the APIs to those who may use
-// these. They name buses, rules and queues of every account, which is nobody's business who only knows the address.
+// measure serves the metrics: all of them at an address of their own, to everybody who reaches it; otherwise beside the APIs, to those
+// who may use these. They name buses, rules and queues, so that whoever has to prove who they are gets those of their account alone.
 func (s *Server) measure(mux *http.ServeMux, auth aws.Authenticator) {
 	s.metrics.Ask(metrics.Sources{
 		Catalog: s.catalog, Stats: s.deliver.Stats, Circuits: s.deliver.Circuits, Queue: s.queues.Counts, Writable: s.journal.Health, Room: s.journal.Room,
@@ -84,7 +85,13 @@ func (s *Server) measure(mux *http.ServeMux, auth aws.Authenticator) {
 	if s.scrapes != nil {
 		return
 	}
-	handler := console.Protected(auth, s.metrics.Handler())
+	all := s.metrics.Handler()
+	handler := console.Protected(auth, func(who rialto.Scope) http.Handler {
+		if s.config.Credentials == "" {
+			return all
+		}
+		return s.metrics.HandlerOf(who.Account)
+	})
 	mux.Handle("GET /metrics", handler)
 	mux.Handle("GET "+console.Prefix+"metrics", handler)
 }

@@ -86,7 +86,7 @@ func IsBatch(header map[string][]string) bool {
 func ParseStructured(document []byte) (*Event, error) {
 	document, err := pattern.AppendCompact(nil, document)
 	if err != nil {
-		return nil, rialto.Errorf(rialto.Invalid, "The CloudEvent is %v.", err)
+		return nil, rialto.Errorf(rialto.Invalid, "The CloudEvent cannot be read: %v.", err)
 	}
 	if document[0] != '{' {
 		return nil, rialto.Errorf(rialto.Invalid, "The CloudEvent is not a JSON object.")

@@ -64,7 +64,7 @@ func newSettings() *settings {
 	fs.StringVar(&c.VaultDir, "vault-dir", "", "`FOLDER` Where the keys are that seal the secrets of connections; made if there are none.")
 	describe(fs, "vault-dir", "the data folder")
 	fs.Var(&places{&c.AllowTargets, &c.AllowHosts}, "allow-targets", "`PLACES` Private networks and hosts that API destinations may be in, separated by commas, such as 10.0.0.0/8,*.internal.")
-	describe(fs, "allow-targets", "none, or loopback if the server itself listens there")
+	describe(fs, "allow-targets", "none, or loopback if the server itself listens there, without credentials")
 	fs.Var(&places{&c.DenyTargets, &c.DenyHosts}, "deny-targets", "`PLACES` Networks and hosts that API destinations must not be in, even if they are public or allowed.")
 	describe(fs, "deny-targets", "none")
 	fs.Var(functions(&c.Functions), "function", "`NAME=WHAT` What a Lambda function is: a URL, or a program that speaks the Lambda Runtime API. May be repeated; the file has more under functions.")

@@ -39,6 +39,8 @@ type Options struct {
 	Guard  http.Guard   // decides to where calls may go
 	TLS    *tls.Config  // nil trusts what the system trusts
 	News   *News        // tells of changes; nil tells nobody
+
+	TLSOnly bool // no URL without TLS is tried, as no API destination can have one
 }
 
 // A Service looks after connections.
@@ -50,6 +52,7 @@ type Service struct {
 	news      *News
 	directory *directory
 	sender    *http.Sender
+	tlsOnly   bool
 	noticed   noticed
 }
 
@@ -61,7 +64,7 @@ func New(c *catalog.Catalog, v Vault, opts Options) *Service {
 	if opts.Clock == nil {
 		opts.Clock = rialto.SystemClock
 	}
-	s := &Service{catalog: c, vault: v, log: opts.Logger, clock: opts.Clock, news: opts.News, directory: newDirectory(c, v)}
+	s := &Service{catalog: c, vault: v, log: opts.Logger, clock: opts.Clock, news: opts.News, directory: newDirectory(c, v), tlsOnly: opts.TLSOnly}
 	s.sender = http.New(s.directory, http.Options{Guard: opts.Guard, Clock: opts.Clock, TLS: opts.TLS})
 	s.noticed.signal = make(chan struct{}, 1)
 	return s

@@ -77,6 +77,8 @@ func (s *Service) toTry(scope rialto.Scope, c *catalog.Connection, t Trial) (d h
 	switch {
 	case t.Destination != "" && t.URL != "":
 		return d, rialto.Errorf(rialto.Invalid, "Say either destination or url.")
+	case t.URL != "" && s.tlsOnly && !strings.HasPrefix(strings.ToLower(t.URL), "https://"):
+		return d, rialto.Errorf(rialto.Invalid, "The url %.200q is not an HTTPS URL, and this server calls no others: they would carry secrets in the open.", t.URL)
 	case t.URL != "":
 		d.Endpoint, d.Method = t.URL, nethttp.MethodGet
 	default:

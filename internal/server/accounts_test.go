@@ -55,20 +55,20 @@ func (c caller) ask(t *testing.T, method, path, body string) (int, string) {
 }
 
 // twoAccounts starts a server with the shop, which has things called crown, and the bank, which has nothing.
-func twoAccounts(t *testing.T) (shop, bank caller) {
+func twoAccounts(t *testing.T, allowed ...netip.Prefix) (shop, bank caller) {
 	file := filepath.Join(t.TempDir(), "keys")
 	keys := "[shop]\naws_access_key_id = AKSHOP\naws_secret_access_key = secret\naws_account_id = 111122223333\n" +
 		"[bank]\naws_access_key_id = AKBANK\naws_secret_access_key = hidden\naws_account_id = 444455556666\n"
 	if err := os.WriteFile(file, []byte(keys), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	base, _ := start(t, server.Config{Credentials: file, AllowTargets: []netip.Prefix{netip.MustParsePrefix("127.0.0.1/32")}})
+	base, _ := start(t, server.Config{Credentials: file, AllowTargets: allowed})
 	return caller{base, "AKSHOP", "secret"}, caller{base, "AKBANK", "hidden"}
 }
 
 // TestAccountsSeeTheirOwn asks for everything that the native API has, as somebody else than the one whose it is.
 func TestAccountsSeeTheirOwn(t *testing.T) {
-	shop, bank := twoAccounts(t)
+	shop, bank := twoAccounts(t, netip.MustParsePrefix("127.0.0.1/32"))
 	client := events(shop.base, "eu-west-1", shop.key, shop.secret)
 	queues := sqs.New(sqs.Options{BaseEndpoint: &shop.base, Region: "eu-west-1", Credentials: credentials.NewStaticCredentialsProvider(shop.key, shop.secret, "")})
 	crown := aws.String("crown")
@@ -139,5 +139,28 @@ func TestAccountsSeeTheirOwn(t *testing.T) {
 	}
 	if _, answer := shop.ask(t, "GET", "/_rialto/v1/circuits", ""); !strings.Contains(answer, `"state":"closed"`) || strings.Contains(answer, "bank") {
 		t.Errorf("the circuits of the account itself are %s", answer)
+	}
+}
+
+// TestStrangersDoNotReachLoopback: a server that verifies signatures is for others than those on its machine, though it listens on
+// loopback behind a proxy.
+func TestStrangersDoNotReachLoopback(t *testing.T) {
+	shop, _ := twoAccounts(t)
+	client := events(shop.base, "eu-west-1", shop.key, shop.secret)
+	_, err := client.CreateConnection(t.Context(), &eventbridge.CreateConnectionInput{
+		Name: aws.String("crm"), AuthorizationType: types.ConnectionAuthorizationTypeApiKey, AuthParameters: keyed("one"),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for url, want := range map[string]string{
+		"https://127.0.0.1:1/":    `"failed":"guard","reason":"127.0.0.1 is a loopback address`,
+		"HTTPS://localhost:1/":    `"failed":"guard"`,
+		"http://192.0.2.1/":       `The url \"http://192.0.2.1/\" is not an HTTPS URL`,
+		"https://[::ffff:7f00:1]": `"failed":"guard"`,
+	} {
+		if _, answer := shop.ask(t, "POST", "/_rialto/v1/connections/crm/test", `{"url":"`+url+`"}`); !strings.Contains(answer, want) {
+			t.Errorf("a call to %s: %s, want %s", url, answer, want)
+		}
 	}
 }

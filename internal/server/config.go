@@ -48,7 +48,7 @@ type Config struct {
 	PublicURL   string // at which clients reach the server, if not at the Host that they name
 	VaultDir    string // folder of the keys that seal secrets, which the nodes of a cluster share; "" is DataDir
 
-	AllowTargets []netip.Prefix             // private networks that API destinations may be in; loopback is one if Listen is on it
+	AllowTargets []netip.Prefix             // private networks that API destinations may be in; loopback is one if Listen is on it and there are no Credentials
 	AllowHosts   []http.HostPattern         // hosts that API destinations may have, wherever their names lead
 	DenyTargets  []netip.Prefix             // networks that API destinations must not be in, though they be public or allowed
 	DenyHosts    []http.HostPattern         // hosts that they must not have

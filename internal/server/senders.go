@@ -29,12 +29,13 @@ func (s *Server) senders() senders {
 		kinds: s.kinds, ownOnly: s.config.Credentials != ""}
 }
 
-// guard decides to where calls may go. A server that only this machine can reach lets them go to this machine.
+// guard decides to where calls may go. A server that only this machine can reach lets them go to this machine. One that verifies
+// signatures has been made for others, whom a proxy may let in although it listens on loopback.
 func (s *Server) guard() http.Guard {
 	guard := http.Guard{
 		Allow: s.config.AllowTargets, AllowHosts: s.config.AllowHosts, Deny: s.config.DenyTargets, DenyHosts: s.config.DenyHosts,
 	}
-	if host, _, err := net.SplitHostPort(s.config.Listen); err == nil && loopback(host) {
+	if host, _, err := net.SplitHostPort(s.config.Listen); err == nil && loopback(host) && s.config.Credentials == "" {
 		guard.Allow = append(guard.Allow[:len(guard.Allow):len(guard.Allow)], http.Loopback...)
 	}
 	return guard

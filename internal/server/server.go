@@ -113,7 +113,7 @@ func Open(ctx context.Context, c Config) (_ *Server, err error) {
 	s.ingest = ingest.New(routes, s.deliver, ingest.Options{Logger: c.Logger, Clock: c.Clock, Room: s.journal.Room, Observer: watch})
 	s.redrive = redrive.New(s.queues, s.catalog, s.deliver, redrive.Options{Logger: c.Logger, Clock: c.Clock})
 	news := connections.NewNews(s.ingest, s.catalog, c.Clock, c.Logger)
-	s.conns = connections.New(s.catalog, secrets, connections.Options{Logger: c.Logger, Clock: c.Clock, Guard: s.guard(), News: news})
+	s.conns = connections.New(s.catalog, secrets, connections.Options{Logger: c.Logger, Clock: c.Clock, Guard: s.guard(), News: news, TLSOnly: !c.trusted()})
 	if err := s.openKinds(); err != nil {
 		return nil, err
 	}

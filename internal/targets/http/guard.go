@@ -54,8 +54,8 @@ func (p HostPattern) matches(host string) bool {
 	return host == string(p)
 }
 
-// Loopback is what a server that only listens on loopback allows: everybody who can define an endpoint there is on this machine
-// already.
+// Loopback is what a server allows that only listens on loopback, for whoever asks: everybody who can define an endpoint there is on this
+// machine already.
 var Loopback = []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8"), netip.MustParsePrefix("::1/128")}
 
 // Inner networks (IANA special-purpose address registries): who may define an endpoint must not reach them through this process.
@@ -79,6 +79,7 @@ var inner = []struct {
 	{netip.MustParsePrefix("192.0.0.0/24"), "a reserved address"},
 	{netip.MustParsePrefix("198.18.0.0/15"), "a reserved address"},
 	{netip.MustParsePrefix("240.0.0.0/4"), "a reserved address"},
+	{netip.MustParsePrefix("2001::/32"), "a tunnelled address"}, // Teredo (RFC 4380): it carries an IPv4 address in disguise
 	{netip.MustParsePrefix("224.0.0.0/4"), "a multicast address"},
 	{netip.MustParsePrefix("ff00::/8"), "a multicast address"},
 }

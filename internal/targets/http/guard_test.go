@@ -49,6 +49,7 @@ func TestGuard(t *testing.T) {
 		{"::ffff:0:a00:1", false, false},    // 10.0.0.1 by RFC 2765
 		{"168.63.129.16", false, false},     // Azure's, and public
 		{"fd20:ce::254", false, false},
+		{"2001:0:4136:e378:8000:63bf:5601:5601", false, false}, // 169.254.169.254 by Teredo
 	}
 	for _, c := range cases {
 		addr := netip.MustParseAddr(c.addr)

@@ -75,6 +75,9 @@ func unixNano(t time.Time) int64 {
 
 func hashOf(b []byte) Hash { return highwayhash.Sum128(b, frameKey) }
 
+// Sum is the hash of any bytes, for others that store what must be found whole.
+func Sum(b []byte) Hash { return hashOf(b) }
+
 // HashOf is the hash of a record: what Prev must be in the next. It does not check the record.
 func HashOf(record []byte) Hash {
 	var h Hash

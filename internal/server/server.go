@@ -32,6 +32,7 @@ import (
 	"github.com/rialto-events/rialto/internal/console"
 	"github.com/rialto-events/rialto/internal/deliver"
 	"github.com/rialto-events/rialto/internal/explain"
+	"github.com/rialto-events/rialto/internal/history"
 	"github.com/rialto-events/rialto/internal/ingest"
 	"github.com/rialto-events/rialto/internal/journal"
 	"github.com/rialto-events/rialto/internal/metrics"
@@ -55,6 +56,7 @@ type Server struct {
 	remotes  *remote.Sender // nil before there can be any calls
 	queues   *queue.Service
 	deliver  *deliver.Deliverer
+	history  *history.Service
 	redrive  *redrive.Service
 	ingest   *ingest.Ingester
 	shards   []*shard.Shard
@@ -109,7 +111,13 @@ func Open(ctx context.Context, c Config) (_ *Server, err error) {
 	if err != nil {
 		return nil, err
 	}
-	s.deliver = deliver.New(senders.of, deliver.Options{Logger: c.Logger, Clock: c.Clock, Window: c.Window, Breaker: c.Breaker, Observer: watch})
+	if err := s.openHistory(ctx); err != nil {
+		return nil, err
+	}
+	s.deliver = deliver.New(senders.of, deliver.Options{
+		Logger: c.Logger, Clock: c.Clock, Window: c.Window, Breaker: c.Breaker, Observer: watch, Retainer: s.history,
+	})
+	s.history.Attach(s.deliver)
 	s.ingest = ingest.New(routes, s.deliver, ingest.Options{Logger: c.Logger, Clock: c.Clock, Room: s.journal.Room, Observer: watch})
 	s.redrive = redrive.New(s.queues, s.catalog, s.deliver, redrive.Options{Logger: c.Logger, Clock: c.Clock})
 	news := connections.NewNews(s.ingest, s.catalog, c.Clock, c.Logger)
@@ -174,6 +182,20 @@ func (s *Server) openCatalog(ctx context.Context) error {
 	return err
 }
 
+// openHistory reads what archives have kept.
+func (s *Server) openHistory(ctx context.Context) error {
+	kv, err := s.journal.KV(ctx, "history")
+	if err != nil {
+		return err
+	}
+	blobs, err := s.journal.Blob(ctx, "history")
+	if err != nil {
+		return err
+	}
+	s.history, err = history.Open(ctx, kv, blobs, s.catalog, history.Options{Logger: s.config.Logger, Clock: s.config.Clock})
+	return err
+}
+
 // openShards recovers the shards, as many as the journal was made with.
 func (s *Server) openShards(ctx context.Context) error {
 	n, err := s.countShards(ctx)
@@ -231,6 +253,7 @@ func (s *Server) countShards(ctx context.Context) (int, error) {
 func (s *Server) serve(auth aws.Authenticator, routes *route.Router, secrets *vault.Vault, news *connections.News) {
 	events := eventsapi.Options{
 		Clock: s.config.Clock, Limits: eventsapi.DefaultLimits, Policies: routes, PlainHTTP: s.config.trusted(), Connections: news,
+		Archives: s.history,
 	}
 	if s.config.AWSQuotas {
 		events.Limits = eventsapi.AWSLimits

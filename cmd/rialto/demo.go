@@ -47,8 +47,8 @@ func newDemo() *cobra.Command {
 SDKs use: two buses, six rules with different filters, three queues, two webhooks and a dead-letter queue. Then it puts payments,
 customers, products and claims, and shows which rule took each event where, what the target received, and how long it took.
 
-For a while one webhook is down: watch its events wait, the others not care, and everything arrive once it is up again. At the end
-the numbers must add up. Nothing is left behind.`,
+For a while one webhook is down: watch its circuit open, its events wait, the others not care, and everything arrive once it is up again.
+At the end the numbers must add up. Nothing is left behind.`,
 		Example: `  rialto demo
   rialto demo --duration 5s --rate 50
   rialto demo > demo.txt`,
@@ -205,6 +205,11 @@ func (d *demo) consume(ctx context.Context, group *sync.WaitGroup, failed chan<-
 			d.show.tell(ctx, func(s *show) { s.arrived(refOf(body), queue, body, now) })
 		})
 	}
+	start(circuits, func(m sqstypes.Message) {
+		if text, now := circuitOf(m), time.Now(); text != "" {
+			d.show.tell(ctx, func(s *show) { s.announce("── "+text+" ──", now) })
+		}
+	})
 	start(deadLetters, func(m sqstypes.Message) {
 		body, code, now := aws.ToString(m.Body), codeOf(m), time.Now()
 		d.show.tell(ctx, func(s *show) { s.died(refOf(body), toCRM, code, now) })

@@ -34,6 +34,7 @@ type demoRule struct {
 	inputPath string            // what the target receives is this part of the event,
 	template  string            // or this template,
 	paths     map[string]string // filled in with the values at these paths; else it is the event
+	breaker   string            // when the circuit of its target opens; "" as usual
 }
 
 // demoRules shows a kind of filter with each rule.
@@ -55,6 +56,7 @@ var demoRules = []demoRule{
 		pattern:  `{"source": [{"suffix": ".customers"}], "detail": {"data": {"email": [{"exists": true}]}}}`,
 		template: `{"ref":<id>,"name":<name>,"email":<email>}`,
 		paths:    map[string]string{"id": "$.detail.metadata.id", "name": "$.detail.data.name", "email": "$.detail.data.email"},
+		breaker:  "50%/3s/4", // sooner than by itself: the demo is short
 	},
 	{
 		bus: shopBus, name: "needs-a-person", to: toCare, // one or the other
@@ -73,6 +75,12 @@ var demoRules = []demoRule{
 		template: `{"ref":<id>,"product":<name>,"price":<price>}`,
 		paths:    map[string]string{"id": "$.detail.metadata.id", "name": "$.detail.data.name", "price": "$.detail.data.price"},
 	},
+}
+
+// circuitsRule lets the show hear of circuits. It is not among the others: nothing of the shop goes through it.
+var circuitsRule = demoRule{
+	bus: "default", name: "circuits", to: circuits,
+	pattern: `{"source": ["rialto"], "detail-type": [{"prefix": "Destination Circuit "}]}`,
 }
 
 // A happening is an event as its producer puts it.

@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -20,6 +21,7 @@ import (
 
 const (
 	deadLetters = "undelivered"     // the queue for what the CRM will never take
+	circuits    = "circuits"        // the queue for what the default bus tells of circuits
 	apiKey      = "demo-0f8fad5bd9" // that the webhooks ask for; no secret
 	keyHeader   = "X-Api-Key"
 	maxBody     = 1 << 20 // bytes of a request to a webhook
@@ -133,7 +135,7 @@ func (st *stage) buildBuses(ctx context.Context) error {
 }
 
 func (st *stage) buildQueues(ctx context.Context) error {
-	for _, name := range []string{toBilling, toCare, toPartners, deadLetters} {
+	for _, name := range []string{toBilling, toCare, toPartners, deadLetters, circuits} {
 		out, err := st.sqs.CreateQueue(ctx, &sqs.CreateQueueInput{QueueName: aws.String(strings.TrimPrefix(name, "queue "))})
 		if err != nil {
 			return err
@@ -175,8 +177,12 @@ func (st *stage) buildDestinations(ctx context.Context, hooks string) error {
 }
 
 func (st *stage) buildRules(ctx context.Context) error {
-	for _, r := range demoRules {
-		_, err := st.events.PutRule(ctx, &eventbridge.PutRuleInput{Name: &r.name, EventBusName: &r.bus, EventPattern: &r.pattern})
+	for _, r := range append(slices.Clone(demoRules), circuitsRule) {
+		in := &eventbridge.PutRuleInput{Name: &r.name, EventBusName: &r.bus, EventPattern: &r.pattern}
+		if r.breaker != "" {
+			in.Tags = []eventtypes.Tag{{Key: aws.String("rialto:breaker"), Value: &r.breaker}}
+		}
+		_, err := st.events.PutRule(ctx, in)
 		if err != nil {
 			return err
 		}
@@ -196,7 +202,7 @@ func (st *stage) target(r demoRule) eventtypes.Target {
 	if r.template != "" {
 		t.InputTransformer = &eventtypes.InputTransformer{InputTemplate: &r.template, InputPathsMap: r.paths}
 	}
-	if !strings.HasPrefix(r.to, "queue ") {
+	if !strings.HasPrefix(r.to, "queue ") && r.to != circuits {
 		t.RoleArn = aws.String("arn:aws:iam::000000000000:role/demo") // AWS asks for one; rialto takes any
 	}
 	if r.to == toCRM {
@@ -230,6 +236,23 @@ func (st *stage) consume(ctx context.Context, queue string, got func(m sqstypes.
 			return fmt.Errorf("delete from %s: %w", queue, err)
 		}
 	}
+}
+
+// circuitOf is what a message says of a circuit, for people.
+func circuitOf(m sqstypes.Message) string {
+	var event struct {
+		DetailType string `json:"detail-type"`
+	}
+	_ = json.Unmarshal([]byte(aws.ToString(m.Body)), &event) // what cannot be read says nothing below
+	switch event.DetailType {
+	case "Destination Circuit Opened":
+		return "the circuit of the CRM opens: its events are kept, and it is left alone"
+	case "Destination Circuit Half-Opened":
+		return "the circuit is half-open: single events find out whether the CRM is back"
+	case "Destination Circuit Closed":
+		return "the circuit closes: what was kept is delivered, at a pace that grows"
+	}
+	return ""
 }
 
 // codeOf is why a message is in a dead-letter queue.

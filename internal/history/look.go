@@ -111,7 +111,7 @@ func (s *Service) find(ctx context.Context, archive string, w Window, eventID st
 // idOf is an event's id, with its quotes.
 func idOf(event []byte) []byte {
 	for name, value := range jsonpath.Members(event) {
-		if string(name) == `"id"` {
+		if string(name) == "id" {
 			return value
 		}
 	}

@@ -37,7 +37,7 @@ func (t firedTimer) Stop() bool          { return false }
 func (t firedTimer) Reset(time.Duration) {}
 
 func testArchive(name string, days int32) *catalog.Archive {
-	return &catalog.Archive{Name: name, ID: name + "-id", Bus: "orders", RetentionDays: days, State: "ENABLED", Created: testStart}
+	return &catalog.Archive{Name: name, ID: name + "-id", Bus: "orders", RetentionDays: days, Created: testStart}
 }
 
 // openCatalog opens a catalog that has some archives, on a journal of its own.
@@ -138,7 +138,7 @@ var faults = journal.SimFaults{
 }
 
 const (
-	simSeeds = 3000
+	simSeeds = 2000
 	simSteps = 80
 )
 

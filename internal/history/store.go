@@ -229,7 +229,7 @@ func sorted(events []Entry) []Entry {
 func entryOf(e *deliver.Accepted, r deliver.Retained) Entry {
 	at := e.Accepted
 	for name, value := range jsonpath.Members(e.Event) {
-		if string(name) != `"time"` {
+		if string(name) != "time" {
 			continue
 		}
 		if t, err := time.Parse(time.RFC3339, string(bytes.Trim(value, `"`))); err == nil {

@@ -1,0 +1,473 @@
+package history
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/rialto-events/rialto"
+	"github.com/rialto-events/rialto/internal/catalog"
+	"github.com/rialto-events/rialto/internal/deliver"
+	"github.com/rialto-events/rialto/internal/journal"
+	"github.com/rialto-events/rialto/target"
+)
+
+// A rig is a Service without faults, over a fakeLog.
+type rig struct {
+	*Service
+	t     *testing.T
+	clock *fakeClock
+	log   *fakeLog
+	blobs *spoiledBlobs
+	sim   *journal.Sim
+	cat   *catalog.Catalog
+	put   int
+}
+
+// spoiledBlobs change bytes of blobs that are read.
+type spoiledBlobs struct {
+	journal.Blob
+	spoil map[string]func([]byte) ([]byte, error)
+}
+
+func (b *spoiledBlobs) Get(ctx context.Context, name string) ([]byte, error) {
+	data, err := b.Blob.Get(ctx, name)
+	if spoil := b.spoil[name]; spoil != nil && err == nil {
+		return spoil(bytes.Clone(data))
+	}
+	return data, err
+}
+
+func newRig(t *testing.T, archives ...*catalog.Archive) *rig {
+	r := &rig{
+		t: t, clock: &fakeClock{now: testStart}, log: newFakeLog(2), sim: journal.NewSim(1, journal.SimFaults{}), cat: openCatalog(t, archives...),
+	}
+	r.start()
+	return r
+}
+
+func (r *rig) start() {
+	r.t.Helper()
+	proc := r.sim.Open()
+	kv, err1 := proc.KV(r.t.Context(), "history")
+	blobs, err2 := proc.Blob(r.t.Context(), "history")
+	r.blobs = &spoiledBlobs{Blob: blobs, spoil: make(map[string]func([]byte) ([]byte, error))}
+	s, err3 := Open(r.t.Context(), kv, r.blobs, r.cat, Options{Clock: r.clock})
+	if err := errors.Join(err1, err2, err3); err != nil {
+		r.t.Fatal(err)
+	}
+	s.Attach(r.log)
+	r.Service = s
+}
+
+// accept accepts an event for archives.
+func (r *rig) accept(at time.Time, detail string, archives ...string) string {
+	e := testEvent(r.put, at, r.clock.now, detail)
+	r.put++
+	shard := uint32(r.put % 2)
+	got := r.log.accept(shard, e)
+	for _, name := range archives {
+		r.Retain(&target.Definition{ARN: testArchive(name, 0).StoreARN(testScope)}, []deliver.Retained{got})
+	}
+	return e.EventID
+}
+
+func (r *rig) flush(archive string) {
+	r.t.Helper()
+	if err := r.Flush(r.t.Context(), archive); err != nil {
+		r.t.Fatal(err)
+	}
+}
+
+// ids are those of the events that are read, and the first error.
+func (r *rig) ids(archive string, w Window) (string, error) {
+	var ids []string
+	var first error
+	for e, err := range r.Read(r.t.Context(), archive, w, Position{}) {
+		if err != nil {
+			if first == nil {
+				first = err
+			}
+			continue
+		}
+		ids = append(ids, strings.TrimPrefix(strings.Trim(string(idOf(e.Event)), `"`), "event-"))
+	}
+	return strings.Join(ids, " "), first
+}
+
+func (r *rig) want(archive string, w Window, want string) {
+	r.t.Helper()
+	if got, err := r.ids(archive, w); err != nil || got != want {
+		r.t.Errorf("%s has the events %q, %v, instead of %q", archive, got, err, want)
+	}
+}
+
+func (r *rig) count(archive string) int64 {
+	r.t.Helper()
+	t, err := r.Count(r.t.Context(), archive)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	return t.Events
+}
+
+func TestWindows(t *testing.T) {
+	r := newRig(t, testArchive("kept", 0), testArchive("other", 0))
+	at := func(seconds int) time.Time { return testStart.Add(time.Duration(seconds) * time.Second) }
+	for _, second := range []int{5, 3, 3, 9, 1} { // events 0 to 4
+		r.accept(at(second), "", "kept")
+	}
+	r.flush("kept")
+	r.accept(at(4), "", "kept", "other") // 5, in a segment of its own
+	r.clock.now = testStart.Add(time.Minute)
+	r.accept(at(3), "", "kept") // 6, accepted later
+	r.want("kept", Window{}, "4 1 2 0 3")
+	r.flush("kept")
+	r.want("kept", Window{}, "4 1 2 6 5 0 3")
+	r.want("other", Window{}, "")
+	r.flush("other")
+	r.want("other", Window{}, "5")
+	r.want("kept", Window{From: at(3)}, "1 2 6 5 0 3")
+	r.want("kept", Window{To: at(5)}, "4 1 2 6 5")
+	r.want("kept", Window{From: at(3), To: at(4)}, "1 2 6")
+	r.want("kept", Window{Before: testStart.Add(time.Second)}, "4 1 2 5 0 3")
+	r.want("kept", Window{From: at(10)}, "")
+	if _, err := r.ids("nobody", Window{}); rialto.KindOf(err) != rialto.NotFound {
+		t.Errorf("an archive that is not there is read with %v", err)
+	}
+	total, err := r.Tally(t.Context(), "kept-id", Window{From: at(3), To: at(5)}, nil)
+	if err != nil || total.Events != 4 {
+		t.Errorf("%d events are counted, %v", total.Events, err)
+	}
+}
+
+func (r *rig) Read(ctx context.Context, archive string, w Window, after Position) func(func(Entry, error) bool) {
+	return r.Service.Read(ctx, archive+"-id", w, after)
+}
+
+func (r *rig) Flush(ctx context.Context, archive string) error {
+	return r.Service.Flush(ctx, archive+"-id")
+}
+
+func (r *rig) Count(ctx context.Context, archive string) (Total, error) {
+	return r.Service.Count(ctx, archive+"-id")
+}
+
+// TestRetention lets events get old: they are neither counted nor read any more, and once a whole segment is old, its space is given back.
+func TestRetention(t *testing.T) {
+	r := newRig(t, testArchive("kept", 1))
+	for hour := range 6 {
+		r.clock.now = testStart.Add(time.Duration(hour) * time.Hour)
+		r.accept(testStart, "", "kept")
+		if hour%3 == 2 {
+			r.flush("kept") // two segments
+		}
+	}
+	for hour := 24; hour <= 31; hour++ { // after the first was accepted
+		r.clock.now = testStart.Add(time.Duration(hour)*time.Hour + 30*time.Minute)
+		old := max(0, min(6, hour-24)) // these are more than a day and an hour old
+		want := []string{"0", "1", "2", "3", "4", "5"}[old:]
+		r.want("kept", Window{}, strings.Join(want, " "))
+		if n := r.count("kept"); n != int64(len(want)) {
+			t.Errorf("after %d hours %d events are counted instead of %d", hour, n, len(want))
+		}
+		r.tend(t.Context())
+		names, err := r.blobs.List(t.Context(), "")
+		if left := (8 - old) / 3; err != nil || len(names) != min(2, left) {
+			t.Errorf("after %d hours %d segments are there, %v", hour, len(names), err)
+		}
+	}
+	r.start()
+	if n := r.count("kept"); n != 0 {
+		t.Errorf("%d events come back after a restart", n)
+	}
+}
+
+// TestMarksOutliveSegments hands out again what was sealed into a segment that is gone by now.
+func TestMarksOutliveSegments(t *testing.T) {
+	r := newRig(t, testArchive("kept", 1))
+	r.accept(testStart, "", "kept")
+	r.flush("kept")
+	r.clock.now = testStart.Add(72 * time.Hour)
+	r.tend(t.Context())
+	r.log.settled = nil // the process dies before
+	r.start()
+	r.Retain(&target.Definition{ARN: testArchive("kept", 0).StoreARN(testScope)}, r.log.left())
+	if len(r.log.settled) != 1 || len(r.stores["kept-id"].waiting) > 0 {
+		t.Error("an event that was sealed, and got too old, waits to be sealed again")
+	}
+}
+
+// TestDeletedArchive deletes an archive from which somebody reads, and which has events that wait.
+func TestDeletedArchive(t *testing.T) {
+	r := newRig(t, testArchive("kept", 0), testArchive("other", 0))
+	for i := range 3 {
+		for range 2 {
+			r.accept(testStart.Add(time.Duration(i)*time.Hour), "", "kept", "other")
+		}
+		r.flush("kept")
+	}
+	r.accept(testStart, "", "kept")
+	var failed error
+	n := 0
+	for _, err := range r.Read(t.Context(), "kept", Window{}, Position{}) {
+		if err != nil {
+			failed = err
+			break
+		}
+		if n++; n == 1 {
+			r.follow("", testArchive("kept", 0), nil)
+			if err := r.Delete(t.Context(), "kept-id"); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	if rialto.KindOf(failed) != rialto.NotFound {
+		t.Errorf("reading from an archive that is deleted ends with %v", failed)
+	}
+	names, err := r.blobs.List(t.Context(), "kept-id/")
+	if err != nil || len(names) > 0 {
+		t.Errorf("the archive left %q, %v", names, err)
+	}
+	if _, err := r.Count(t.Context(), "kept"); rialto.KindOf(err) != rialto.NotFound {
+		t.Errorf("a deleted archive is counted with %v", err)
+	}
+	r.accept(testStart, "", "kept")
+	if n := len(r.log.settled); n != 8 {
+		t.Errorf("%d of the 8 deliveries for a deleted archive have ended", n)
+	}
+	r.flush("other")
+	if n := r.count("other"); n != 6 {
+		t.Errorf("the other archive has %d events", n)
+	}
+}
+
+// TestDeletedWhileAway opens what an archive has left that was deleted before all of it was removed.
+func TestDeletedWhileAway(t *testing.T) {
+	r := newRig(t, testArchive("kept", 0), testArchive("other", 0))
+	r.accept(testStart, "", "kept", "other")
+	r.flush("kept")
+	r.flush("other")
+	r.cat = openCatalog(t, testArchive("other", 0))
+	r.start()
+	r.tend(t.Context())
+	names, err := r.blobs.List(t.Context(), "")
+	if err != nil || len(names) != 1 || !strings.HasPrefix(names[0], "other-id/") {
+		t.Errorf("%q are left, %v", names, err)
+	}
+	if _, err := r.kv.Get(t.Context(), "kept-id"); !errors.Is(err, journal.ErrNotFound) {
+		t.Errorf("the ledger is left: %v", err)
+	}
+}
+
+// TestDamage spoils a block, a whole segment, and takes one away. Each is named, the rest is read, and nothing spoiled is merged.
+func TestDamage(t *testing.T) {
+	r := newRig(t, testArchive("kept", 0))
+	for i := range 9 {
+		r.accept(testStart.Add(time.Duration(i)*time.Minute), strings.Repeat("x", 40<<10), "kept")
+		if i%3 == 2 {
+			r.flush("kept")
+		}
+	}
+	segments := r.stores["kept-id"].current().segments
+	r.want("kept", Window{}, "0 1 2 3 4 5 6 7 8")
+	name := func(i int) string { return "kept-id/" + segments[i].name }
+	for _, c := range []struct {
+		name  string
+		spoil func([]byte) ([]byte, error)
+		left  string
+		block int
+		lost  int64
+	}{
+		{"a flipped bit in a block", func(b []byte) ([]byte, error) { b[segmentHeader+3] ^= 4; return b, nil }, "0 1 2 5 6 7 8", 0, 2},
+		{"a flipped bit in the index", func(b []byte) ([]byte, error) { b[len(b)-segmentTail-2] ^= 4; return b, nil }, "0 1 2 6 7 8", -1, 3},
+		{"it cannot be read", func([]byte) ([]byte, error) {
+			return nil, &journal.DamageError{Log: "blobs", Reason: "chunks are missing"}
+		}, "0 1 2 6 7 8", -1, 3},
+		{"it is not there", func([]byte) ([]byte, error) { return nil, journal.ErrNotFound }, "0 1 2 6 7 8", -1, 3},
+		{"it is cut short", func(b []byte) ([]byte, error) { return b[:len(b)/2], nil }, "0 1 2 6 7 8", -1, 3},
+	} {
+		r.cache = newCache(cacheBytes)
+		r.blobs.spoil[name(1)] = c.spoil
+		got, err := r.ids("kept", Window{})
+		d, ok := errors.AsType[*DamageError](err)
+		if !ok || got != c.left || d.Archive != "kept-id" || d.Segment != segments[1].name || d.Block != c.block || d.Events != c.lost ||
+			!d.From.Equal(testStart.Add(3*time.Minute)) {
+			t.Errorf("%s: the events %q are read, with %v", c.name, got, err)
+		}
+		r.cache = newCache(cacheBytes)
+		matches, err := r.Tally(t.Context(), "kept-id", Window{}, func([]byte) bool { return true })
+		if _, ok := errors.AsType[*DamageError](err); !ok || matches.Events != 9-c.lost {
+			t.Errorf("%s: %d events match, with %v", c.name, matches.Events, err)
+		}
+	}
+	if r.Damaged() != 2 { // the block, and the whole segment
+		t.Errorf("%d damages are counted", r.Damaged())
+	}
+	if !r.isDamaged(name(1)) || r.isDamaged(name(0)) {
+		t.Error("it is not known what is damaged")
+	}
+	if run := mergeable(slices.Repeat(segments, 10), func(s *segmentInfo) bool { return s.name == segments[1].name }); run != nil {
+		t.Error("a damaged segment is merged")
+	}
+}
+
+// TestMerging gives a quiet archive many small segments. They become few, whoever reads meanwhile reads on, and nothing is left behind.
+func TestMerging(t *testing.T) {
+	r := newRig(t, testArchive("kept", 0))
+	random := rand.New(rand.NewPCG(1, 2))
+	st := r.stores["kept-id"]
+	var next func() (Entry, error, bool)
+	var got []Entry
+	for i := range 600 {
+		r.clock.now = r.clock.now.Add(5 * time.Minute)
+		r.accept(r.clock.now.Add(-time.Duration(random.IntN(100))*time.Minute).Truncate(time.Second), "", "kept")
+		r.flush("kept")
+		if i == 300 {
+			var stop func()
+			next, stop = pull(r.Read(t.Context(), "kept", Window{Before: r.clock.now.Add(time.Second)}, Position{}))
+			defer stop()
+		}
+		if err := st.merge(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if n := len(st.current().segments); n > 40 {
+			t.Fatalf("after %d events there are %d segments", i+1, n)
+		}
+		if next == nil {
+			continue
+		}
+		if e, err, ok := next(); err != nil {
+			t.Fatal(err)
+		} else if ok {
+			got = append(got, e)
+		}
+	}
+	for e, err, ok := next(); ok; e, err, ok = next() {
+		if err != nil {
+			t.Fatal(err)
+		}
+		got = append(got, e)
+	}
+	if len(got) != 301 || !slices.IsSortedFunc(got, func(a, b Entry) int { return a.Position.Compare(b.Position) }) {
+		t.Errorf("%d events are read while segments are merged", len(got))
+	}
+	if n := r.count("kept"); n != 600 {
+		t.Errorf("%d events are counted", n)
+	}
+	names, err := r.blobs.List(t.Context(), "")
+	if err != nil || len(names) != len(st.current().segments) {
+		t.Errorf("%d blobs are there for %d segments, %v", len(names), len(st.current().segments), err)
+	}
+	for _, s := range st.current().segments {
+		if s.accepted.last-s.accepted.first > mergeSpan.Microseconds() {
+			t.Errorf("a segment has events of %v", time.Duration(s.accepted.last-s.accepted.first)*time.Microsecond)
+		}
+	}
+}
+
+// pull turns a sequence around.
+func pull(seq func(func(Entry, error) bool)) (next func() (Entry, error, bool), stop func()) {
+	type item struct {
+		e   Entry
+		err error
+	}
+	items, asked, done := make(chan item), make(chan bool), make(chan struct{})
+	go func() {
+		defer close(done)
+		defer close(items)
+		if !<-asked {
+			return
+		}
+		for e, err := range seq {
+			items <- item{e, err}
+			if !<-asked {
+				return
+			}
+		}
+	}()
+	return func() (Entry, error, bool) {
+			select {
+			case asked <- true:
+			case <-done:
+				return Entry{}, nil, false
+			}
+			i, ok := <-items
+			return i.e, i.err, ok
+		}, func() {
+			select {
+			case asked <- false:
+			case <-done:
+			}
+			<-done
+		}
+}
+
+// TestLooking finds, counts and draws.
+func TestLooking(t *testing.T) {
+	r := newRig(t, testArchive("kept", 0))
+	for i := range 100 {
+		r.accept(testStart.Add(time.Duration(i)*time.Second), []string{"red", "blue"}[i%2], "kept")
+		if i%10 == 9 {
+			r.flush("kept")
+		}
+	}
+	id := uuid.Must(uuid.NewV7())
+	at := time.Unix(id.Time().UnixTime())
+	r.clock.now = at
+	e := testEvent(0, testStart, at, "mentions event-42")
+	e.Event = bytes.Replace(e.Event, []byte("event-0"), []byte(id.String()), 1)
+	r.Retain(&target.Definition{ARN: testArchive("kept", 0).StoreARN(testScope)}, []deliver.Retained{r.log.accept(0, e)})
+	r.flush("kept")
+	for _, want := range []string{"event-42", id.String()} {
+		found, err := r.Find(t.Context(), "kept-id", want)
+		if err != nil || string(idOf(found.Event)) != `"`+want+`"` {
+			t.Errorf("%s is looked for and %s is found, %v", want, found.Event, err)
+		}
+	}
+	if _, err := r.Find(t.Context(), "kept-id", "event-"); rialto.KindOf(err) != rialto.NotFound {
+		t.Errorf("an event that is not there is looked for with %v", err)
+	}
+	red := func(event []byte) bool { return bytes.Contains(event, []byte("red")) }
+	w := Window{From: testStart.Add(20 * time.Second), To: testStart.Add(60 * time.Second)}
+	if total, err := r.Tally(t.Context(), "kept-id", w, red); err != nil || total.Events != 20 {
+		t.Errorf("%d events match, %v", total.Events, err)
+	}
+	drawn, err := r.Sample(t.Context(), "kept-id", w, red, 5)
+	if err != nil || len(drawn) != 5 || !slices.IsSortedFunc(drawn, func(a, b Entry) int { return a.Position.Compare(b.Position) }) {
+		t.Errorf("%d events are drawn, %v", len(drawn), err)
+	}
+	for _, e := range drawn {
+		if !red(e.Event) || e.Time().Before(w.From) || !e.Time().Before(w.To) {
+			t.Errorf("%s is drawn", e.Event)
+		}
+	}
+}
+
+func TestPositions(t *testing.T) {
+	list := []Position{
+		{}, {Time: -5, Accepted: 7, Shard: 3, Key: 1}, {Time: 1 << 60, Accepted: -(1 << 60), Shard: 1<<32 - 1, Key: 1<<64 - 1},
+	}
+	for _, p := range list {
+		got, err := ParsePosition(p.Append(nil))
+		if err != nil || got != p {
+			t.Errorf("%+v is read as %+v, %v", p, got, err)
+		}
+	}
+	for _, b := range []string{"", "\x00", "\x00\x00\x00\x00\x00"} {
+		if _, err := ParsePosition([]byte(b)); err == nil {
+			t.Errorf("%q is read as a position", b)
+		}
+	}
+	if fmt.Sprint(PositionAt(testStart).Compare(Position{Time: testStart.UnixMicro(), Accepted: 1})) != "-1" {
+		t.Error("the position of a time is not before its events")
+	}
+}

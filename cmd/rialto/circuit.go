@@ -75,12 +75,14 @@ func newCircuitList() *cobra.Command {
 func newCircuitSet(name, mode, short string) *cobra.Command {
 	var c client
 	var reason string
+	var output outputFormat
 	cmd := &cobra.Command{
 		Use: name + " ARN", Short: short,
 		Example: "  rialto circuit " + name + ` arn:aws:sqs:us-east-1:000000000000:billing --reason "migration until noon"`,
 	}
 	cmd.Flags().SortFlags = false
 	cmd.Flags().StringVar(&reason, "reason", "", "`TEXT` Why, for other people.")
+	output.declare(cmd.Flags(), asPretty, asJSON)
 	c.declare(cmd.Flags())
 	cmd.Args = func(_ *cobra.Command, args []string) error {
 		if len(args) != 1 {
@@ -93,6 +95,9 @@ func newCircuitSet(name, mode, short string) *cobra.Command {
 		asked := map[string]string{"mode": mode, "reason": reason}
 		if err := c.ask(cmd.Context(), http.MethodPut, "circuits/"+url.PathEscape(args[0]), nil, asked, &is); err != nil {
 			return err
+		}
+		if output == asJSON {
+			return indented(cmd.OutOrStdout(), is)
 		}
 		return circuitTable(cmd, is)
 	}

@@ -42,7 +42,7 @@ func oneName(cmd *cobra.Command, args []string) error {
 	case 1:
 		return nil
 	}
-	return noArguments(cmd, args[1:])
+	return atMostOne(cmd, args)
 }
 
 func newConnectionList() *cobra.Command {

@@ -78,8 +78,8 @@ What can be brought back to its target is brought back by: rialto redrive.`,
 type deadLettersFlags struct {
 	client client
 	filter letterFilter
-	since  time.Duration
-	limit  int
+	since  past
+	limit  count
 	after  string
 	output outputFormat
 }
@@ -89,34 +89,33 @@ func newDeadLettersList() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "list [QUEUE]",
 		Short: "Count dead letters by rule, target and error, and list them",
-		Long: `Counts the messages of a queue, or of all queues, by rule, target and error code, and lists the first of them. The counts are of
-all that fit, however many are listed. Messages that are no dead letters of rules are counted as what they are.`,
+		Long: `Counts the dead letters of all queues, or all messages of one queue, by rule, target and error code, and lists the first of them. The
+counts are of all that fit, however many are listed. Messages of a queue that are no dead letters of rules are counted as what they are.`,
 		Example: `  rialto dead-letters list
   rialto dead-letters list orders-dead --rule paid --since 1h
   rialto dead-letters list --output json | jq '.groups'`,
-		Args: upTo(1),
+		Args: atMostOne,
 		RunE: func(cmd *cobra.Command, args []string) error { return f.list(cmd, args) },
 	}
 	fs := cmd.Flags()
 	fs.SortFlags = false
 	f.filter.declare(fs)
-	fs.DurationVar(&f.since, "since", 0, "`SPAN` Only those of the last time, such as 15m.")
+	fs.Var(&f.since, "since", "`SPAN` Only those of the last time, such as 15m.")
 	describe(fs, "since", "all")
-	fs.IntVar(&f.limit, "limit", 20, "`N` List so many messages.")
+	f.limit = 20
+	fs.Var(&f.limit, "limit", "`N` List so many messages.")
 	fs.StringVar(&f.after, "after", "", "`TOKEN` List those that come after a page, by the token that it ended with.")
 	f.output.declare(fs, asPretty, asJSON)
 	f.client.declare(fs)
 	return cmd
 }
 
-// upTo refuses more arguments than so many.
-func upTo(n int) cobra.PositionalArgs {
-	return func(cmd *cobra.Command, args []string) error {
-		if len(args) > n {
-			return noArguments(cmd, args[n:])
-		}
-		return nil
+// atMostOne refuses more than one argument.
+func atMostOne(cmd *cobra.Command, args []string) error {
+	if len(args) > 1 {
+		return usagef(cmd.CommandPath()+" --help", "%s takes one argument, so %q means nothing to it.", cmd.CommandPath(), args[1])
 	}
+	return nil
 }
 
 // exactly asks for one argument, which is a word for people.
@@ -125,7 +124,7 @@ func exactly(what, example string) cobra.PositionalArgs {
 		if len(args) == 0 {
 			return usagef(cmd.CommandPath()+" "+example, "%s needs %s.", cmd.CommandPath(), what)
 		}
-		return upTo(1)(cmd, args)
+		return atMostOne(cmd, args)
 	}
 }
 
@@ -138,9 +137,7 @@ func (f *deadLettersFlags) list(cmd *cobra.Command, args []string) error {
 	if f.since > 0 {
 		query.Set("from", f.since.String())
 	}
-	if f.limit > 0 {
-		query.Set("limit", positive(f.limit))
-	}
+	query.Set("limit", f.limit.String())
 	if f.after != "" {
 		query.Set("after", f.after)
 	}

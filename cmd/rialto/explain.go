@@ -6,7 +6,6 @@ import (
 	"io"
 	"net/http"
 	"net/url"
-	"strconv"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -21,13 +20,13 @@ import (
 // explainFlags is the command line of `rialto explain`.
 type explainFlags struct {
 	client client
-	rules  int
+	rules  count
 	status string
 	bus    string
 	rule   string
 	target string
-	since  time.Duration
-	limit  int
+	since  past
+	limit  count
 	output outputFormat
 }
 
@@ -44,12 +43,7 @@ not match are looked at as they are now; of one that was changed since, it is sa
 		Example: `  rialto explain 019ab3c4-5d6e-7f80-9123-456789abcdef
   rialto explain --status failed --since 1h
   rialto explain --status unmatched --bus orders --output json | jq -r '.events[].id'`,
-		Args: func(cmd *cobra.Command, args []string) error {
-			if len(args) > 1 {
-				return noArguments(cmd, args[1:])
-			}
-			return nil
-		},
+		Args: atMostOne,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if len(args) == 0 {
 				return f.list(cmd)
@@ -59,9 +53,9 @@ not match are looked at as they are now; of one that was changed since, it is sa
 	}
 	fs := cmd.Flags()
 	fs.SortFlags = false
-	fs.IntVar(&f.rules, "rules", 0, "`N` Tell of at most so many rules that did not match, the nearest first.")
+	fs.Var(&f.rules, "rules", "`N` Tell of at most so many rules that did not match, the nearest first.")
 	describe(fs, "rules", "20")
-	fs.StringVar(&f.status, "status", "", "`STATUS` List only events that are failed, dead, waiting, expired, delivered or unmatched.")
+	fs.Var(&choice{&f.status, statuses()}, "status", "`STATUS` List only events that are failed, dead, waiting, expired, delivered or unmatched.")
 	describe(fs, "status", "all")
 	fs.StringVar(&f.bus, "bus", "", "`NAME` List only events of this bus, given by its name or its ARN.")
 	describe(fs, "bus", "all")
@@ -69,9 +63,9 @@ not match are looked at as they are now; of one that was changed since, it is sa
 	describe(fs, "rule", "all")
 	fs.StringVar(&f.target, "target", "", "`ID` List only events that went to this target, given by its id or its ARN.")
 	describe(fs, "target", "all")
-	fs.DurationVar(&f.since, "since", 0, "`SPAN` List only events of the last time, such as 15m.")
+	fs.Var(&f.since, "since", "`SPAN` List only events of the last time, such as 15m.")
 	describe(fs, "since", "as far back as is remembered")
-	fs.IntVar(&f.limit, "limit", 0, "`N` List at most so many events.")
+	fs.Var(&f.limit, "limit", "`N` List at most so many events.")
 	describe(fs, "limit", "50")
 	f.output.declare(fs, asPretty, asJSON)
 	f.client.declare(fs)
@@ -81,7 +75,7 @@ not match are looked at as they are now; of one that was changed since, it is sa
 // list prints the latest events.
 func (f *explainFlags) list(cmd *cobra.Command) error {
 	query := url.Values{}
-	for name, value := range map[string]string{"status": f.status, "bus": f.bus, "rule": f.rule, "target": f.target, "limit": positive(f.limit)} {
+	for name, value := range map[string]string{"status": f.status, "bus": f.bus, "rule": f.rule, "target": f.target, "limit": given(f.limit)} {
 		if value != "" {
 			query.Set(name, value)
 		}
@@ -111,11 +105,20 @@ func (f *explainFlags) list(cmd *cobra.Command) error {
 	return t.Flush()
 }
 
-func positive(n int) string {
-	if n <= 0 {
+// statuses are what can be asked for.
+func statuses() (list []string) {
+	for _, s := range explain.Statuses {
+		list = append(list, string(s))
+	}
+	return list
+}
+
+// given is a count as the API takes it, or nothing.
+func given(c count) string {
+	if c == 0 {
 		return ""
 	}
-	return strconv.Itoa(n)
+	return c.String()
 }
 
 func indented(w io.Writer, v any) error {
@@ -129,7 +132,7 @@ func indented(w io.Writer, v any) error {
 func (f *explainFlags) event(cmd *cobra.Command, id string) error {
 	query := url.Values{}
 	if f.rules > 0 {
-		query.Set("rules", strconv.Itoa(f.rules))
+		query.Set("rules", f.rules.String())
 	}
 	var a explain.Answer
 	if err := f.client.ask(cmd.Context(), http.MethodGet, "events/"+url.PathEscape(id), query, nil, &a); err != nil {

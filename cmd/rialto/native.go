@@ -11,6 +11,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"strings"
 	"time"
 
 	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
@@ -70,6 +71,10 @@ func (c *client) ask(ctx context.Context, method, path string, query url.Values,
 		}
 	}
 	resp, err := c.native(ctx, method, u, body)
+	if f, ok := errors.AsType[*failure](err); ok && f.try == "" {
+		kind, _, _ := strings.Cut(path, "/")
+		f.try = lists[kind]
+	}
 	if err != nil {
 		return err
 	}
@@ -78,6 +83,12 @@ func (c *client) ask(ctx context.Context, method, path string, query url.Values,
 		return fmt.Errorf("read the answer of the server: %w", err)
 	}
 	return nil
+}
+
+// lists are the commands that show what there is, for those who asked for what there is not.
+var lists = map[string]string{
+	"events": "rialto explain, which lists the latest events", "dead-letters": "rialto dead-letters list", "redrives": "rialto redrives list, or rialto dead-letters list for the queues",
+	"circuits": "rialto circuit list, which shows the ARNs", "connections": "rialto connection list",
 }
 
 // refusal is what a server says that does not want to be followed. One that cannot at the moment is asked again.

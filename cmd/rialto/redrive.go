@@ -48,7 +48,7 @@ type redriveFlags struct {
 	filter letterFilter
 	ids    []string
 	to     string
-	rate   int
+	rate   count
 	watch  bool
 	output outputFormat
 }
@@ -76,7 +76,7 @@ The server carries the redrive out, also if this command ends and if the server 
 	describe(fs, "id", "all")
 	fs.StringVar(&f.to, "to", "", "`ARN` Deliver the events to this target, queue or bus instead.")
 	describe(fs, "to", "the targets that they came from")
-	fs.IntVar(&f.rate, "rate", 0, "`N` Move so many a second.")
+	fs.Var(&f.rate, "rate", "`N` Move so many a second.")
 	describe(fs, "rate", "as many as there are")
 	fs.BoolVar(&f.watch, "watch", false, "Show how it goes on until it has ended.")
 	f.output.declare(fs, asPretty, asJSON)
@@ -250,16 +250,16 @@ func newRedrivesChange(what, short string) *cobra.Command {
 
 func newRedrivesRate() *cobra.Command {
 	var f redriveIDFlags
-	var rate int
+	var rate count
 	cmd := &cobra.Command{
 		Use: "rate REDRIVE", Short: "Change how many messages a second a redrive moves",
 		Example: "  rialto redrives rate " + someRedrive + " --rate 200",
 		Args:    exactly("the id of a redrive", someRedrive+" --rate 200"),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return f.change(cmd, args[0], "rate", map[string]int{"rate": rate})
+			return f.change(cmd, args[0], "rate", map[string]count{"rate": rate})
 		},
 	}
-	cmd.Flags().IntVar(&rate, "rate", 0, "`N` So many a second.")
+	cmd.Flags().Var(&rate, "rate", "`N` So many a second.")
 	describe(cmd.Flags(), "rate", "as many as there are")
 	f.declare(cmd)
 	return cmd

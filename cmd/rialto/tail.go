@@ -30,7 +30,7 @@ type tailFlags struct {
 	client  client
 	bus     string
 	pattern string
-	count   int
+	count   count
 	output  outputFormat
 }
 
@@ -55,7 +55,7 @@ comes faster than the terminal can show it: this is a window, not a subscription
 	fs.StringVar(&f.bus, "bus", string(rialto.DefaultBus), "`NAME` The bus, or its ARN.")
 	fs.StringVar(&f.pattern, "pattern", "", "`PATTERN` Show only what this event pattern matches; @FILE reads it from a file.")
 	describe(fs, "pattern", "every event")
-	fs.IntVar(&f.count, "count", 0, "`N` End after so many events.")
+	fs.Var(&f.count, "count", "`N` End after so many events.")
 	describe(fs, "count", "no end")
 	f.output.declare(fs, asPretty, asJSON)
 	f.client.declare(fs)
@@ -78,7 +78,7 @@ func tail(cmd *cobra.Command, f *tailFlags) error {
 	}
 	u = u.JoinPath("/_rialto/v1/tail")
 	u.RawQuery = url.Values{"bus": {f.bus}, "pattern": {string(filter)}}.Encode()
-	t := &follower{client: &f.client, url: u, bus: f.bus, errOut: cmd.ErrOrStderr(), left: f.count}
+	t := &follower{client: &f.client, url: u, bus: f.bus, errOut: cmd.ErrOrStderr(), left: int(f.count)}
 	t.show = jsonLines(cmd.OutOrStdout())
 	if f.output == asPretty {
 		t.show = newPretty(cmd.OutOrStdout()).event

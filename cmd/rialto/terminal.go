@@ -1,11 +1,14 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"os"
 	"slices"
+	"strconv"
 	"strings"
+	"time"
 	"unicode"
 
 	"github.com/charmbracelet/colorprofile"
@@ -48,6 +51,36 @@ func (c *choice) Set(s string) error {
 		return fmt.Errorf("it takes %s", strings.Join(c.of, " or "))
 	}
 	*c.value = s
+	return nil
+}
+
+// A count is a flag of a whole number from 1; 0 is that it was not given.
+type count int
+
+func (c *count) String() string { return strconv.Itoa(int(*c)) }
+func (c *count) Type() string   { return "count" }
+
+func (c *count) Set(s string) error {
+	n, err := strconv.Atoi(s)
+	if err != nil || n < 1 {
+		return errors.New("it takes a whole number from 1")
+	}
+	*c = count(n)
+	return nil
+}
+
+// A past is a flag of how long ago something was; 0 is that it was not given.
+type past time.Duration
+
+func (p *past) String() string { return time.Duration(*p).String() }
+func (p *past) Type() string   { return "past" }
+
+func (p *past) Set(s string) error {
+	d, err := time.ParseDuration(s)
+	if err != nil || d <= 0 {
+		return errors.New("it takes a time such as 15s or 2m")
+	}
+	*p = past(d)
 	return nil
 }
 

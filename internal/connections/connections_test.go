@@ -458,6 +458,7 @@ func TestTrials(t *testing.T) {
 	token := issuer(t, calls)
 	echo := serve(t, func(w nethttp.ResponseWriter, r *nethttp.Request) {
 		body, _ := io.ReadAll(r.Body)
+		w.Header().Set("Set-Cookie", "session=c00kie; Path=/")
 		w.Header().Set("X-Saw", r.Header.Get("X-Key")+r.Header.Get("Authorization"))
 		fmt.Fprintf(w, "%s %s %s key=%s auth=%s", r.Method, r.URL, body, r.Header.Get("X-Key"), r.Header.Get("Authorization"))
 	})
@@ -475,6 +476,7 @@ func TestTrials(t *testing.T) {
 		{"a key", key("s3cret"), connections.Trial{URL: echo + "/x/*", Method: "post", PathParameters: []string{"a b"}, Body: `{"a":1}`}, "",
 			`"head":"POST /x/a%20b {\"a\":1} key=[redacted] auth="`},
 		{"a token", oauth(token, "good"), connections.Trial{URL: echo}, "", `"Authorization":["Bearer [redacted]"]`},
+		{"a cookie", key("s3cret"), connections.Trial{URL: echo}, "", `"Set-Cookie":["[redacted]"]`},
 		{"a token alone", oauth(token, "good"), connections.Trial{}, "", `"status":200`},
 		{"a wrong secret", oauth(token, "s3cret"), connections.Trial{URL: echo}, http.StepToken, "Correct the OAuth parameters of the connection with UpdateConnection."},
 		{"a token from nobody", oauth("http://127.0.0.1:1", "s3cret"), connections.Trial{URL: echo}, http.StepToken, "Could not connect to the specified endpoint."},
@@ -501,7 +503,7 @@ func TestTrials(t *testing.T) {
 			if r.OK != (c.failed == "") || r.Failed != c.failed || !strings.Contains(text.String(), c.says) || !r.OK && r.Reason == "" {
 				t.Errorf("got %s, want the step %q to fail, and %q", text, c.failed, c.says)
 			}
-			for _, secret := range []string{"s3cret", "tok-1", "good"} {
+			for _, secret := range []string{"s3cret", "tok-1", "good", "c00kie"} {
 				if strings.Contains(text.String(), secret) {
 					t.Errorf("the report holds %q: %s", secret, text)
 				}

@@ -107,7 +107,9 @@ func (d deadLetters) list(w http.ResponseWriter, r *Request) error {
 	if err != nil {
 		return err
 	}
-	page, err := d.List(r.Context(), redrive.Query{Filter: filter, Queues: queues, After: r.FormValue("after"), Limit: limit})
+	query := redrive.Query{Filter: filter, Queues: queues, After: r.FormValue("after"), Limit: limit}
+	query.Dead = r.FormValue("queue") == "" // in a queue that somebody names they look for whatever is there
+	page, err := d.List(r.Context(), query)
 	if err != nil {
 		return err
 	}

@@ -60,9 +60,11 @@ func (s *Service) Survey(ctx context.Context, at Address) (*Survey, error) {
 	for from, more := 0, true; more; from += surveyChunks {
 		err := v.host.shard.View(ctx, func() {
 			m := v.host.machine
-			if q, ok := m.queues[d.id]; ok {
-				v.Messages = m.survey(v.Messages, q, seconds(uint64(d.retention)), v.host.shard.Now().UnixMicro(), from)
+			q, ok := m.queues[d.id]
+			if more = ok && q.len()+q.leaving.n > 0; !more {
+				return // many queues are empty, and to look through the messages of all others for each of them takes its time
 			}
+			v.Messages = m.survey(v.Messages, q, seconds(uint64(d.retention)), v.host.shard.Now().UnixMicro(), from)
 			more = from+surveyChunks < len(m.messages.chunks)
 		})
 		if err != nil {

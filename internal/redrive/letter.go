@@ -128,6 +128,7 @@ type groupKey struct {
 type Query struct {
 	Filter
 	Queues []queue.Address // in the order of their names
+	Dead   bool            // leave out what somebody has sent to a queue
 	After  string          // a [Page]'s Next
 	Limit  int             // letters on the page; 0 is 100
 }
@@ -156,7 +157,7 @@ func (s *Service) List(ctx context.Context, q Query) (*Page, error) {
 	groups := make(map[groupKey]*Group)
 	for _, at := range q.Queues {
 		err := s.each(ctx, at, func(st *queue.Standing, l *Letter) bool {
-			if !q.fits(l) {
+			if q.Dead && l.Kind == KindSent || !q.fits(l) {
 				return true
 			}
 			page.Total++

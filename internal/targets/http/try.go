@@ -285,13 +285,21 @@ func (l *tracedLeg) shown(h nethttp.Header) map[string][]string {
 		for _, v := range values {
 			v = l.trial.secrets.Text(v)
 			if slices.Contains(authorizing, name) {
-				scheme, _, _ := strings.Cut(v, " ")
-				v = scheme + " " + redact.Mark
+				v = withScheme(v)
 			}
 			out[name] = append(out[name], v)
 		}
 	}
 	return out
+}
+
+// withScheme is a value that authorises with nothing but its scheme left, if it has one: "Bearer [redacted]". A cookie has none.
+func withScheme(v string) string {
+	scheme, _, ok := strings.Cut(v, " ")
+	if !ok || strings.ContainsAny(scheme, "=;,") {
+		return redact.Mark
+	}
+	return scheme + " " + redact.Mark
 }
 
 var authorizing = []string{"Authorization", "Proxy-Authorization", "Set-Cookie", "Cookie"}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"maps"
 	"sync"
 	"time"
 
@@ -74,24 +75,31 @@ func (s *Service) Run(ctx context.Context) error {
 		case <-s.noticed.signal:
 		}
 		for key := range s.noticed.take() {
-			c := s.catalog.Connections.Get(key)
-			if j := jobs[key]; j != nil {
-				if authorizing(c) && j.of(c) {
+			c, before := s.catalog.Connections.Get(key), jobs[key]
+			if before != nil {
+				if authorizing(c) && !before.over && before.of(c) {
 					continue
 				}
-				j.cancel()
-				delete(jobs, key)
+				before.over = true
+				before.cancel()
 			}
 			if !authorizing(c) {
 				continue
 			}
-			j := &job{service: s, key: key, connection: c, room: room}
+			j := &job{service: s, key: key, connection: c, room: room, ended: make(chan struct{})}
 			j.scope, _ = catalog.SplitKey(key)
 			var life context.Context
 			life, j.cancel = context.WithCancel(ctx)
 			jobs[key] = j
-			running.Go(func() { j.run(ctx, life) })
+			running.Go(func() {
+				defer close(j.ended)
+				if before != nil {
+					<-before.ended // so that what becomes of a connection is told in its order
+				}
+				j.run(ctx, life)
+			})
 		}
+		maps.DeleteFunc(jobs, func(_ string, j *job) bool { return j.over && j.hasEnded() })
 	}
 }
 
@@ -105,6 +113,17 @@ type job struct {
 	connection *catalog.Connection
 	room       chan struct{}
 	cancel     context.CancelFunc
+	over       bool          // it was called off, or has done what it was for; [Service.Run] knows
+	ended      chan struct{} // closed
+}
+
+func (j *job) hasEnded() bool {
+	select {
+	case <-j.ended:
+		return true
+	default:
+		return false
+	}
 }
 
 // of reports whether a connection still is the one that is being authorised.

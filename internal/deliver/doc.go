@@ -22,6 +22,9 @@
 // when the outcome of the one before is there. A key of [Accepted.Dedupe] lets one event of several be accepted. Both are decided by the
 // machine, so that no restart forgets them.
 //
+// A target can also be a [Retainer]'s, which stores events instead of sending them on: archives are. Its deliveries are not attempted, but
+// handed over, and end when the Retainer says so.
+//
 // Start with [Deliverer.Accept], then machine.go for the states of a delivery, policy.go for what becomes of a failed one, destination.go
 // for who is attempted when, and breaker.go for the states of a circuit.
 package deliver

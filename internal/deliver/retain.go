@@ -61,7 +61,8 @@ func (k kept) handOver(to Retainer) {
 // ErrSettled says that a delivery has ended already.
 var ErrSettled = errEnded
 
-// ReadRetained reads the event of a delivery that a [Retainer] has, without its targets. The error is [ErrSettled] if it has ended.
+// ReadRetained reads the event of a delivery that a [Retainer] has, without its targets. The error is [ErrSettled] if it has ended
+// and its event is not where it was.
 func (d *Deliverer) ReadRetained(ctx context.Context, r Retained) (*Accepted, error) {
 	h := d.hosts[r.Shard]
 	payload, err := h.read(ctx, r.ref, func(m *Machine) (shard.Ref, bool) {

@@ -6,6 +6,7 @@
 //	rialto tail      follow the events of a bus
 //	rialto explain   say what happened to an event, and why it did not arrive
 //	rialto circuit   look at the circuits of destinations, open and close them
+//	rialto vault     add a key that seals secrets
 //	rialto redrive   bring dead letters back to their targets; dead-letters shows them, redrives shows what runs
 //
 // It promises what scripts rely on: results on standard output, everything else on standard error; exit code 0 for success, 1
@@ -100,7 +101,7 @@ func newRoot() *cobra.Command {
 	root.SetFlagErrorFunc(flagError)
 	root.SetUsageFunc(usage)
 	root.AddCommand(newDemo(), newServe(), newPut(), newTail(), newExplain(), newDeadLetters(), newRedrive(), newRedrives(), newCircuit(), newConnection(),
-		newConfig(), newVersion())
+		newConfig(), newVault(), newVersion())
 	return root
 }
 

@@ -71,10 +71,6 @@ func (c *client) ask(ctx context.Context, method, path string, query url.Values,
 		}
 	}
 	resp, err := c.native(ctx, method, u, body)
-	if f, ok := errors.AsType[*failure](err); ok && f.try == "" {
-		kind, _, _ := strings.Cut(path, "/")
-		f.try = lists[kind]
-	}
 	if err != nil {
 		return err
 	}
@@ -85,7 +81,13 @@ func (c *client) ask(ctx context.Context, method, path string, query url.Values,
 	return nil
 }
 
-// lists are the commands that show what there is, for those who asked for what there is not.
+// listOf is the command that shows what there is, for those who asked for what there is not.
+func listOf(u *url.URL) string {
+	_, path, _ := strings.Cut(u.Path, "/v1/")
+	kind, _, _ := strings.Cut(path, "/")
+	return lists[kind]
+}
+
 var lists = map[string]string{
 	"events": "rialto explain, which lists the latest events", "dead-letters": "rialto dead-letters list", "redrives": "rialto redrives list, or rialto dead-letters list for the queues",
 	"circuits": "rialto circuit list, which shows the ARNs", "connections": "rialto connection list",
@@ -108,7 +110,7 @@ func refusal(resp *http.Response) error {
 	case http.StatusNotFound:
 		f.try = "--endpoint with the URL of a rialto: what answers there is something else, or older"
 		if resp.Header.Get("Content-Type") == "application/json" {
-			f.message, f.try = sentence(printable(said.Message)), ""
+			f.message, f.try = sentence(printable(said.Message)), listOf(resp.Request.URL)
 		}
 	}
 	return f

@@ -56,8 +56,9 @@ func (n *noticed) take() map[string]bool {
 	return keys
 }
 
-// Run authorises connections until ctx ends. It can be called once.
+// Run seals anew what old keys have sealed, and then authorises connections until ctx ends. It can be called once.
 func (s *Service) Run(ctx context.Context) error {
+	s.sealAnew(ctx)
 	s.catalog.Connections.Follow(func(key string, was, is *catalog.Connection) {
 		if authorizing(was) || authorizing(is) {
 			s.noticed.add(key)

@@ -30,6 +30,7 @@ import (
 type Vault interface {
 	Seal(plain, context []byte) []byte
 	Open(sealed, context []byte) ([]byte, error)
+	Old(sealed []byte) bool
 }
 
 // Options tunes a [Service]. The zero value is ready to use, and calls public addresses only.

@@ -547,3 +547,36 @@ func TestWhatATrialCalls(t *testing.T) {
 	_, err := h.Test(t.Context(), scope, "none", connections.Trial{})
 	want(err, rialto.NotFound, "does not exist")
 }
+
+// TestARotatedKey: what an old key has sealed is sealed with the new one at the start, and says the same.
+func TestARotatedKey(t *testing.T) {
+	h := newHouse(t)
+	h.define(t, key("s3cret"))
+	authority := hostile.Expired()
+	t.Cleanup(authority.Close)
+	if _, err := h.SetTLS(t.Context(), scope, "c", catalog.TLSMaterial{CA: string(authority.CA)}); err != nil {
+		t.Fatal(err)
+	}
+	h.want(t, catalog.Authorized, catalog.Authorized)
+	if err := h.vault.Rotate(); err != nil {
+		t.Fatal(err)
+	}
+	before := h.catalog.Connections.Get(catalog.NameKey(scope, "c"))
+	h.run(t)
+	h.want(t, catalog.Authorized)
+	c := h.catalog.Connections.Get(catalog.NameKey(scope, "c"))
+	if !h.vault.Old(before.Secrets) || h.vault.Old(c.Secrets) || h.vault.Old(c.TLS.Sealed) || !c.Modified.Equal(before.Modified) || !c.TLS.Given.Equal(before.TLS.Given) {
+		t.Errorf("the connection was %+v, and is %+v", before, c)
+	}
+	if tls, err := h.TLS(scope, "c"); err != nil || len(tls.CA) != 1 {
+		t.Errorf("the certificates are %+v, %v", tls, err)
+	}
+	echo := serve(t, func(w nethttp.ResponseWriter, r *nethttp.Request) {
+		if r.Header.Get("X-Key") != "s3cret" {
+			t.Errorf("the key is %q", r.Header.Get("X-Key"))
+		}
+	})
+	if r, err := h.Test(t.Context(), scope, "c", connections.Trial{URL: echo}); err != nil || !r.OK {
+		t.Errorf("the connection does not work: %+v, %v", r, err)
+	}
+}

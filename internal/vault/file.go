@@ -17,6 +17,12 @@ const fileHead = `# The keys that seal the secrets of connections, one a line; t
 
 func fileIn(dir string) string { return filepath.Join(dir, "vault.keys") }
 
+// Exists reports whether a folder has a file of keys.
+func Exists(dir string) bool {
+	_, err := os.Stat(fileIn(dir))
+	return err == nil
+}
+
 // readKeys reads the file of keys; none if there is no file. A file that everybody can read is refused. A group may: Kubernetes
 // gives the files of a volume to the group of the pod.
 func readKeys(file string) ([]key, error) {

@@ -6,7 +6,8 @@
 // secrets; whoever lost the file has lost them, and must give every connection its secret again. Nodes that share their data share
 // the file.
 //
-// The newest key seals and every key opens, so that [Vault.Rotate] needs no pause. Start with [Open].
+// The newest key seals and every key opens, so that [Vault.Rotate] needs no pause. A key that another process has added is found when
+// something is to be opened that it has sealed. Start with [Open].
 package vault
 
 import (
@@ -46,7 +47,7 @@ type Vault struct {
 	file string
 	keys atomic.Pointer[[]key] // the newest last; never changed in place
 
-	mu sync.Mutex // held while a key is added
+	mu sync.Mutex // held while the keys change
 }
 
 // A key seals and opens. Its id is a hash of it, so that a key and its id cannot come apart.
@@ -115,6 +116,12 @@ func (v *Vault) Seal(plain, context []byte) []byte {
 	return k.aead.Seal(sealed, nil, plain, covered(sealed, context))
 }
 
+// Old reports whether an older key than the newest has sealed a secret, so that it should be sealed anew.
+func (v *Vault) Old(sealed []byte) bool {
+	keys := *v.keys.Load()
+	return len(sealed) >= headSize && !bytes.Equal(keys[len(keys)-1].id[:], sealed[1:headSize])
+}
+
 // Open opens a secret that was sealed for the same context. The error is [ErrDamaged] or [ErrUnknownKey], with what to do.
 func (v *Vault) Open(sealed, context []byte) ([]byte, error) {
 	if len(sealed) < headSize+nonceSize+tagSize {
@@ -124,17 +131,37 @@ func (v *Vault) Open(sealed, context []byte) ([]byte, error) {
 	if head[0] != version {
 		return nil, fmt.Errorf("%w: its version is %d; if a newer rialto sealed it, use that", ErrDamaged, head[0])
 	}
-	for _, k := range *v.keys.Load() {
-		if !bytes.Equal(k.id[:], head[1:]) {
-			continue
-		}
-		plain, err := k.aead.Open(nil, nil, body, covered(head, context))
-		if err != nil {
-			return nil, ErrDamaged
-		}
-		return plain, nil
+	k, ok := v.find(head[1:])
+	if !ok {
+		v.refresh()
+		k, ok = v.find(head[1:])
 	}
-	return nil, fmt.Errorf("%w, %x, which is not in %s: restore that file, or define the secret again", ErrUnknownKey, head[1:], v.file)
+	if !ok {
+		return nil, fmt.Errorf("%w, %x, which is not in %s: restore that file, or define the secret again", ErrUnknownKey, head[1:], v.file)
+	}
+	plain, err := k.aead.Open(nil, nil, body, covered(head, context))
+	if err != nil {
+		return nil, ErrDamaged
+	}
+	return plain, nil
+}
+
+func (v *Vault) find(id []byte) (key, bool) {
+	for _, k := range *v.keys.Load() {
+		if bytes.Equal(k.id[:], id) {
+			return k, true
+		}
+	}
+	return key{}, false
+}
+
+// refresh reads the keys again. Whoever shares the file may have added one. A file that cannot be read changes nothing.
+func (v *Vault) refresh() {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if keys, err := readKeys(v.file); err == nil && len(keys) > 0 {
+		v.keys.Store(&keys)
+	}
 }
 
 // covered is what the tag covers beside the secret.

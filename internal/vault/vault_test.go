@@ -110,6 +110,23 @@ func TestRotation(t *testing.T) {
 	if !bytes.Equal(again.Seal(secret, arn)[:9], fresh[:9]) {
 		t.Error("after a restart another key than the newest seals")
 	}
+	if !again.Old(old) || again.Old(fresh) {
+		t.Error("it is not known what should be sealed anew")
+	}
+}
+
+// TestAKeyOfAnotherProcess: processes that share the file open what any of them has sealed.
+func TestAKeyOfAnotherProcess(t *testing.T) {
+	dir := t.TempDir()
+	one, two := open(t, dir), open(t, dir)
+	if err := two.Rotate(); err != nil {
+		t.Fatal(err)
+	}
+	sealed := two.Seal(secret, arn)
+	wantOpen(t, one, sealed)
+	if one.Old(sealed) {
+		t.Error("the key that was found does not seal")
+	}
 }
 
 func TestRotationWhileOthersWork(t *testing.T) {

@@ -35,8 +35,10 @@ func (s secret) name() string {
 	return name[:max(0, len(name)-suffixLength)]
 }
 
-// version is an id that changes with the secret and with nothing else.
-func (s secret) version() string { return uuid.NewSHA1(uuid.NameSpaceOID, s.Secrets).String() }
+// version is an id that changes with the secret and with nothing else, such as the key that seals it.
+func (s secret) version() string {
+	return uuid.NewSHA1(uuid.NameSpaceOID, fmt.Appendf(nil, "%s %d", s.SecretARN, s.ParametersGiven().UnixNano())).String()
+}
 
 // changed is when the secret got its present value.
 func (s secret) changed() *time.Time { return new(s.ParametersGiven()) }

@@ -305,3 +305,22 @@ func (h *host) define(ctx context.Context, list []*proposed) error {
 	}
 	return nil
 }
+
+// Keep leaves of the targets those that are wanted. The lists of targets and orders may be another's: they are copied.
+func (e *Accepted) Keep(wanted func(*target.Sealed) bool) {
+	if !slices.ContainsFunc(e.Targets, func(t *target.Sealed) bool { return !wanted(t) }) {
+		return
+	}
+	var targets []*target.Sealed
+	var orders []uint64
+	for i, t := range e.Targets {
+		if !wanted(t) {
+			continue
+		}
+		targets = append(targets, t)
+		if e.Orders != nil {
+			orders = append(orders, e.Orders[i])
+		}
+	}
+	e.Targets, e.Orders = targets, orders
+}

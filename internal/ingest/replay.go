@@ -1,0 +1,71 @@
+package ingest
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/rialto-events/rialto/internal/catalog"
+	"github.com/rialto-events/rialto/internal/deliver"
+	"github.com/rialto-events/rialto/internal/route"
+	"github.com/rialto-events/rialto/target"
+)
+
+// Again prepares an event that was accepted before to come again, on a bus, as part of a replay: with a new id and the replay's name, and
+// with the targets that it has now. Archives are never among them, whatever the pattern of their rules. It has no time to live and is no duplicate
+// of what it repeats, since its old time is what was asked for; its hops count anew and its trace is over. The orders are those of the rules.
+func (in *Ingester) Again(bus route.Bus, replay string, event []byte) (deliver.Accepted, error) {
+	id := newID()
+	again, err := replayed(event, id, replay)
+	if err != nil {
+		return deliver.Accepted{}, err
+	}
+	plan, err := in.routes.Plan(bus, again)
+	if err != nil {
+		return deliver.Accepted{}, fmt.Errorf("match event %s: %w", id, err)
+	}
+	e := deliver.Accepted{EventID: id, Event: again, Bus: bus.ARN(), Accepted: in.clock.Now()}
+	e.Targets, e.Orders = plan.Targets, orders(plan.Orders, again)
+	e.Keep(func(t *target.Sealed) bool {
+		_, archive := catalog.StoreID(t.ARN)
+		return !archive
+	})
+	return e, nil
+}
+
+// Repeated tells those who look on of events that [Ingester.Again] prepared and that are committed.
+func (in *Ingester) Repeated(bus route.Bus, events []deliver.Accepted) {
+	for i := range events {
+		in.taps.show(bus, events[i].Event)
+	}
+	in.observe(events)
+}
+
+// Room says why nothing new can be stored at present; nil is that it can.
+func (in *Ingester) Room() error { return in.room() }
+
+var errEnvelope = errors.New("the event has no envelope of EventBridge's form")
+
+// Where an event of [envelope]'s making has its parts. None of them can stand in a string before it: its quotes would be escaped there.
+var (
+	idMember        = []byte(`"id":"`)
+	resourcesMember = []byte(`,"resources":[`)
+	replayMember    = []byte(`,"replay-name":"`)
+)
+
+// replayed returns an event of [envelope]'s making with another id and the name of a replay, which stands between its region and its resources
+// (recorded on AWS).
+func replayed(event []byte, id, name string) ([]byte, error) {
+	before, rest, ok := bytes.Cut(event, idMember)
+	_, middle, closed := bytes.Cut(rest, []byte{'"'})
+	at := bytes.Index(middle, resourcesMember)
+	if !ok || !closed || at < 0 {
+		return nil, errEnvelope
+	}
+	head, tail := middle[:at], middle[at:]
+	if was := bytes.Index(head, replayMember); was >= 0 { // an archive that keeps replays has them
+		head = head[:was]
+	}
+	return slices.Concat(before, idMember, []byte(id), []byte{'"'}, head, replayMember, []byte(name), []byte{'"'}, tail), nil
+}

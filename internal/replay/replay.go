@@ -1,0 +1,137 @@
+package replay
+
+import (
+	"strings"
+	"time"
+
+	"github.com/rialto-events/rialto"
+	"github.com/rialto-events/rialto/internal/history"
+	"github.com/rialto-events/rialto/internal/jsonpath"
+	"github.com/rialto-events/rialto/pattern"
+)
+
+// A State is that of a replay, as AWS shows it.
+type State string
+
+// States of a replay.
+const (
+	Starting   State = "STARTING"
+	Running    State = "RUNNING"
+	Cancelling State = "CANCELLING"
+	Completed  State = "COMPLETED"
+	Cancelled  State = "CANCELLED"
+	Failed     State = "FAILED"
+)
+
+// Active reports whether a replay in this state has not ended.
+func (s State) Active() bool { return s == Starting || s == Running || s == Cancelling }
+
+const (
+	keep        = 90 * 24 * time.Hour // that a record stays after the end (EventBridge user guide, "Replaying archived events")
+	byTime      = "time"              // a [Spec.Order]
+	maxSpeed    = 1e9                 // events a second, or times the original pace: more than any machine has
+	minSpeed    = 1e-3                // an event in 17 minutes
+	maxKeyBytes = 256                 // of a replay's key: an account, a region and a name of 64 characters
+)
+
+// A Spec says what a replay is to do.
+type Spec struct {
+	Scope       rialto.Scope `json:"scope"`
+	Name        string       `json:"name"`
+	Description *string      `json:"description,omitempty"`
+
+	Archive   string    `json:"archive"`   // its name
+	ArchiveID string    `json:"archiveId"` // and its [catalog.Archive.ID]: another archive of that name is not meant
+	From      time.Time `json:"from"`      // From <= the event's time < To; zero is open
+	To        time.Time `json:"to"`
+	Pattern   string    `json:"pattern,omitempty"` // events that do not match are left out; "" is all
+
+	Bus    rialto.BusName `json:"bus"`              // where the events go, in the same scope
+	Rules  []string       `json:"rules,omitempty"`  // ARNs of rules; others get nothing. Nil is every rule
+	Target string         `json:"target,omitempty"` // ID of the only target of the rules that gets something; "" is all
+
+	// Order is what the deliveries to each target are ordered by: "time" for one after the other, a path such as $.detail.orderId for those that
+	// have the value in common, or "" for what the rules ask for, as with events that are put.
+	Order string `json:"order,omitempty"`
+	Speed Speed  `json:"speed,omitzero"`
+}
+
+// A Speed is how fast events are put. The zero value is as fast as the targets take them.
+type Speed struct {
+	PerSecond float64 `json:"perSecond,omitempty"` // events
+	Times     float64 `json:"times,omitempty"`     // the pace in which they once came: 2 is twice as fast
+}
+
+// Check reports what no replay can do.
+func (s Speed) Check() error {
+	for _, v := range []float64{s.PerSecond, s.Times} {
+		if v != 0 && !(v >= minSpeed && v <= maxSpeed) {
+			return rialto.Errorf(rialto.Invalid, "A speed is from %g to %g, or 0 for as fast as the targets take it.", minSpeed, maxSpeed)
+		}
+	}
+	if s.PerSecond != 0 && s.Times != 0 {
+		return rialto.Errorf(rialto.Invalid, "A speed is either events a second or times the original pace, not both.")
+	}
+	return nil
+}
+
+// key names a replay: names are unique within a scope.
+func key(s rialto.Scope, name string) string {
+	return string(s.Account) + "/" + string(s.Region) + "/" + name
+}
+
+func (s *Spec) key() string { return key(s.Scope, s.Name) }
+
+// ARN is the ARN of the replay.
+func (s *Spec) ARN() string { return s.Scope.ARN("events", "replay/"+s.Name).String() }
+
+// check finds what makes a spec impossible, whatever else there is.
+func (s *Spec) check() error {
+	if s.Order != "" && s.Order != byTime {
+		if _, err := jsonpath.Parse(s.Order); err != nil {
+			return rialto.Errorf(rialto.Invalid, "The order is neither %q nor a path into the event, such as $.detail.orderId: %v.", byTime, err)
+		}
+	}
+	if s.Pattern != "" {
+		if _, err := pattern.Parse([]byte(s.Pattern)); err != nil {
+			return rialto.Errorf(rialto.Invalid, "The pattern is not valid: %v", err)
+		}
+	}
+	if s.Name == "" || strings.Contains(s.Name, "/") || len(s.key()) > maxKeyBytes {
+		return rialto.Errorf(rialto.Invalid, "The name of a replay has from 1 to 64 letters, digits, dots, dashes and underscores.")
+	}
+	return s.Speed.Check()
+}
+
+// A Replay is one as it is now.
+type Replay struct {
+	Spec
+	State     State            `json:"state"`
+	Reason    string           `json:"reason,omitempty"` // why it failed
+	Paused    bool             `json:"paused,omitempty"`
+	Position  history.Position `json:"position"`         // of the last event that was read
+	Read      int64            `json:"read"`             // events of the window so far
+	Put       int64            `json:"put"`              // of these, that a rule wanted
+	Delivered int64            `json:"delivered"`        // deliveries that were begun for them
+	Expected  int64            `json:"expected"`         // events of the window, counted at the start
+	Damage    string           `json:"damage,omitempty"` // what could not be read, and was left out
+	Started   time.Time        `json:"started"`          // what was accepted later is not in it
+	Last      time.Time        `json:"last,omitzero"`    // time of the last event that was read
+	Ended     time.Time        `json:"ended,omitzero"`
+	Revision  uint64           `json:"revision"` // grows with each change
+}
+
+// window is what the replay reads.
+func (r *Replay) window() history.Window {
+	return history.Window{From: r.From, To: r.To, Before: r.Started}
+}
+
+// LastMinute is AWS's EventLastReplayedTime: the beginning of the minute that was reached; zero if nothing was read yet.
+func (r *Replay) LastMinute() time.Time {
+	if r.Last.IsZero() {
+		return time.Time{}
+	}
+	return r.Last.Truncate(time.Minute)
+}
+
+func (r *Replay) expired(now time.Time) bool { return !r.State.Active() && now.Sub(r.Ended) >= keep }

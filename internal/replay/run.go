@@ -1,0 +1,493 @@
+package replay
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/rialto-events/rialto"
+	"github.com/rialto-events/rialto/internal/deliver"
+	"github.com/rialto-events/rialto/internal/history"
+	"github.com/rialto-events/rialto/internal/jsonpath"
+	"github.com/rialto-events/rialto/internal/route"
+	"github.com/rialto-events/rialto/internal/shard"
+	"github.com/rialto-events/rialto/pattern"
+	"github.com/rialto-events/rialto/target"
+)
+
+const (
+	batchEvents = 512                    // events in one frame of a replay
+	batchBytes  = 512 << 10              // of events in one frame, or one event
+	slot        = 20 * time.Millisecond  // events that are due within it are put together
+	slack       = time.Second            // by which a replay that is late catches up; beyond it the clock is set anew
+	lagPause    = 5 * time.Millisecond   // between two looks at how far targets are behind
+	minPause    = 100 * time.Millisecond // between two tries
+	maxPause    = 5 * time.Second
+)
+
+// Run carries out replays until ctx ends. One that has not ended then goes on after the next start.
+func (s *Service) Run(ctx context.Context) error {
+	if err := s.recovered(ctx); err != nil {
+		if ctx.Err() != nil {
+			return nil
+		}
+		return err
+	}
+	var group sync.WaitGroup
+	defer group.Wait()
+	running, ended := make(map[string]bool), make(chan string)
+	for {
+		for _, key := range s.active() {
+			if !running[key] {
+				running[key] = true
+				group.Go(func() {
+					r := &runner{service: s, key: key, salts: make(map[target.Key][8]byte)}
+					r.run(ctx)
+					select {
+					case ended <- key:
+					case <-ctx.Done():
+					}
+				})
+			}
+		}
+		select {
+		case <-s.news:
+		case key := <-ended:
+			delete(running, key)
+		case <-ctx.Done():
+			return nil
+		}
+	}
+}
+
+// active lists the replays that have not ended.
+func (s *Service) active() (keys []string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for key, k := range s.replays {
+		if k.State.Active() {
+			keys = append(keys, key)
+		}
+	}
+	return keys
+}
+
+// A runner carries out one replay.
+type runner struct {
+	service *Service
+	key     string
+	known   *known // as it was when the present stretch began
+	match   func(event []byte) bool
+	order   jsonpath.Path // if it is ordered by a path
+	salts   map[target.Key][8]byte
+}
+
+// run carries the replay out, stretch by stretch: each goes on from what is committed, until somebody wants it otherwise, something is in
+// the way, or all is done.
+func (r *runner) run(ctx context.Context) {
+	for pause := minPause; ctx.Err() == nil; {
+		r.service.mu.Lock()
+		r.known = r.service.replays[r.key]
+		r.service.mu.Unlock()
+		var err error
+		switch {
+		case r.known == nil || !r.known.State.Active():
+			return
+		case r.known.State == Cancelling:
+			err = r.commit(ctx, kindEnd, endCommand(r.key, Cancelled, ""), nil)
+		case r.known.Paused:
+			r.wait(ctx, maxPause)
+			continue
+		default:
+			err = r.play(ctx)
+		}
+		if ctx.Err() != nil {
+			return
+		}
+		switch {
+		case err == nil || errors.Is(err, errChanged) || errors.Is(err, errOver):
+			pause = minPause
+			continue
+		case rialto.KindOf(err) == rialto.NotFound:
+			err = r.commit(ctx, kindEnd, endCommand(r.key, Failed, "Archive resource not found."), nil) // recorded on AWS
+		case rialto.KindOf(err) == rialto.Unavailable:
+			r.service.opts.Logger.Warn("replay waits", "replay", r.known.Name, "err", err)
+		default:
+			r.service.opts.Logger.Error("replay failed", "replay", r.known.Name, "err", err)
+			err = r.commit(ctx, kindEnd, endCommand(r.key, Failed, "Internal Failure."), nil)
+		}
+		if err == nil {
+			continue
+		}
+		r.resync(ctx)
+		r.wait(ctx, pause)
+		pause = min(2*pause, maxPause)
+	}
+}
+
+// errChanged ends a stretch: somebody wants the replay otherwise.
+var errChanged = errors.New("the replay was changed")
+
+// resync asks the machine how the replay is, after something of which the outcome may not be known.
+func (r *runner) resync(ctx context.Context) {
+	h := r.known.host
+	var is *Replay
+	if err := h.shard.View(ctx, func() { is = h.machine.replays[r.key] }); err == nil && is != nil {
+		r.service.learn(h, is)
+	}
+}
+
+// wait waits for a change, or for a while.
+func (r *runner) wait(ctx context.Context, d time.Duration) {
+	if d <= 0 {
+		return
+	}
+	t := r.service.opts.Clock.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C():
+	case <-r.known.changed:
+	case <-ctx.Done():
+	}
+}
+
+// interrupted reports whether somebody wants the replay otherwise. That it has got further is no such change.
+func (r *runner) interrupted() bool {
+	s := r.service
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	now := s.replays[r.key]
+	if now == nil || now.State == Cancelling || !now.State.Active() || now.Paused || now.Speed != r.known.Speed {
+		return true
+	}
+	r.known = now
+	return false
+}
+
+// A batch is events that are put together, in one frame.
+type batch struct {
+	entries []history.Entry
+	bytes   int
+	due     time.Duration // since the stretch began
+	damage  string        // that was found after them
+	err     error         // that ended the reading after them
+	done    bool          // they are the last
+}
+
+// play puts events until all are put. The archive is read one batch ahead.
+func (r *runner) play(ctx context.Context) error {
+	if err := r.prepare(); err != nil {
+		return err
+	}
+	ctx, stop := context.WithCancel(ctx)
+	batches := make(chan *batch, 1)
+	var reader sync.WaitGroup
+	defer reader.Wait()
+	defer stop()
+	speed, window, from := r.known.Speed, r.known.window(), r.known.Position
+	archive := r.known.ArchiveID
+	reader.Go(func() {
+		defer close(batches)
+		r.service.read(ctx, archive, window, from, newMetronome(speed), batches)
+	})
+	began := r.service.opts.Clock.Now()
+	for b := range batches {
+		if b.err != nil && len(b.entries) == 0 {
+			return b.err
+		}
+		now := r.service.opts.Clock.Now()
+		if late := now.Sub(began.Add(b.due)); late > slack {
+			began = began.Add(late)
+		} else if err := r.until(ctx, began.Add(b.due)); err != nil {
+			return err
+		}
+		if r.interrupted() {
+			return errChanged
+		}
+		targets, err := r.put(ctx, b)
+		switch {
+		case err != nil:
+			return err
+		case b.done:
+			return nil
+		case b.err != nil:
+			return b.err
+		}
+		if err := r.keepPace(ctx, targets); err != nil {
+			return err
+		}
+	}
+	return ctx.Err()
+}
+
+// prepare compiles what the spec says.
+func (r *runner) prepare() error {
+	if r.known.Order != "" && r.known.Order != byTime {
+		var err error
+		if r.order, err = jsonpath.Parse(r.known.Order); err != nil {
+			return err
+		}
+	}
+	if r.match == nil {
+		var err error
+		r.match, err = Matcher(r.known.Pattern)
+		return err
+	}
+	return nil
+}
+
+// Matcher makes a function that tells which events match a pattern; "" is all.
+func Matcher(text string) (func(event []byte) bool, error) {
+	if text == "" {
+		return func([]byte) bool { return true }, nil
+	}
+	p, err := pattern.Parse([]byte(text))
+	if err != nil {
+		return nil, rialto.Errorf(rialto.Invalid, "The pattern is not valid: %v", err)
+	}
+	set, scratch := new(pattern.Set), new(pattern.Scratch)
+	set.Add(1, p)
+	return func(event []byte) bool {
+		ids, err := set.Match(event, scratch)
+		return err == nil && len(ids) > 0
+	}, nil
+}
+
+// A metronome says when events are due, by their number and their time.
+type metronome struct {
+	speed Speed
+	n     int
+	first time.Time
+}
+
+func newMetronome(s Speed) *metronome { return &metronome{speed: s} }
+
+// due is when the next event is due, since the first one was.
+func (m *metronome) due(event time.Time) time.Duration {
+	if m.n == 0 {
+		m.first = event
+	}
+	m.n++
+	switch {
+	case m.speed.PerSecond > 0:
+		return time.Duration(float64(m.n-1) / m.speed.PerSecond * float64(time.Second))
+	case m.speed.Times > 0:
+		return time.Duration(float64(event.Sub(m.first)) / m.speed.Times)
+	}
+	return 0
+}
+
+// read makes batches of what an archive has.
+func (s *Service) read(ctx context.Context, archive string, w history.Window, after history.Position, m *metronome, to chan<- *batch) {
+	b := new(batch)
+	flush := func(next *batch) bool {
+		select {
+		case to <- b:
+			b = next
+			return true
+		case <-ctx.Done():
+			return false
+		}
+	}
+	for e, err := range s.history.Read(ctx, archive, w, after) {
+		if damage, ok := errors.AsType[*history.DamageError](err); ok {
+			s.opts.Logger.Error("events left out of a replay", "archive", archive, "err", damage)
+			if b.damage == "" {
+				b.damage = damage.Error()
+			}
+			continue
+		}
+		if err != nil {
+			b.err = err
+			flush(nil)
+			return
+		}
+		due := m.due(e.Time())
+		if n := len(b.entries); n > 0 && (n == batchEvents || b.bytes+len(e.Event) > batchBytes || due-b.due >= slot) {
+			if !flush(new(batch)) {
+				return
+			}
+		}
+		if len(b.entries) == 0 {
+			b.due = due
+		}
+		b.entries = append(b.entries, e)
+		b.bytes += len(e.Event)
+	}
+	b.done = true
+	flush(nil)
+}
+
+// until waits for a time, or until somebody wants the replay otherwise.
+func (r *runner) until(ctx context.Context, at time.Time) error {
+	for {
+		left := at.Sub(r.service.opts.Clock.Now())
+		if left <= 0 {
+			return ctx.Err()
+		}
+		if r.interrupted() {
+			return errChanged
+		}
+		r.wait(ctx, left)
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+	}
+}
+
+// put commits a batch, and returns the targets that it goes to.
+func (r *runner) put(ctx context.Context, b *batch) (targets []*target.Sealed, err error) {
+	if err := r.service.events.Room(); err != nil {
+		return nil, err
+	}
+	p := progress{read: int64(len(b.entries)), damage: b.damage, done: b.done}
+	if n := len(b.entries); n > 0 {
+		p.position, p.last = b.entries[n-1].Position, b.entries[n-1].Time()
+	}
+	var events []deliver.Accepted
+	seen := make(map[target.Key]bool)
+	for i := range b.entries {
+		if !r.match(b.entries[i].Event) {
+			continue
+		}
+		e, err := r.again(b.entries[i].Event)
+		if err != nil {
+			return nil, err
+		}
+		if len(e.Targets) == 0 {
+			continue
+		}
+		for _, t := range e.Targets {
+			if !seen[t.Key] {
+				seen[t.Key] = true
+				targets = append(targets, t)
+			}
+		}
+		p.put, p.delivered = p.put+1, p.delivered+int64(len(e.Targets))
+		events = append(events, e)
+	}
+	err = r.commit(ctx, kindProgress, p.command(r.key), events)
+	if errors.Is(err, shard.ErrTooLarge) && len(b.entries) > 1 {
+		return r.halves(ctx, b)
+	}
+	if err == nil {
+		r.service.events.Repeated(r.known.bus(), events)
+	}
+	return targets, err
+}
+
+// halves puts a batch that does not fit into a frame, because its events go to very many targets, in two.
+func (r *runner) halves(ctx context.Context, b *batch) ([]*target.Sealed, error) {
+	half := len(b.entries) / 2
+	first, err := r.put(ctx, &batch{entries: b.entries[:half]})
+	if err != nil {
+		return nil, err
+	}
+	second, err := r.put(ctx, &batch{entries: b.entries[half:], damage: b.damage, done: b.done})
+	return append(first, second...), err
+}
+
+// again prepares an event: where it goes now, of that what the replay wants, in the order that it wants.
+func (r *runner) again(event []byte) (deliver.Accepted, error) {
+	spec := &r.known.Spec
+	e, err := r.service.events.Again(spec.bus(), spec.Name, event)
+	if err != nil {
+		return e, fmt.Errorf("replay an event: %w", err)
+	}
+	if len(spec.Rules) > 0 || spec.Target != "" {
+		e.Keep(spec.wants)
+	}
+	if spec.Order == "" {
+		return e, nil
+	}
+	var value []byte
+	if spec.Order != byTime {
+		value, _ = r.order.Find(e.Event)
+	}
+	e.Orders = make([]uint64, len(e.Targets))
+	for i, t := range e.Targets {
+		salt := r.salt(t)
+		if spec.Order == byTime {
+			e.Orders[i] = max(1, binary.BigEndian.Uint64(salt[:]))
+			continue
+		}
+		e.Orders[i] = (&route.Order{Path: r.order, Salt: salt}).Hash(value)
+	}
+	return e, nil
+}
+
+// wants reports whether a target gets anything.
+func (s *Spec) wants(t *target.Sealed) bool {
+	if s.Target != "" && t.ID != s.Target {
+		return false
+	}
+	if len(s.Rules) == 0 {
+		return true
+	}
+	arn := t.Rule.String()
+	for _, r := range s.Rules {
+		if r == arn {
+			return true
+		}
+	}
+	return false
+}
+
+// salt tells what this replay puts to a target from all else.
+func (r *runner) salt(t *target.Sealed) [8]byte {
+	salt, ok := r.salts[t.Key]
+	if !ok {
+		sum := sha256.Sum256([]byte(r.key + "\x00" + t.Rule.String() + "\x00" + t.ID))
+		salt = [8]byte(sum[:])
+		r.salts[t.Key] = salt
+	}
+	return salt
+}
+
+// commit has a command committed with events.
+func (r *runner) commit(ctx context.Context, kind shard.Kind, body []byte, events []deliver.Accepted) error {
+	along := deliver.Along{Home: r.known.home(), Kind: kind, Body: body}
+	answer, err := r.service.deliver.AcceptAlong(ctx, along, events)
+	if err != nil {
+		return err
+	}
+	switch is := answer.(type) {
+	case *Replay:
+		r.service.learn(r.known.host, is)
+		return nil
+	case error:
+		return is
+	}
+	return errUnknown
+}
+
+// keepPace waits until no target is too far behind.
+func (r *runner) keepPace(ctx context.Context, targets []*target.Sealed) error {
+	for {
+		lag := r.service.deliver.Lag(targets)
+		if r.known.Order != "" {
+			held, err := r.service.deliver.Held(ctx, r.known.home())
+			if err != nil {
+				return err
+			}
+			lag = max(lag, held)
+		}
+		if lag <= r.service.opts.Lag {
+			return nil
+		}
+		if r.interrupted() {
+			return errChanged
+		}
+		t := r.service.opts.Clock.NewTimer(lagPause)
+		select {
+		case <-t.C():
+		case <-ctx.Done():
+			t.Stop()
+			return ctx.Err()
+		}
+	}
+}

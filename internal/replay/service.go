@@ -264,10 +264,12 @@ func (s *Service) Archive(scope rialto.Scope, name string) (*catalog.Archive, er
 	return nil, rialto.Errorf(rialto.NotFound, "Archive %s does not exist.", name)
 }
 
-// utc is a time as it can be written down: years have four digits there.
+// utc is a time as it can be written down: years have four digits there. The zero time, which stands for none, stays what it is.
 func utc(t time.Time) time.Time {
-	first, last := time.Time{}, time.Date(9999, 12, 31, 23, 59, 59, 0, time.UTC)
+	first, last := time.Time{}.Add(time.Second), time.Date(9999, 12, 31, 23, 59, 59, 0, time.UTC)
 	switch {
+	case t.IsZero():
+		return time.Time{}
 	case t.Before(first):
 		return first
 	case t.After(last):

@@ -31,6 +31,7 @@ func (s *Server) Run(ctx context.Context) error {
 	stack.start("archives", s.history.Run)
 	stack.start("circuits", s.circuits.Run)
 	stack.start("redrives", s.redrive.Run)
+	stack.start("replays", s.replays.Run)
 	stack.start("connections", s.conns.Run)
 	if s.scrapes != nil {
 		stack.start("metrics", s.serveMetrics)

@@ -38,6 +38,7 @@ import (
 	"github.com/rialto-events/rialto/internal/metrics"
 	"github.com/rialto-events/rialto/internal/queue"
 	"github.com/rialto-events/rialto/internal/redrive"
+	"github.com/rialto-events/rialto/internal/replay"
 	"github.com/rialto-events/rialto/internal/route"
 	"github.com/rialto-events/rialto/internal/shard"
 	remote "github.com/rialto-events/rialto/internal/targets/aws"
@@ -59,6 +60,7 @@ type Server struct {
 	history  *history.Service
 	redrive  *redrive.Service
 	ingest   *ingest.Ingester
+	replays  *replay.Service
 	shards   []*shard.Shard
 	circuits *circuits.Service
 	recorder *explain.Recorder
@@ -119,6 +121,7 @@ func Open(ctx context.Context, c Config) (_ *Server, err error) {
 	})
 	s.history.Attach(s.deliver)
 	s.ingest = ingest.New(routes, s.deliver, ingest.Options{Logger: c.Logger, Clock: c.Clock, Room: s.journal.Room, Observer: watch})
+	s.replays = replay.New(s.catalog, s.history, s.ingest, s.deliver, replay.Options{Logger: c.Logger, Clock: c.Clock})
 	s.redrive = redrive.New(s.queues, s.catalog, s.deliver, redrive.Options{Logger: c.Logger, Clock: c.Clock})
 	news := connections.NewNews(s.ingest, s.catalog, c.Clock, c.Logger)
 	s.conns = connections.New(s.catalog, secrets, connections.Options{Logger: c.Logger, Clock: c.Clock, Guard: s.guard(), News: news, TLSOnly: !c.trusted()})
@@ -213,7 +216,7 @@ func (s *Server) openShards(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		sh, err := shard.Open(ctx, log, blob, []shard.Hosted{s.deliver.Host(), s.queues.Host()},
+		sh, err := shard.Open(ctx, log, blob, []shard.Hosted{s.deliver.Host(), s.queues.Host(), s.replays.Host()},
 			shard.Options{Logger: s.config.Logger, Clock: s.config.Clock, Owner: owner, Room: s.journal.Room, Appended: s.metrics.Appended(name)})
 		if err != nil {
 			return fmt.Errorf("open shard %d: %w", i, err)
@@ -222,6 +225,7 @@ func (s *Server) openShards(ctx context.Context) error {
 	}
 	s.deliver.Attach(s.shards)
 	s.queues.Attach(s.shards)
+	s.replays.Attach(s.shards)
 	return nil
 }
 
@@ -253,7 +257,7 @@ func (s *Server) countShards(ctx context.Context) (int, error) {
 func (s *Server) serve(auth aws.Authenticator, routes *route.Router, secrets *vault.Vault, news *connections.News) {
 	events := eventsapi.Options{
 		Clock: s.config.Clock, Limits: eventsapi.DefaultLimits, Policies: routes, PlainHTTP: s.config.trusted(), Connections: news,
-		Archives: s.history,
+		Archives: s.history, Replays: s.replays,
 	}
 	if s.config.AWSQuotas {
 		events.Limits = eventsapi.AWSLimits

@@ -2,12 +2,8 @@ package eventsapi
 
 import "context"
 
-// rialto has no replays, global endpoints and partners yet. It says so when somebody wants one, but tools that list what
+// rialto has no global endpoints and partners yet. It says so when somebody wants one, but tools that list what
 // there is, as consoles do, get an empty list.
-
-func (f *Front) ListReplays(context.Context, *ListReplaysInput) (*ListReplaysOutput, error) {
-	return &ListReplaysOutput{Replays: []Replay{}}, nil
-}
 
 func (f *Front) ListEndpoints(context.Context, *ListEndpointsInput) (*ListEndpointsOutput, error) {
 	return &ListEndpointsOutput{Endpoints: []Endpoint{}}, nil

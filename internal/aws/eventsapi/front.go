@@ -37,6 +37,7 @@ type Options struct {
 	PlainHTTP bool         // endpoints of API destinations and of OAuth may be http://, which AWS refuses
 
 	Archives Archives // what archives have; nil keeps nothing
+	Replays  Replays  // carries out replays; nil refuses them
 
 	Connections *connections.News // is told what becomes of connections and API destinations; nil tells nobody
 }
@@ -53,6 +54,7 @@ type Front struct {
 	news    *connections.News
 
 	archives Archives
+	replays  Replays
 
 	wildcards wildcards
 	control   control
@@ -63,10 +65,13 @@ func New(cat *catalog.Catalog, in Ingester, vault Sealer, opts Options) *Front {
 	f := &Front{
 		catalog: cat, events: in, vault: vault, clock: opts.Clock,
 		limits: opts.Limits.orDefault(), rights: opts.Policies, plain: opts.PlainHTTP, news: opts.Connections,
-		archives: opts.Archives,
+		archives: opts.Archives, replays: opts.Replays,
 	}
 	if f.archives == nil {
 		f.archives = noArchives{}
+	}
+	if f.replays == nil {
+		f.replays = noReplays{}
 	}
 	if f.clock == nil {
 		f.clock = rialto.SystemClock
@@ -136,8 +141,13 @@ func (f *Front) Service() *aws.Service {
 		aws.Op(f.DeleteArchive),
 		aws.Op(f.ListArchives),
 
-		// absent.go
+		// replays.go
+		aws.Op(f.StartReplay),
+		aws.Op(f.DescribeReplay),
+		aws.Op(f.CancelReplay),
 		aws.Op(f.ListReplays),
+
+		// absent.go
 		aws.Op(f.ListEndpoints),
 		aws.Op(f.ListEventSources),
 		aws.Op(f.ListPartnerEventSources),

@@ -17,7 +17,6 @@ type Limits struct {
 	Destinations    int // API destinations of a scope
 	DestinationRate int // invocations per second of an API destination
 	Archives        int // of a scope
-	Replays         int // of a scope, that have not ended
 }
 
 // AWSLimits are those of EventBridge (EventBridge user guide, "Quotas").
@@ -34,7 +33,6 @@ var AWSLimits = Limits{
 	Destinations:    3000,
 	DestinationRate: 300,
 	Archives:        100,
-	Replays:         10,
 }
 
 // DefaultLimits are those of rialto: what one machine holds with ease.
@@ -51,7 +49,6 @@ var DefaultLimits = Limits{
 	Destinations:    100_000,
 	DestinationRate: 100_000,
 	Archives:        10_000,
-	Replays:         10, // each reads and puts as fast as it can
 }
 
 // orDefault fills in what is zero.
@@ -71,7 +68,6 @@ func (l Limits) orDefault() Limits {
 		{&l.Destinations, DefaultLimits.Destinations},
 		{&l.DestinationRate, DefaultLimits.DestinationRate},
 		{&l.Archives, DefaultLimits.Archives},
-		{&l.Replays, DefaultLimits.Replays},
 	} {
 		if *p.limit == 0 {
 			*p.limit = p.usual

@@ -24,9 +24,15 @@ import (
 	"github.com/rialto-events/rialto/internal/aws/eventsapi"
 	"github.com/rialto-events/rialto/internal/catalog"
 	"github.com/rialto-events/rialto/internal/catalog/catalogtest"
+	"github.com/rialto-events/rialto/internal/deliver"
+	"github.com/rialto-events/rialto/internal/history"
 	"github.com/rialto-events/rialto/internal/ingest"
+	"github.com/rialto-events/rialto/internal/replay"
 	"github.com/rialto-events/rialto/internal/route"
+	"github.com/rialto-events/rialto/internal/shard"
+	"github.com/rialto-events/rialto/internal/shard/shardtest"
 	"github.com/rialto-events/rialto/internal/vault"
+	"github.com/rialto-events/rialto/target"
 )
 
 // TestStories tells the stories in testdata, each to a server of its own. A story is made of calls with their answers:
@@ -212,11 +218,30 @@ func serve(t testing.TB, opts eventsapi.Options, policies bool) *server {
 	if policies {
 		opts.Policies = route.New(s.catalog, route.Options{Policies: true})
 	}
+	opts.Replays = s.replays(t)
 	front := eventsapi.New(s.catalog, s.events, secrets, opts)
 	web := httptest.NewServer(aws.NewHandler(aws.Options{}, front.Service()))
 	s.url = web.URL
 	t.Cleanup(web.Close)
 	return s
+}
+
+// replays makes replays that nobody carries out, of archives that are empty.
+func (s *server) replays(t testing.TB) *replay.Service {
+	d := deliver.New(func(*target.Definition) target.Sender { return nil }, deliver.Options{})
+	r := replay.New(s.catalog, emptyHistory{}, nil, d, replay.Options{Clock: s.clock, Most: 4})
+	shards := []*shard.Shard{shardtest.Start(t, shard.Options{}, d.Host(), r.Host())}
+	d.Attach(shards)
+	r.Attach(shards)
+	return r
+}
+
+type emptyHistory struct{ replay.History }
+
+func (emptyHistory) Flush(context.Context, string) error { return nil }
+
+func (emptyHistory) Tally(context.Context, string, history.Window, func([]byte) bool) (history.Total, error) {
+	return history.Total{}, nil
 }
 
 // post makes a call as an SDK would, and returns status and body.

@@ -73,7 +73,11 @@ func (s *Service) Deliver(ctx context.Context, arn rialto.ARN, m *target.Message
 	case !ok:
 		return errMissing
 	}
-	d := Draft{Body: string(m.Payload), Trace: m.Trace, Sender: string(arn.Account), Origin: m.Origin}
+	body := string(m.Payload)
+	if m.Origin != nil {
+		body = letterBody(body)
+	}
+	d := Draft{Body: body, Trace: m.Trace, Sender: string(arn.Account), Origin: m.Origin}
 	if m.Definition != nil && m.Definition.SQS != nil {
 		d.Group = transform.Value(m.Definition.SQS.MessageGroupID, m.Event)
 	}
@@ -91,6 +95,17 @@ func (s *Service) Deliver(ctx context.Context, arn rialto.ARN, m *target.Message
 		return err
 	}
 	return sent[0].Err
+}
+
+// letterBody is the body of a dead letter as a message can hold it. What a transformer made may have characters in it that it cannot, and
+// be of any size; the event must not be lost for that, which is beside it as it was accepted.
+func letterBody(body string) string {
+	body = strings.Map(textRune, body) // also what is no UTF-8
+	const most = MaxMessageSize + letterSlack/2 // the rest is for the reasons
+	if len(body) <= most {
+		return body
+	}
+	return strings.ToValidUTF8(body[:most], "")
 }
 
 // DeleteMessages removes messages by receipt handle. One that is gone already is no error. There is an error, or nil, for each.

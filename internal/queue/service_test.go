@@ -613,7 +613,11 @@ func TestDeliver(t *testing.T) {
 	if err := p.Deliver(t.Context(), arn, &target.Message{Payload: large}); rialto.KindOf(err) != rialto.Invalid {
 		t.Errorf("a message that is too large gives %v", err)
 	}
-	must(t, p.Deliver(t.Context(), arn, &target.Message{Payload: large, Origin: &target.Origin{Bus: scope.BusARN("b"), Rule: scope.RuleARN("b", "r")}}))
+	origin := &target.Origin{Bus: scope.BusARN("b"), Rule: scope.RuleARN("b", "r")}
+	must(t, p.Deliver(t.Context(), arn, &target.Message{Payload: []byte("a\x1bb\xff"), Origin: origin}))
+	p.want("q", "a\uFFFDb\uFFFD")
+	must(t, p.Deliver(t.Context(), arn, &target.Message{Payload: large, Origin: origin}))
+	must(t, p.Deliver(t.Context(), arn, &target.Message{Payload: []byte(strings.Repeat("x", 20*len(large))), Origin: origin})) // as transformers make of large events
 	if err := p.Deliver(t.Context(), at("elsewhere").ARN(), &target.Message{Payload: []byte("x")}); rialto.KindOf(err) != rialto.NotFound {
 		t.Errorf("a delivery to a missing queue got %v", err)
 	}

@@ -271,7 +271,11 @@ func (s *story) attempt(a *explain.Attempt) {
 	case a.Message != "" || a.Code != "":
 		verdict = bad.Render(a.Verdict)
 	}
-	s.line(4, "%s  %s, %s%s  %s", s.time(a.Began), what, took(time.Duration(a.Micros)*time.Microsecond), status, verdict)
+	if a.NotMade {
+		s.line(4, "%s  no attempt any more  %s", s.time(a.Began), verdict)
+	} else {
+		s.line(4, "%s  %s, %s%s  %s", s.time(a.Began), what, took(time.Duration(a.Micros)*time.Microsecond), status, verdict)
+	}
 	if a.Message != "" {
 		s.wrapped(6, bad, a.Code+": "+a.Message)
 	}

@@ -29,6 +29,10 @@ type Attempted struct {
 	Verdict Verdict
 }
 
+// Made reports whether there was an attempt at all. There was none if the event's time to live was over, or if it got too old while the
+// circuit was open.
+func (a *Attempted) Made() bool { return a.Err != nil || a.Verdict.Action == Done }
+
 // A CircuitState says whether attempts are made.
 type CircuitState uint8
 

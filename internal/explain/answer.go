@@ -61,6 +61,7 @@ type Delivery struct {
 // An Attempt is one try to deliver the event, or its dead letter.
 type Attempt struct {
 	Number    int       `json:"number"`
+	NotMade   bool      `json:"notMade,omitempty"` // it would have been this one: the event had lived long enough, or waited too long
 	Redrive   int       `json:"redrive,omitempty"` // how often the event had come back from a dead-letter queue
 	Letter    bool      `json:"deadLetter,omitempty"`
 	Batch     int       `json:"batch,omitempty"` // events that shared it, if there were several
@@ -309,7 +310,7 @@ func (d *delivery) answer() Delivery {
 func (t *try) answer() Attempt {
 	a := Attempt{
 		Number: t.number, Redrive: t.redrive, Letter: t.letter, Began: t.began, Micros: t.took.Microseconds(), Status: t.status, Answer: t.head,
-		Verdict: t.action.String(), Code: t.code, Message: t.message, Exhausted: t.exhausted,
+		Verdict: t.action.String(), Code: t.code, Message: t.message, Exhausted: t.exhausted, NotMade: t.batch == 0,
 	}
 	if t.batch > 1 {
 		a.Batch = t.batch

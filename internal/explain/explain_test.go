@@ -330,6 +330,25 @@ func TestManyAtOnce(t *testing.T) {
 	all.Wait()
 }
 
+// TestAttemptsThatWereNotMade tells decisions from attempts: a destination must not be blamed for what never came to it.
+func TestAttemptsThatWereNotMade(t *testing.T) {
+	a := actor{NewRecorder(Options{})}
+	defer running(t, a.Recorder)()
+	e := a.accept("one", hook)
+	a.attempt(e, 1, false, again)
+	a.Attempted(&deliver.Attempted{ // too old, while the circuit was open
+		Message: &target.Message{Definition: hook.Definition, EventID: e.EventID, Event: e.Event, Bus: e.Bus, Accepted: e.Accepted, Attempt: 2},
+		For:     hook.Definition, Verdict: deliver.Verdict{Action: deliver.DeadLetter, Code: target.CodeUnknown, Message: "too old"},
+	})
+	got, err := NewExplainer(a.Recorder, newCatalog(t), nothing{}).Explain(t.Context(), scope, "one", 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if tries := got.Buses[0].Deliveries[0].Attempts; len(tries) != 2 || tries[0].NotMade || !tries[1].NotMade || tries[1].Message != "too old" {
+		t.Errorf("the attempts are %+v", tries)
+	}
+}
+
 func TestListsAreFiltered(t *testing.T) {
 	a := actor{NewRecorder(Options{})}
 	defer running(t, a.Recorder)()

@@ -222,8 +222,12 @@ var _ deliver.Observer = (*Recorder)(nil)
 func tryOf(a *deliver.Attempted) try {
 	m, v := a.Message, &a.Verdict
 	t := try{
-		number: m.Attempt, redrive: m.Redrives, letter: a.Letter, batch: a.Batch, began: a.Began, took: a.Took, status: m.Answer.Status,
+		number: m.Attempt, redrive: m.Redrives, letter: a.Letter, began: a.Began, took: a.Took, status: m.Answer.Status,
 		head: cut(m.Answer.Head, maxAnswer), failed: a.Err != nil || v.Action == deliver.DeadLetter, action: v.Action, at: v.At,
+	}
+	t.batch = max(1, a.Batch)
+	if !a.Made() {
+		t.batch = 0
 	}
 	if t.failed {
 		t.code, t.message, t.exhausted = v.Code, cut(v.Message, maxMessage), v.Exhausted

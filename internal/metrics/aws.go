@@ -107,9 +107,14 @@ func (s *awsSeries) attempted(a *deliver.Attempted) {
 			s.throttledRules.Inc()
 		}
 	case deliver.DeadLetter:
-		s.invocations.Inc()
-		s.failures.Inc()
+		s.failed()
 	}
+}
+
+// failed counts a delivery that has failed for good.
+func (s *awsSeries) failed() {
+	s.invocations.Inc()
+	s.failures.Inc()
 }
 
 func (s *awsSeries) letter(a *deliver.Attempted) {

@@ -248,6 +248,10 @@ func (m *Metrics) Attempted(a *deliver.Attempted) {
 	case a.Verdict.Action == deliver.Expired:
 		t.outcomes[expired].Inc()
 		return
+	case !a.Made():
+		t.outcomes[expired].Inc()
+		m.rule(a.For.Rule).aws.failed()
+		return
 	case a.Verdict.Action == deliver.Again:
 		outcome = retried
 	}

@@ -87,6 +87,7 @@ func everything(t *testing.T) *Metrics {
 	attempt(2, false, nil, deliver.Verdict{Action: deliver.Done})
 	attempt(1, false, errors.New("never"), deliver.Verdict{Action: deliver.DeadLetter})
 	attempt(1, false, nil, deliver.Verdict{Action: deliver.Expired})
+	attempt(3, false, nil, deliver.Verdict{Action: deliver.DeadLetter, Code: target.CodeUnknown}) // too old, behind an open circuit
 	attempt(1, true, nil, deliver.Verdict{Action: deliver.Done})
 	attempt(13, true, errors.New("never"), deliver.Verdict{Action: deliver.DeadLetter})
 	return m
@@ -114,7 +115,7 @@ func TestWhatIsCounted(t *testing.T) {
 		`rialto_delivery_attempts_total{outcome="delivered",target_type="http"} 1`,
 		`rialto_delivery_attempts_total{outcome="retry",target_type="http"} 1`,
 		`rialto_delivery_attempts_total{outcome="dead",target_type="http"} 1`,
-		`rialto_delivery_attempts_total{outcome="expired",target_type="http"} 1`,
+		`rialto_delivery_attempts_total{outcome="expired",target_type="http"} 2`,
 		`rialto_delivery_latency_seconds_sum{target_type="http"} 1.5`,
 		`rialto_delivery_pending{target_type="http"} 8`,
 		`rialto_dlq_messages_total{outcome="sent"} 1`, `rialto_dlq_messages_total{outcome="failed"} 1`,
@@ -122,9 +123,9 @@ func TestWhatIsCounted(t *testing.T) {
 		`rialto_queue_messages{account="000000000000",queue="q",region="us-east-1",state="visible"} 3`,
 		`rialto_shard_bytes_total{shard="shard-0"} 1000`, `rialto_shard_queued{shard="shard-0"} 4`,
 		`rialto_journal_writable 1`, `rialto_journal_room 0`, `rialto_explain_left_out_total 9`, `rialto_build_info{version="1.2.3"} 1`,
-		`aws_events_matched_events_total` + rule + `1`, `aws_events_invocations_total` + rule + `2`, `aws_events_invocation_attempts_total` + rule + `3`,
+		`aws_events_matched_events_total` + rule + `1`, `aws_events_invocations_total` + rule + `3`, `aws_events_invocation_attempts_total` + rule + `3`,
 		`aws_events_successful_invocation_attempts_total` + rule + `1`, `aws_events_retry_invocation_attempts_total` + rule + `1`,
-		`aws_events_failed_invocations_total` + rule + `1`, `aws_events_throttled_rules_total` + rule + `1`,
+		`aws_events_failed_invocations_total` + rule + `2`, `aws_events_throttled_rules_total` + rule + `1`,
 		`aws_events_invocations_sent_to_dlq_total` + rule + `1`, `aws_events_invocations_failed_to_be_sent_to_dlq_total` + rule + `1`,
 		`aws_events_ingestion_to_invocation_start_latency_ms_sum` + rule + `2000`, `aws_events_ingestion_to_invocation_success_latency_ms_sum` + rule + `1500`,
 	} {

@@ -251,3 +251,49 @@ func TestNoBatcher(t *testing.T) {
 		}
 	})
 }
+
+// A group whose events came at once takes no window for each of them.
+func TestBatchOfGroup(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		kind := new(batchSender)
+		r := newBatchRig(t, Options{}, kind)
+		billing := batched(t, 10, 5*time.Minute, nil)
+		r.acceptOrdered(0, 100, 2, billing)
+		time.Sleep(5*time.Minute + 10*time.Second)
+		synctest.Wait()
+		if got := r.waiting(); got != "" {
+			t.Errorf("%s wait", got)
+		}
+		if got, want := kind.sizes(), strings.TrimSpace(strings.Repeat("2 ", 50)); got != want {
+			t.Errorf("batches of %s, want one of each group in every one", got)
+		}
+	})
+}
+
+// acceptOrdered accepts events with numbers from one up to another, whose deliveries to one target are in so many groups.
+func (r *rig) acceptOrdered(from, to, groups int, one *target.Sealed) {
+	r.t.Helper()
+	for n := from; n < to; n++ {
+		e := newEvent(fmt.Sprintf("e%06d", n), one)
+		e.Home, e.Orders = "orders", []uint64{uint64(1 + n%groups)}
+		if err := r.Accept(context.Background(), []Accepted{e}); err != nil {
+			r.t.Fatal(err)
+		}
+	}
+}
+
+// A delivery that waited for its turn brings no limits back that its rule does not ask for any more.
+func TestLimitsOfGroup(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, Options{})
+		slow := changed(t, testTarget("billing", true), func(d *target.Definition) { d.Rate = 1.0 / 60 })
+		r.acceptOrdered(0, 100, 1, slow)
+		time.Sleep(time.Second)
+		r.accept("e000100", testTarget("billing", true))
+		time.Sleep(10 * time.Second)
+		synctest.Wait()
+		if got := len(r.sender.to(slow.ARN)); got != 101 {
+			t.Errorf("%d of 101 deliveries after their limit was lifted", got)
+		}
+	})
+}

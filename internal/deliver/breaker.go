@@ -84,12 +84,19 @@ func newBreaker(now time.Time) breaker {
 	return breaker{set: target.Breaker{Off: true}, since: now, counts: tally{origin: now}}
 }
 
-// use takes the settings of the newest definition. What was counted over another time is forgotten.
-func (b *breaker) use(set target.Breaker) {
+// use takes the settings of the newest definition, and reports whether that has changed the state: where no deliveries park any more,
+// nothing keeps a circuit open. What was counted over another time is forgotten.
+func (b *breaker) use(now time.Time, set target.Breaker) (changed bool) {
 	if set.Window != b.set.Window {
 		b.counts = tally{origin: b.counts.origin}
 	}
 	b.set = set
+	if !set.Off || b.mode != CircuitAutomatic || b.state == CircuitClosed {
+		return false
+	}
+	b.enter(now, CircuitClosed, "No rule asks for a circuit breaker.")
+	b.pause = 0
+	return true
 }
 
 // holds reports whether deliveries that park must ask before they are attempted; holdsAll, whether all must.
@@ -238,7 +245,7 @@ func (b *breaker) force(now time.Time, mode CircuitMode, reason string, waiting 
 	case mode == CircuitForcedClosed:
 		b.enter(now, CircuitClosed, reason)
 		b.pause = 0
-	case was == CircuitForcedOpen && waiting:
+	case was == CircuitForcedOpen && waiting && !b.set.Off:
 		b.enter(now, CircuitHalfOpen, reason)
 	default:
 		b.enter(now, CircuitClosed, reason)

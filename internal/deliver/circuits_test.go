@@ -424,3 +424,66 @@ func TestWeakDestination(t *testing.T) {
 		}
 	})
 }
+
+// TestBreakerTakenAway has a rule ask for no breaker any more while its circuit is open: nothing is kept then, and the circuit does not
+// go on opening and closing for nobody.
+func TestBreakerTakenAway(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		o := new(recorder)
+		r := newRig(t, Options{Observer: o})
+		to := testTarget("billing", true)
+		r.breakDown(to)
+		without := changed(t, to, func(d *target.Definition) { d.Breaker = &target.Breaker{Off: true} })
+		r.accept("e000100", without)
+		time.Sleep(time.Hour)
+		synctest.Wait()
+		if c := r.circuit(to.ARN); c.State != CircuitClosed || c.Parked != 0 {
+			t.Errorf("the circuit is %+v", c)
+		}
+		if got := o.states(); got != "open closed" {
+			t.Errorf("the circuit was %s", got)
+		}
+		r.sender.when(to.ARN, nil)
+		time.Sleep(22 * time.Minute)
+		if got := r.waiting(); got != "" {
+			t.Errorf("%s wait", got)
+		}
+	})
+}
+
+// TestForcedOpenWithoutBreaker opens by hand what has no breaker, and lets it go again.
+func TestForcedOpenWithoutBreaker(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, Options{})
+		to := changed(t, testTarget("billing", true), func(d *target.Definition) { d.Retry.MaxAttempts = 0 })
+		r.Force(simScope, to.ARN, CircuitForcedOpen, time.Now(), "maintenance")
+		r.acceptMany(0, 100, to)
+		settle()
+		if c := r.circuit(to.ARN); c.Parked != 100 {
+			t.Errorf("the circuit is %+v", c)
+		}
+		r.Force(simScope, to.ARN, CircuitAutomatic, time.Now(), "")
+		settle()
+		if c := r.circuit(to.ARN); c.State != CircuitClosed || r.waiting() != "" {
+			t.Errorf("the circuit is %+v, and %q wait", c, r.waiting())
+		}
+	})
+}
+
+// TestTooOldInGroup lets a group reach its greatest age behind an open circuit: one after another dies without a wait.
+func TestTooOldInGroup(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, Options{})
+		to := changed(t, testTarget("billing", true), func(d *target.Definition) { d.Retry.MaxAge = time.Minute })
+		r.Force(simScope, to.ARN, CircuitForcedOpen, time.Now(), "maintenance")
+		r.acceptOrdered(0, 500, 1, to)
+		time.Sleep(time.Minute + 10*time.Second)
+		letters := r.sender.to(to.DeadLetter)
+		if len(letters) != 500 || r.waiting() != "" {
+			t.Fatalf("%d of 500 dead letters", len(letters))
+		}
+		if s := r.stat(to.ARN); s.Parked != 0 || s.Dead != 500 {
+			t.Errorf("figures %+v", s)
+		}
+	})
+}

@@ -139,7 +139,10 @@ func (h *host) queue(attempts ready, from source) {
 			binding: b, key: a.key, slot: a.slot, made: a.made, ordered: a.ordered, accepted: a.from, ref: a.ref, letter: a.letter != nil,
 		}
 		from := from
-		if from == fromAccept && a.key < h.firstKey {
+		switch {
+		case from == fromAccept && a.held:
+			from = fromGroup
+		case from == fromAccept && a.key < h.firstKey:
 			from = fromBefore
 		}
 		if j.letter {

@@ -99,7 +99,7 @@ func (d *destination) leave(l *lane) {
 	defer d.mu.Unlock()
 	if l.users--; l.users == 0 {
 		delete(d.lanes, l.laneKey)
-		d.circuit.use(d.settings())
+		d.agree()
 	}
 }
 
@@ -108,6 +108,7 @@ type source uint8
 
 const (
 	fromAccept source = iota // its event was accepted just now
+	fromGroup                // the one before it in its group has ended
 	fromAlarm                // it failed before, and fell due
 	fromBefore               // it has waited since before the start
 )
@@ -119,8 +120,14 @@ func (d *destination) push(l *lane, j job, from source) {
 	if l.using == nil || l.using != j.binding && (from == fromAccept || d.hire == nil) {
 		d.use(l, j.binding)
 	}
-	if l.batch.size > 0 && l.n() == 0 {
-		l.since = d.now()
+	expires, mortal := j.expires()
+	if mortal = mortal && l.held; mortal && !expires.After(d.now()) {
+		d.tooOld.push(j)
+		d.staff()
+		return
+	}
+	if l.batch.size > 0 {
+		l.gather(d.now(), from)
 	}
 	l.bytes += int(j.ref.Len)
 	switch {
@@ -134,16 +141,16 @@ func (d *destination) push(l *lane, j job, from source) {
 	switch {
 	case l.where == idle:
 		d.line(l)
-	case l.where == asleep && l.batch.size > 0 && l.filled():
+	case l.where == asleep && l.batch.size > 0 && (l.filled() || l.complete().Before(l.until)):
 		heap.Remove(&d.asleep, l.index)
 		d.line(l)
 	}
 	if l.where == waiting && !d.ring(l).shut && !d.paced {
 		d.staff()
 	}
-	if at, ok := j.expires(); ok && l.held && at.Before(d.sweepAt) {
-		d.sweepAt = at
-		d.wake(at)
+	if mortal && expires.Before(d.sweepAt) {
+		d.sweepAt = expires
+		d.wake(expires)
 	}
 }
 
@@ -161,7 +168,7 @@ func (d *destination) use(l *lane, b *binding) {
 	l.rate.set(d.now(), b.def.Rate)
 	l.batch = d.deliverer.batchOf(b.def)
 	l.set, l.parks = breakerOf(b.def, d.deliverer.opts.Breaker)
-	d.circuit.use(d.settings())
+	d.agree()
 	switch l.where { // for what the former limits made it wait
 	case asleep:
 		heap.Remove(&d.asleep, l.index)
@@ -171,6 +178,13 @@ func (d *destination) use(l *lane, b *binding) {
 	}
 	if d.holds(l) != l.held {
 		d.regate()
+	}
+}
+
+// agree has the circuit follow what its lanes ask for now.
+func (d *destination) agree() {
+	if was := d.circuit.state; d.circuit.use(d.now(), d.settings()) {
+		d.changed(was)
 	}
 }
 

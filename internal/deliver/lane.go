@@ -11,6 +11,10 @@ import (
 // maxBatchBytes bounds the events of one batch where neither the rule nor the kind of destination does: a batch is in memory at once.
 const maxBatchBytes = 4 << 20
 
+// gatherLate is how long deliveries that have waited already wait for others with which they can share an attempt: the outcomes of one
+// batch come to the log in a frame or two, and alarms ring for all that is due.
+const gatherLate = 20 * time.Millisecond
+
 // A laneKey says whose deliveries a lane has: those to one target of a rule, or, if it is zero, the dead letters.
 type laneKey struct {
 	rule rialto.ARN
@@ -41,7 +45,7 @@ type lane struct {
 	busy  int            // attempts in progress
 	rate  bucket
 	batch batch
-	since time.Time // when the first of a batch came
+	since time.Time // when the first of a batch came, or could have
 	bytes int       // of the events that wait
 }
 
@@ -105,12 +109,27 @@ func (l *lane) ready(now time.Time) (wait time.Duration, ok bool) {
 		return wait, false
 	}
 	if l.batch.size > 0 && !l.filled() {
-		if wait := l.batch.window - now.Sub(l.since); wait > 0 {
+		if wait := l.complete().Sub(now); wait > 0 {
 			return wait, false
 		}
 	}
 	return 0, true
 }
+
+// gather begins a batch with a delivery that comes now, unless one has begun. What has waited already, for its turn or for its next attempt,
+// does not wait for a whole window, but for a moment in which others of its kind come. Otherwise a group would make one step in each window.
+func (l *lane) gather(now time.Time, from source) {
+	since := now
+	if from == fromGroup || from == fromAlarm {
+		since = now.Add(min(0, gatherLate-l.batch.window))
+	}
+	if l.n() == 0 || since.Before(l.since) {
+		l.since = since
+	}
+}
+
+// complete is when a batch goes out although it is not filled.
+func (l *lane) complete() time.Time { return l.since.Add(l.batch.window) }
 
 // filled reports whether there is as much as a batch may have.
 func (l *lane) filled() bool { return l.n() >= l.batch.size || l.bytes >= l.batch.bytes }

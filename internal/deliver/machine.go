@@ -82,6 +82,7 @@ type attempt struct {
 	handle
 	made    uint16 // how many failed before
 	ordered bool   // others may wait for it to end
+	held    bool   // it has waited for another to end
 	from    uint32 // when the event was accepted, in seconds since 1970, or 0
 
 	def    *definition

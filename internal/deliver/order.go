@@ -88,7 +88,9 @@ func (m *Machine) leave(slot uint32, d *delivery) (next uint32, ok bool) {
 func (a *apply) pass(attempts ready, slot uint32, d *delivery) ready {
 	before := a.orders.held
 	if next, ok := a.leave(slot, d); ok {
-		attempts = append(attempts, a.handOut(next, a.deliveries.get(next)))
+		at := a.handOut(next, a.deliveries.get(next))
+		at.held = true
+		attempts = append(attempts, at)
 	}
 	if before > 0 && a.orders.held == 0 {
 		a.tx.Emit(held(0))

@@ -15,7 +15,7 @@ import (
 const (
 	mergeWidth   = 8
 	mergeBytes   = 40 << 20  // of events before they are compressed, in one segment
-	mergeMore    = 256 << 20 // the same, once there are very many segments
+	mergeMore    = 512 << 20 // the same, once there are very many segments
 	mergeMany    = 4096      // segments that are very many
 	smallestTier = 4 << 10
 	mergeSpan    = 24 * time.Hour // between the first and the last acceptance in a segment
@@ -60,17 +60,17 @@ func mergeable(segments []segmentInfo, damaged func(*segmentInfo) bool) []segmen
 	return nil
 }
 
-// runOf is how many segments from the first on may be one, of up to a tier. It is closed if no other can join them any more, because its
-// acceptance is too far away.
+// runOf is how many segments from the first on may be one, of up to a tier. It is closed if it is worth merging although it is short, because no
+// other can join it any more: the next one's acceptance is too far away, or there is no room. One that takes half of the room stays as it is.
 func runOf(segments []segmentInfo, tier int, limit int64, damaged func(*segmentInfo) bool) (n int, closed bool) {
 	raw, accepted := int64(0), noSpan
 	for i := range segments {
 		s := &segments[i]
 		joined := accepted.join(s.accepted)
 		switch {
-		case s.tier() > tier || damaged(s) || raw+s.raw > limit:
+		case s.tier() > tier || s.raw > limit/2 || damaged(s):
 			return i, false
-		case joined.last-joined.first > mergeSpan.Microseconds():
+		case raw+s.raw > limit || joined.last-joined.first > mergeSpan.Microseconds():
 			return i, true
 		}
 		raw, accepted = raw+s.raw, joined

@@ -39,6 +39,7 @@ type Service struct {
 	sealing chan struct{} // has a value when a store may want to seal earlier than was thought
 	tending chan struct{} // has a value when there is something to merge or to remove
 	damaged atomic.Int64
+	tended  time.Time // when all stores were last; for tend alone
 
 	mu      sync.Mutex
 	stores  map[string]*store
@@ -255,7 +256,15 @@ func (s *Service) tend(ctx context.Context) time.Duration {
 			s.opts.Logger.Warn("what a deleted archive had is not removed yet", "archive", id, "err", err)
 		}
 	}
+	now := s.opts.Clock.Now()
+	all := now.Sub(s.tended) >= tendEvery
+	if all {
+		s.tended = now
+	}
 	for _, st := range s.all() {
+		if !st.changed.Swap(false) && !all {
+			continue
+		}
 		err := st.expire(ctx)
 		if err == nil {
 			err = st.merge(ctx)

@@ -339,7 +339,7 @@ func TestMerging(t *testing.T) {
 		if err := st.merge(t.Context()); err != nil {
 			t.Fatal(err)
 		}
-		if n := len(st.current().segments); n > 40 {
+		if n := len(st.current().segments); n > 30 {
 			t.Fatalf("after %d events there are %d segments", i+1, n)
 		}
 		if next == nil {

@@ -34,8 +34,9 @@ const (
 type store struct {
 	service *Service
 	id      string
-	name    string // as AWS calls it, for the log
-	keep    atomic.Int64
+	name    string       // as AWS calls it, for the log
+	keep    atomic.Int64 // retention, in nanoseconds; 0 is for ever
+	changed atomic.Bool  // there may be something to merge
 
 	write sync.Mutex // held while a ledger is replaced
 	rev   uint64     // of the ledger in the bucket, 0 if there is none; guarded by write
@@ -330,6 +331,7 @@ func (st *store) adopt(l *ledger, rev uint64) {
 	st.mu.Lock()
 	defer st.mu.Unlock()
 	st.ledger, st.retry = l, time.Time{}
+	st.changed.Store(true)
 	var settle []deliver.Retained
 	kept := st.waiting[:0]
 	for i, w := range st.waiting {
@@ -392,6 +394,7 @@ func (st *store) purge(ctx context.Context) error {
 	if err := st.service.kv.Delete(ctx, st.id, 0); err != nil {
 		return fmt.Errorf("remove the ledger of the archive %s: %w", st.name, err)
 	}
+	st.forget()
 	names, err := st.service.blobs.List(ctx, st.id+"/")
 	if err != nil {
 		return fmt.Errorf("list the segments of the archive %s: %w", st.name, err)
@@ -403,6 +406,13 @@ func (st *store) purge(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// forget lets a merge that is under way find nothing that it could replace.
+func (st *store) forget() {
+	st.mu.Lock()
+	defer st.mu.Unlock()
+	st.ledger = new(ledger)
 }
 
 // count is what the archive has of the first so many events that ever came; ok is false if one of them was not measured.

@@ -30,8 +30,11 @@ func (a *Archive) ARN(s rialto.Scope) string { return s.ARN("events", "archive/"
 // StoreARN names this life of the archive: its ARN, and its ID. It is the ARN of the target in definitions of deliveries.
 func (a *Archive) StoreARN(s rialto.Scope) string { return a.ARN(s) + ":" + a.ID }
 
+// ArchiveRulePrefix is what the names of the managed rules of archives begin with.
+const ArchiveRulePrefix = "Events-Archive-"
+
 // RuleName is the name of the managed rule by which the archive gets its events.
-func (a *Archive) RuleName() rialto.RuleName { return rialto.RuleName("Events-Archive-" + a.Name) }
+func (a *Archive) RuleName() rialto.RuleName { return rialto.RuleName(ArchiveRulePrefix + a.Name) }
 
 // Target is the one target of the managed rule, as AWS shows it.
 func (a *Archive) Target(s rialto.Scope) Target {

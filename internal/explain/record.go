@@ -1,9 +1,11 @@
 package explain
 
 import (
+	"strings"
 	"time"
 
 	"github.com/rialto-events/rialto"
+	"github.com/rialto-events/rialto/internal/catalog"
 	"github.com/rialto-events/rialto/internal/deliver"
 	"github.com/rialto-events/rialto/target"
 )
@@ -147,7 +149,7 @@ func (p *passage) delivery(def *target.Definition) *delivery {
 			return &p.deliveries[i]
 		}
 	}
-	p.deliveries = append(p.deliveries, delivery{def: def, state: Waiting})
+	p.deliveries = append(p.deliveries, delivery{def: def, state: firstState(def)})
 	return &p.deliveries[len(p.deliveries)-1]
 }
 
@@ -163,6 +165,16 @@ func (d *delivery) add(t try) {
 		d.tries = append(d.tries, t)
 	}
 	d.state, d.next = t.outcome(d.def), t.at
+}
+
+// firstState is that of a delivery of which nothing is known but that its event was accepted. An archive has it from that moment on.
+func firstState(def *target.Definition) State {
+	if strings.HasPrefix(string(def.RuleName), catalog.ArchiveRulePrefix) {
+		if _, ok := catalog.StoreID(def.ARN); ok {
+			return Delivered
+		}
+	}
+	return Waiting
 }
 
 // omitted is how many attempts are not kept.

@@ -131,7 +131,7 @@ func (s *shelf) accepted(e *deliver.Accepted) *record {
 	if p.deliveries == nil && len(e.Targets) > 0 && e.DuplicateOf == "" {
 		p.deliveries = make([]delivery, len(e.Targets))
 		for i, t := range e.Targets {
-			p.deliveries[i] = delivery{def: t.Definition, state: Waiting}
+			p.deliveries[i] = delivery{def: t.Definition, state: firstState(t.Definition)}
 		}
 		return rec
 	}

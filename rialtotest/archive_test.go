@@ -6,7 +6,9 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/eventbridge"
+	"github.com/aws/aws-sdk-go-v2/service/eventbridge/types"
 
+	"github.com/rialto-events/rialto/internal/explain"
 	"github.com/rialto-events/rialto/rialtotest"
 )
 
@@ -71,4 +73,23 @@ func TestAnArchiveCountsAtOnce(t *testing.T) {
 	put("shop", 1)
 	want("shop", 1)
 	want("all", 7)
+}
+
+// TestAnArchiveIsNoTargetThatFails explains an event that only an archive wanted.
+func TestAnArchiveIsNoTargetThatFails(t *testing.T) {
+	t.Parallel()
+	srv := rialtotest.Start(t)
+	_, err := srv.Events().CreateArchive(t.Context(), &eventbridge.CreateArchiveInput{
+		ArchiveName: aws.String("all"), EventSourceArn: aws.String("arn:aws:events:us-east-1:000000000000:event-bus/default"),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	out, err := srv.Events().PutEvents(t.Context(), &eventbridge.PutEventsInput{Entries: []types.PutEventsRequestEntry{{
+		Source: aws.String("shop"), DetailType: aws.String("ordered"), Detail: aws.String("{}"),
+	}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	explained(t, srv, *out.Entries[0].EventId, func(a *explain.Answer) bool { return a.State == explain.Delivered })
 }

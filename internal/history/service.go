@@ -393,8 +393,19 @@ func (s *Service) Stats(archive string) (Stats, error) {
 
 func microTime(us int64) time.Time { return time.UnixMicro(us).UTC() }
 
-// Damaged is how many damaged segments and blocks were found since the start.
-func (s *Service) Damaged() int64 { return s.damaged.Load() }
+// Figures are those of all archives: events that are not sealed, bytes of segments, and damaged segments and blocks that were found since the start.
+func (s *Service) Figures() (waiting int, stored, damaged int64) {
+	for _, st := range s.all() {
+		st.mu.Lock()
+		l := st.ledger
+		waiting += len(st.waiting)
+		st.mu.Unlock()
+		for i := range l.segments {
+			stored += l.segments[i].stored
+		}
+	}
+	return waiting, stored, s.damaged.Load()
+}
 
 // A damage is what was found damaged.
 type damage struct {

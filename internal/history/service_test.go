@@ -309,8 +309,8 @@ func TestDamage(t *testing.T) {
 			t.Errorf("%s: %d events match, with %v", c.name, matches.Events, err)
 		}
 	}
-	if r.Damaged() != 2 { // the block, and the whole segment
-		t.Errorf("%d damages are counted", r.Damaged())
+	if waiting, stored, damaged := r.Figures(); waiting != 0 || stored == 0 || damaged != 2 { // the block, and the whole segment
+		t.Errorf("%d events wait, %d bytes are stored, %d damages are counted", waiting, stored, damaged)
 	}
 	if !r.isDamaged(name(1)) || r.isDamaged(name(0)) {
 		t.Error("it is not known what is damaged")

@@ -68,6 +68,7 @@ func everything(t *testing.T) *Metrics {
 			return queue.Counts{Visible: 3, Delayed: 1}, nil
 		},
 		Queued: func() map[string]int { return map[string]int{"shard-0": 4} }, LeftOut: func() uint64 { return 9 },
+		Archives: func() Archives { return Archives{Waiting: 2, Stored: 3, Damaged: 1} },
 		Writable: func() error { return nil }, Room: func() error { return errors.New("none is left") },
 	})
 	m.Appended("shard-0")(1000, 2*time.Millisecond)

@@ -27,6 +27,14 @@ type Sources struct {
 	Writable func() error          // why the journal takes no writes
 	Room     func() error          // why the journal takes nothing new
 	LeftOut  func() uint64         // what happened to events, and is not kept
+	Archives func() Archives
+}
+
+// Archives are the figures of all archives.
+type Archives struct {
+	Waiting int   // events that are not sealed
+	Stored  int64 // bytes of segments
+	Damaged int64 // segments and blocks that were found damaged, since the start
 }
 
 // Ask has the sources asked.
@@ -44,6 +52,9 @@ var (
 	queuedDesc   = describe("rialto_shard_queued", "Proposals that wait for a frame.", "shard")
 	writableDesc = describe("rialto_journal_writable", "1 if the journal takes writes.")
 	roomDesc     = describe("rialto_journal_room", "1 if there is room for new events and messages.")
+	unsealedDesc = describe("rialto_archive_unsealed", "Events for archives that are in the log of a shard and not in a segment yet.")
+	storedDesc   = describe("rialto_archive_stored_bytes", "Bytes of the segments of archives.")
+	damagedDesc  = describe("rialto_archive_damaged_total", "Segments and blocks of archives that were found damaged, and are not served.")
 	leftOutDesc  = describe("rialto_explain_left_out_total", "What happened to events and is not kept across a restart, because too much came or the log did not take it.")
 )
 
@@ -54,7 +65,8 @@ func describe(name, help string, labels ...string) *prometheus.Desc {
 // Describe tells what Collect can tell.
 func (s *scrape) Describe(ch chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{
-		pendingDesc, inFlightDesc, circuitsDesc, parkedDesc, queueDesc, queuedDesc, writableDesc, roomDesc, leftOutDesc,
+		pendingDesc, inFlightDesc, circuitsDesc, parkedDesc, queueDesc, queuedDesc, writableDesc, roomDesc, leftOutDesc, unsealedDesc,
+		storedDesc, damagedDesc,
 	} {
 		ch <- d
 	}
@@ -76,6 +88,10 @@ func (s *scrape) Collect(ch chan<- prometheus.Metric) {
 	tell(writableDesc, good(s.Writable()))
 	tell(roomDesc, good(s.Room()))
 	ch <- prometheus.MustNewConstMetric(leftOutDesc, prometheus.CounterValue, float64(s.LeftOut()))
+	archives := s.Archives()
+	tell(unsealedDesc, float64(archives.Waiting))
+	tell(storedDesc, float64(archives.Stored))
+	ch <- prometheus.MustNewConstMetric(damagedDesc, prometheus.CounterValue, float64(archives.Damaged))
 }
 
 type teller func(d *prometheus.Desc, value float64, labels ...string)

@@ -73,7 +73,7 @@ const recentShare = 3
 func (s *Server) measure(mux *http.ServeMux, auth aws.Authenticator) {
 	s.metrics.Ask(metrics.Sources{
 		Catalog: s.catalog, Stats: s.deliver.Stats, Circuits: s.deliver.Circuits, Queue: s.queues.Counts, Writable: s.journal.Health, Room: s.journal.Room,
-		LeftOut: s.recorder.LeftOut,
+		LeftOut: s.recorder.LeftOut, Archives: s.archived,
 		Queued: func() map[string]int {
 			queued := make(map[string]int)
 			for _, sh := range s.shards {
@@ -94,6 +94,12 @@ func (s *Server) measure(mux *http.ServeMux, auth aws.Authenticator) {
 	})
 	mux.Handle("GET /metrics", handler)
 	mux.Handle("GET "+console.Prefix+"metrics", handler)
+}
+
+// archived are the figures of all archives.
+func (s *Server) archived() metrics.Archives {
+	waiting, stored, damaged := s.history.Figures()
+	return metrics.Archives{Waiting: waiting, Stored: stored, Damaged: damaged}
 }
 
 // serveMetrics serves them at their own address until ctx ends.

@@ -100,7 +100,7 @@ func (s *Service) Deliver(ctx context.Context, arn rialto.ARN, m *target.Message
 // letterBody is the body of a dead letter as a message can hold it. What a transformer made may have characters in it that it cannot, and
 // be of any size; the event must not be lost for that, which is beside it as it was accepted.
 func letterBody(body string) string {
-	body = strings.Map(textRune, body) // also what is no UTF-8
+	body = strings.Map(textRune, body)          // also what is no UTF-8
 	const most = MaxMessageSize + letterSlack/2 // the rest is for the reasons
 	if len(body) <= most {
 		return body

@@ -28,6 +28,8 @@ const Prefix = "/_rialto/"
 // maxBody bounds the body of a request, in bytes: that of AWS's APIs, since events come here, too.
 const maxBody = 8 << 20
 
+var errLarge = rialto.Errorf(rialto.Invalid, "The body has more than %d bytes.", maxBody)
+
 // Options tunes the API. The zero value is ready to use.
 type Options struct {
 	Logger        *slog.Logger      // nil discards
@@ -101,10 +103,14 @@ func New(opts Options, parts ...Part) http.Handler {
 
 // serve finds out who asks, and has the route answer.
 func (o *Options) serve(w http.ResponseWriter, r *http.Request, route Route) {
+	if r.ContentLength > maxBody {
+		fail(w, errLarge) // before anybody has to wait for it
+		return
+	}
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
 	if err != nil {
 		if _, large := errors.AsType[*http.MaxBytesError](err); large {
-			fail(w, rialto.Errorf(rialto.Invalid, "The body has more than %d bytes.", maxBody))
+			fail(w, errLarge)
 		}
 		return // otherwise the client has gone
 	}

@@ -1,10 +1,12 @@
 package server_test
 
 import (
+	"bufio"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
 	"io"
+	"net"
 	"net/http"
 	"net/netip"
 	"net/url"
@@ -162,5 +164,27 @@ func TestStrangersDoNotReachLoopback(t *testing.T) {
 		if _, answer := shop.ask(t, "POST", "/_rialto/v1/connections/crm/test", `{"url":"`+url+`"}`); !strings.Contains(answer, want) {
 			t.Errorf("a call to %s: %s, want %s", url, answer, want)
 		}
+	}
+}
+
+// TestALargeBodyIsNotWaitedFor announces more than is taken, and sends nothing of it.
+func TestALargeBodyIsNotWaitedFor(t *testing.T) {
+	base, _ := start(t, server.Config{})
+	conn, err := net.Dial("tcp", strings.TrimPrefix(base, "http://"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	if _, err := io.WriteString(conn, "POST /_rialto/v1/redrives HTTP/1.1\r\nHost: x\r\nContent-Length: 99999999999\r\n\r\n{"); err != nil {
+		t.Fatal(err)
+	}
+	_ = conn.SetReadDeadline(time.Now().Add(20 * time.Second)) // a bound for a test that fails
+	resp, err := http.ReadResponse(bufio.NewReader(conn), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	if answer, _ := io.ReadAll(resp.Body); resp.StatusCode != http.StatusBadRequest || !strings.Contains(string(answer), "more than 8388608 bytes") {
+		t.Errorf("%s: %s", resp.Status, answer)
 	}
 }

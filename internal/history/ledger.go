@@ -37,6 +37,7 @@ func (t Total) plus(u Total) Total { return Total{t.Events + u.Events, t.Bytes +
 // A ledger says what is in an archive, and what was. It does not change: whoever changes the archive makes the next one.
 type ledger struct {
 	serial   uint64        // grows by one with each change, so that no two ledgers of an archive are equal
+	imported uint64        // events that did not come from a shard
 	marks    []uint64      // by shard: the greatest key that was ever sealed, plus 1; 0 for none
 	segments []segmentInfo // oldest first, as they were sealed
 }
@@ -48,7 +49,7 @@ func (l *ledger) sealed(shard uint32, key uint64) bool {
 
 // with is the next ledger, with more segments and other marks.
 func (l *ledger) with(more []segmentInfo, marks []uint64) *ledger {
-	return &ledger{serial: l.serial + 1, marks: marks, segments: slices.Concat(l.segments, more)}
+	return &ledger{serial: l.serial + 1, imported: l.imported, marks: marks, segments: slices.Concat(l.segments, more)}
 }
 
 // replacing is the next ledger, in which one segment stands in the place of others that follow one another. It is nil if they do not, any more.
@@ -66,12 +67,14 @@ func (l *ledger) replacing(old []segmentInfo, by *segmentInfo) *ledger {
 	if by != nil {
 		in = []segmentInfo{*by}
 	}
-	return &ledger{serial: l.serial + 1, marks: l.marks, segments: slices.Concat(l.segments[:at], in, l.segments[at+len(old):])}
+	return &ledger{
+		serial: l.serial + 1, imported: l.imported, marks: l.marks, segments: slices.Concat(l.segments[:at], in, l.segments[at+len(old):]),
+	}
 }
 
 // without is the next ledger, without some segments; it has those that are left out, too.
 func (l *ledger) without(drop func(*segmentInfo) bool) (next *ledger, dropped []segmentInfo) {
-	next = &ledger{serial: l.serial + 1, marks: l.marks}
+	next = &ledger{serial: l.serial + 1, imported: l.imported, marks: l.marks}
 	for i := range l.segments {
 		if drop(&l.segments[i]) {
 			dropped = append(dropped, l.segments[i])
@@ -98,6 +101,7 @@ const ledgerVersion = 1
 func (l *ledger) append(dst []byte) []byte {
 	dst = append(dst, ledgerVersion)
 	dst = record.AppendUint(dst, l.serial)
+	dst = record.AppendUint(dst, l.imported)
 	dst = record.AppendUint(dst, uint64(len(l.marks)))
 	for _, m := range l.marks {
 		dst = record.AppendUint(dst, m)
@@ -121,7 +125,7 @@ func parseLedger(b []byte) (*ledger, error) {
 	if v := r.Byte(); r.Err() == nil && v != ledgerVersion {
 		return nil, fmt.Errorf("the ledger has version %d, and this program reads %d", v, ledgerVersion)
 	}
-	l := &ledger{serial: r.Uint()}
+	l := &ledger{serial: r.Uint(), imported: r.Uint()}
 	for range r.Count() {
 		l.marks = append(l.marks, r.Uint())
 	}

@@ -43,7 +43,7 @@ func TestGoldenFiles(t *testing.T) {
 		}
 		data, info := w.finish()
 		info.name = "0123456789abcdef"
-		l := &ledger{serial: 7, marks: []uint64{0, 118}, segments: []segmentInfo{info}}
+		l := &ledger{serial: 7, imported: 300, marks: []uint64{0, 118}, segments: []segmentInfo{info}}
 		if err := os.WriteFile(segmentFile, data, 0o644); err != nil {
 			t.Fatal(err)
 		}
@@ -90,6 +90,9 @@ func TestGoldenFiles(t *testing.T) {
 	}
 	if got, want := l.total(noSpan.last), totalOf(goldenEvents()); got != want {
 		t.Errorf("the ledger counts %+v instead of %+v", got, want)
+	}
+	if l.serial != 7 || l.imported != 300 {
+		t.Errorf("the ledger has the serial number %d, and %d imported events", l.serial, l.imported)
 	}
 	if !l.sealed(1, 117) || l.sealed(1, 118) || l.sealed(0, 0) || l.sealed(2, 0) {
 		t.Error("the marks of the ledger are not what was written")

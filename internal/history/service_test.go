@@ -471,3 +471,41 @@ func TestPositions(t *testing.T) {
 		t.Error("the position of a time is not before its events")
 	}
 }
+
+// TestImport brings events of one archive into another, together with those that it has.
+func TestImport(t *testing.T) {
+	r := newRig(t, testArchive("kept", 0), testArchive("other", 1))
+	for i := range 5 {
+		r.accept(testStart.Add(time.Duration(i)*time.Second), "", "kept")
+	}
+	r.flush("kept")
+	r.accept(testStart.Add(2500*time.Millisecond), "", "other") // its time is in whole seconds
+	r.flush("other")
+	r.clock.now = testStart.Add(time.Hour)
+	exported := func(yield func([]byte, error) bool) {
+		for e, err := range r.Read(t.Context(), "kept", Window{}, Position{}) {
+			if !yield(e.Event, err) {
+				return
+			}
+		}
+	}
+	for range 2 {
+		if n, err := r.Import(t.Context(), "other-id", exported); err != nil || n != 5 {
+			t.Fatalf("%d events are imported, %v", n, err)
+		}
+	}
+	r.want("other", Window{}, "0 0 1 1 5 2 2 3 3 4 4")
+	r.start()
+	r.want("other", Window{From: testStart.Add(2 * time.Second)}, "5 2 2 3 3 4 4")
+	r.clock.now = testStart.Add(25*time.Hour + 30*time.Minute)
+	r.want("other", Window{}, "0 0 1 1 2 2 3 3 4 4") // they were accepted an hour later
+	if n := r.count("other"); n != 10 {
+		t.Errorf("%d events are counted", n)
+	}
+	for _, bad := range []string{``, `[]`, `{"id":"a"}`, `{"id":"a","time":"yesterday"}`, `{"time":"2026-03-01T10:00:00Z"}`, `{"id":"a","time":"2026-03-01T10:00:00Z"`} {
+		n, err := r.Import(t.Context(), "other-id", func(yield func([]byte, error) bool) { yield([]byte(bad), nil) })
+		if n != 0 || rialto.KindOf(err) != rialto.Invalid {
+			t.Errorf("%q is imported: %d, %v", bad, n, err)
+		}
+	}
+}

@@ -3,6 +3,9 @@ package rialtotest_test
 import (
 	"encoding/json"
 	"fmt"
+	"net/http"
+	"net/url"
+	"strings"
 	"testing"
 	"time"
 
@@ -132,5 +135,207 @@ func TestReplayAcrossRestarts(t *testing.T) {
 	wantCount(t, srv, "all", n)
 	if _, err := srv.Events().DeleteArchive(t.Context(), &eventbridge.DeleteArchiveInput{ArchiveName: aws.String("all")}); err != nil {
 		t.Fatal(err)
+	}
+}
+
+// A replayState is what rialto's own API says of a replay.
+type replayState struct {
+	State, Reason, Order string
+	Paused               bool
+	Expected, Put, Read  int
+	Speed                struct{ PerSecond float64 }
+	Events, Deliveries   int
+	Goals                []struct {
+		Rule, TargetID, Target string
+		Events                 int
+	}
+}
+
+func (r *replayState) over() bool {
+	return r.State == "COMPLETED" || r.State == "FAILED" || r.State == "CANCELLED"
+}
+
+// change asks rialto's own API for a change, which must go well.
+func change(t *testing.T, srv *rialtotest.Server, path, body string, answer any) {
+	t.Helper()
+	if status, text := call(t, srv, http.MethodPost, path, body, answer); status != http.StatusOK {
+		t.Fatalf("%s with %s answered %d %s", path, body, status, text)
+	}
+}
+
+// put30 puts 30 events of 30 seconds, every third of which is paid.
+func put30(t *testing.T, srv *rialtotest.Server) {
+	t.Helper()
+	for i := range 3 {
+		var entries []string
+		for j := range 10 {
+			n := i*10 + j
+			kind := []string{"placed", "paid", "sent"}[n%3]
+			entries = append(entries, fmt.Sprintf(`{"Source": "shop", "DetailType": %q, "Detail": "{\"n\": %d}", "Time": "2026-03-01T10:00:%02dZ"}`, kind, n, n))
+		}
+		srv.PutEvents(t, entries...)
+	}
+}
+
+// TestReplayElsewhere: a dry run says what a replay does, and a replay goes to another bus, one rule, one target, in order.
+func TestReplayElsewhere(t *testing.T) {
+	srv := rialtotest.Start(t)
+	archive(t, srv, "all", `{"source": ["shop"]}`)
+	put30(t, srv)
+	srv.Bus(t, "other")
+	one, two, three := srv.Webhook(t), srv.Webhook(t), srv.Webhook(t)
+	srv.PutRule(t, "other/paid", `{"detail-type": ["paid"]}`, one.ARN, two.ARN)
+	srv.PutRule(t, "other/all", `{"source": ["shop"]}`, three.ARN)
+	targets, err := srv.Events().ListTargetsByRule(t.Context(), &eventbridge.ListTargetsByRuleInput{Rule: aws.String("paid"), EventBusName: aws.String("other")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	id := *targets.Targets[0].Id
+
+	var dry replayState
+	change(t, srv, "/replays/dry-run", `{"archive": "all", "bus": "other"}`, &dry)
+	if dry.Events != 30 || dry.Put != 30 || dry.Deliveries != 50 || len(dry.Goals) != 3 {
+		t.Errorf("the dry run says %+v", dry)
+	}
+	if n := one.Received() + two.Received() + three.Received(); n != 0 {
+		t.Errorf("the dry run delivered %d events", n)
+	}
+	var r replayState
+	body := fmt.Sprintf(`{"name": "r", "archive": "all", "bus": "other", "rules": ["paid"], "target": %q, "order": "time", "from": "2026-03-01T10:00:10Z"}`, id)
+	change(t, srv, "/replays", body, &r)
+	if r.Expected != 20 {
+		t.Errorf("%d events are expected, want 20", r.Expected)
+	}
+	until(t, srv, "/replays/r", (*replayState).over)
+	hook := one
+	if *targets.Targets[0].Arn != one.ARN {
+		hook = two
+	}
+	for n := 10; n < 30; n += 3 {
+		hook.Want(t, fmt.Sprintf(`{"replay-name": "r", "detail": {"n": %d}}`, n))
+	}
+	if n := one.Received() + two.Received() + three.Received(); n != 7 {
+		t.Errorf("%d events came, want the 7 of one target", n)
+	}
+	for body, want := range map[string]int{
+		`{"name": "x", "archive": "none"}`:                                                              http.StatusNotFound,
+		`{"name": "x", "archive": "all", "bus": "none"}`:                                                http.StatusNotFound,
+		`{"name": "x", "archive": "all", "rules": ["none"]}`:                                            http.StatusNotFound,
+		`{"name": "x\"", "archive": "all"}`:                                                             http.StatusBadRequest,
+		`{"name": "x", "archive": "all", "target": "1"}`:                                                http.StatusBadRequest,
+		`{"name": "x", "archive": "all", "order": "by luck"}`:                                           http.StatusBadRequest,
+		`{"name": "x", "archive": "all", "speed": {"perSecond": -1}}`:                                   http.StatusBadRequest,
+		`{"name": "x", "archive": "all", "speed": {"perSecond": 1, "times": 1}}`:                        http.StatusBadRequest,
+		`{"name": "x", "archive": "all", "pattern": "{"}`:                                               http.StatusBadRequest,
+		`{"name": "r", "archive": "all"}`:                                                               http.StatusBadRequest,
+		`{"name": "x", "archive": "all", "from": "2026-03-01T00:00:00Z", "to": "2026-03-01T00:00:00Z"}`: http.StatusBadRequest,
+	} {
+		if status, text := call(t, srv, http.MethodPost, "/replays", body, nil); status != want {
+			t.Errorf("a replay of %s answered %d %s, want %d", body, status, text, want)
+		}
+	}
+}
+
+// TestReplayPauses: a replay rests, goes on at another speed, and ends when it is told to.
+func TestReplayPauses(t *testing.T) {
+	srv := rialtotest.Start(t)
+	hook := srv.Webhook(t)
+	archive(t, srv, "all", `{"source": ["shop"]}`)
+	put30(t, srv)
+	srv.PutRule(t, "all", `{"replay-name": [{"exists": true}]}`, hook.ARN)
+	change(t, srv, "/replays", `{"name": "r", "archive": "all", "speed": {"perSecond": 0.01}}`, nil)
+	hook.Want(t, `{"detail": {"n": 0}}`)
+	var r replayState
+	change(t, srv, "/replays/r/pause", "", &r)
+	if !r.Paused || r.Put > 1 {
+		t.Errorf("the paused replay is %+v", r)
+	}
+	change(t, srv, "/replays/r/speed", `{"perSecond": 10000}`, nil)
+	srv.Restart(t)
+	change(t, srv, "/replays/r/resume", "", nil)
+	if end := until(t, srv, "/replays/r", (*replayState).over); end.State != "COMPLETED" || end.Put != 30 {
+		t.Errorf("the replay ended as %+v", end)
+	}
+	hook.Want(t, `{"detail": {"n": 29}}`)
+	change(t, srv, "/replays", `{"name": "slow", "archive": "all", "speed": {"times": 0.01}}`, nil)
+	change(t, srv, "/replays/slow/cancel", "", nil)
+	if end := until(t, srv, "/replays/slow", (*replayState).over); end.State != "CANCELLED" {
+		t.Errorf("the replay ended as %+v", end)
+	}
+}
+
+// A keptAnswer is what rialto's own API says of archives.
+type keptAnswer struct {
+	Events      json.RawMessage
+	Next        string
+	Imported    int
+	Both        int
+	More, Fewer struct {
+		Events   int
+		Examples []json.RawMessage
+	}
+}
+
+func (a *keptAnswer) list(t *testing.T) (ns []int) {
+	t.Helper()
+	var list []struct {
+		Event struct{ Detail struct{ N int } }
+	}
+	if err := json.Unmarshal(a.Events, &list); err != nil {
+		t.Fatal(err)
+	}
+	for _, e := range list {
+		ns = append(ns, e.Event.Detail.N)
+	}
+	return ns
+}
+
+// TestLookIntoArchive: what an archive has can be asked for, counted, drawn from, carried elsewhere and held against patterns.
+func TestLookIntoArchive(t *testing.T) {
+	srv := rialtotest.Start(t)
+	archive(t, srv, "all", `{"source": ["shop"]}`)
+	put30(t, srv)
+	ask := func(path string) (a keptAnswer, text string) {
+		t.Helper()
+		status, text := call(t, srv, http.MethodGet, path, "", nil)
+		if status != http.StatusOK {
+			t.Fatalf("%s answered %d %s", path, status, text)
+		}
+		_ = json.Unmarshal([]byte(text), &a) // an export is no such answer
+		return a, text
+	}
+	paid := "pattern=" + url.QueryEscape(`{"detail-type": ["paid"]}`)
+	first, _ := ask("/archives/all/events?limit=4&" + paid)
+	second, _ := ask("/archives/all/events?limit=100&" + paid + "&after=" + first.Next)
+	if got := fmt.Sprint(first.list(t), second.list(t)); got != "[1 4 7 10] [13 16 19 22 25 28]" || second.Next != "" {
+		t.Errorf("two pages have %s, and then %q", got, second.Next)
+	}
+	if a, _ := ask("/archives/all/count?from=2026-03-01T10:00:05Z&to=2026-03-01T10:00:15Z&" + paid); string(a.Events) != "3" {
+		t.Errorf("%s events are paid in ten seconds, want 3", a.Events)
+	}
+	if a, _ := ask("/archives/all/sample?limit=5"); len(a.list(t)) != 5 {
+		t.Errorf("a sample of five has %s", a.Events)
+	}
+	_, lines := ask("/archives/all/export?" + paid)
+	if n := strings.Count(lines, "\n"); n != 9 || !strings.HasPrefix(lines, `{"version":"0","id":"`) {
+		t.Errorf("the export has %d line breaks: %s", n, lines)
+	}
+	archive(t, srv, "copy", `{"source": ["nobody"]}`)
+	var a keptAnswer
+	change(t, srv, "/archives/copy/import", lines, &a)
+	if a.Imported != 10 {
+		t.Errorf("%d events were imported, want 10", a.Imported)
+	}
+	wantCount(t, srv, "copy", 10)
+	wantCount(t, srv, "all", 30)
+	if _, again := ask("/archives/copy/export"); again != lines {
+		t.Errorf("what was imported comes out as\n%s\nand was\n%s", again, lines)
+	}
+	if status, text := call(t, srv, http.MethodPost, "/archives/copy/import", lines+"\n{}", nil); status != http.StatusBadRequest || !strings.Contains(text, "Line 11") {
+		t.Errorf("an import with a bad line answered %d %s", status, text)
+	}
+	change(t, srv, "/archives/all/compare", `{"was": "{\"detail-type\": [\"paid\"]}", "is": "{\"detail\": {\"n\": [{\"numeric\": [\"<\", 10]}]}}", "examples": 2}`, &a)
+	if a.Both != 3 || a.More.Events != 7 || a.Fewer.Events != 7 || len(a.More.Examples) != 2 {
+		t.Errorf("the comparison says %+v", a)
 	}
 }

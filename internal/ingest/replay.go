@@ -2,13 +2,17 @@ package ingest
 
 import (
 	"bytes"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
+	"time"
 
+	"github.com/rialto-events/rialto"
 	"github.com/rialto-events/rialto/internal/catalog"
 	"github.com/rialto-events/rialto/internal/deliver"
 	"github.com/rialto-events/rialto/internal/route"
+	"github.com/rialto-events/rialto/pattern"
 	"github.com/rialto-events/rialto/target"
 )
 
@@ -69,3 +73,44 @@ func replayed(event []byte, id, name string) ([]byte, error) {
 	}
 	return slices.Concat(before, idMember, []byte(id), []byte{'"'}, head, replayMember, []byte(name), []byte{'"'}, tail), nil
 }
+
+// Canonical is an event as it would be if it had been accepted: compact JSON with the members of an envelope in their order, and no others. It must
+// have what every event has.
+func Canonical(event []byte) ([]byte, error) {
+	var is struct {
+		ID         string          `json:"id"`
+		DetailType string          `json:"detail-type"`
+		Source     string          `json:"source"`
+		Account    string          `json:"account"`
+		Time       time.Time       `json:"time"`
+		Region     string          `json:"region"`
+		Replay     string          `json:"replay-name"`
+		Resources  []string        `json:"resources"`
+		Detail     json.RawMessage `json:"detail"`
+	}
+	if err := json.Unmarshal(event, &is); err != nil {
+		return nil, rialto.Errorf(rialto.Invalid, "This is no event: %v.", err)
+	}
+	switch {
+	case is.ID == "" || len(is.ID) > maxEventID || is.Source == "" || is.DetailType == "" || is.Time.IsZero():
+		return nil, rialto.Errorf(rialto.Invalid, "An event needs an id of up to %d bytes, a source, a detail-type and a time.", maxEventID)
+	case len(is.Detail) == 0 || is.Detail[0] != '{':
+		return nil, rialto.Errorf(rialto.Invalid, "The detail of an event is an object.")
+	}
+	id, err := json.Marshal(is.ID)
+	if err != nil || len(id) != len(is.ID)+2 {
+		return nil, rialto.Errorf(rialto.Invalid, "The id of an event has no characters that JSON must escape.")
+	}
+	env := envelope{
+		id: is.ID, detailType: is.DetailType, source: is.Source, resources: is.Resources, replay: is.Replay,
+		account: rialto.AccountID(is.Account), region: rialto.Region(is.Region), time: is.Time,
+	}
+	b, err := pattern.AppendCompact(env.appendHead(nil), is.Detail)
+	if err != nil {
+		return nil, rialto.Errorf(rialto.Invalid, "The detail of an event is JSON: %v.", err)
+	}
+	return append(b, '}'), nil
+}
+
+// maxEventID bounds the ids of events that come from elsewhere: package deliver takes no longer ones.
+const maxEventID = 127

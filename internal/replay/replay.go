@@ -27,11 +27,13 @@ const (
 func (s State) Active() bool { return s == Starting || s == Running || s == Cancelling }
 
 const (
-	keep        = 90 * 24 * time.Hour // that a record stays after the end (EventBridge user guide, "Replaying archived events")
-	byTime      = "time"              // a [Spec.Order]
-	maxSpeed    = 1e9                 // events a second, or times the original pace: more than any machine has
-	minSpeed    = 1e-3                // an event in 17 minutes
-	maxKeyBytes = 256                 // of a replay's key: an account, a region and a name of 64 characters
+	keep     = 90 * 24 * time.Hour // that a record stays after the end (EventBridge user guide, "Replaying archived events")
+	byTime   = "time"              // a [Spec.Order]
+	maxSpeed = 1e9                 // events a second, or times the original pace: more than any machine has
+	minSpeed = 1e-3                // an event in 17 minutes
+	maxName  = 64                  // characters (service model, ReplayName)
+
+	nameCharacters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-_" // likewise
 )
 
 // A Spec says what a replay is to do.
@@ -97,11 +99,13 @@ func (s *Spec) check() error {
 			return rialto.Errorf(rialto.Invalid, "The pattern is not valid: %v", err)
 		}
 	}
-	if s.Name == "" || strings.Contains(s.Name, "/") || len(s.key()) > maxKeyBytes {
+	if s.Name == "" || len(s.Name) > maxName || strings.ContainsFunc(s.Name, notInName) {
 		return rialto.Errorf(rialto.Invalid, "The name of a replay has from 1 to 64 letters, digits, dots, dashes and underscores.")
 	}
 	return s.Speed.Check()
 }
+
+func notInName(c rune) bool { return !strings.ContainsRune(nameCharacters, c) }
 
 // A Replay is one as it is now.
 type Replay struct {

@@ -39,6 +39,7 @@ type Events interface {
 // A Deliverer commits events with how far a replay is. Package deliver has it.
 type Deliverer interface {
 	Home(name string) int
+	Accept(ctx context.Context, events []deliver.Accepted) error
 	AcceptAlong(ctx context.Context, along deliver.Along, events []deliver.Accepted) (any, error)
 	Lag(targets []*target.Sealed) int
 	Held(ctx context.Context, home string) (int, error)
@@ -371,4 +372,37 @@ func (s *Service) Watch(ctx context.Context, scope rialto.Scope, name string, f 
 			return ctx.Err()
 		}
 	}
+}
+
+// Complete fills in what a spec of somebody who is no AWS client leaves open, and reports what is not there: the bus is the archive's unless
+// another is named, and rules may be named without their ARN.
+func (s *Service) Complete(spec Spec) (Spec, error) {
+	a, err := s.Archive(spec.Scope, spec.Archive)
+	if err != nil {
+		return spec, err
+	}
+	if spec.Bus == "" {
+		spec.Bus = a.Bus
+	}
+	if spec.Bus != rialto.DefaultBus && s.catalog.Buses.Get(catalog.BusKey(spec.Scope, spec.Bus)) == nil {
+		return spec, rialto.Errorf(rialto.NotFound, "Event bus %s does not exist.", spec.Bus)
+	}
+	prefix := strings.TrimSuffix(spec.Scope.RuleARN(spec.Bus, "").String(), "/") + "/"
+	rules := make([]string, len(spec.Rules))
+	var goals []catalog.Target
+	for i, name := range spec.Rules {
+		name = strings.TrimPrefix(name, prefix)
+		r := s.catalog.Rules.Get(catalog.RuleKey(spec.Scope, spec.Bus, rialto.RuleName(name)))
+		if r == nil {
+			return spec, rialto.Errorf(rialto.NotFound, "Rule %s does not exist on EventBus %s.", name, spec.Bus)
+		}
+		rules[i], goals = spec.Scope.RuleARN(spec.Bus, r.Name).String(), append(goals, r.Targets...)
+	}
+	if spec.Rules = rules; len(rules) == 0 {
+		spec.Rules = nil
+	}
+	if spec.Target != "" && !slices.ContainsFunc(goals, func(t catalog.Target) bool { return t.ID == spec.Target }) {
+		return spec, rialto.Errorf(rialto.Invalid, "None of the rules that are named has the target %s. Name the rule, too.", spec.Target)
+	}
+	return spec, nil
 }

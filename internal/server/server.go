@@ -278,6 +278,8 @@ func (s *Server) serve(auth aws.Authenticator, routes *route.Router, secrets *va
 		console.Connections(s.conns),
 		console.DeadLetters(s.redrive),
 		console.Redrives(s.redrive),
+		console.Archives(s.history, s.replays),
+		console.Replays(s.replays),
 		console.Explanations(explain.NewExplainer(s.recorder, s.catalog, s.deliver)),
 	))
 	s.health.register(mux, s.journal)

@@ -1,6 +1,7 @@
 package history
 
 import (
+	"context"
 	"fmt"
 	"math/rand/v2"
 	"os"
@@ -22,7 +23,7 @@ func benchService(b *testing.B) (s *Service, log *fakeLog, dir string) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	b.Cleanup(func() { _ = j.Close(b.Context()) })
+	b.Cleanup(func() { _ = j.Close(context.WithoutCancel(b.Context())) })
 	kv, err := j.KV(b.Context(), "history")
 	if err != nil {
 		b.Fatal(err)

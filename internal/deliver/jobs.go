@@ -42,12 +42,13 @@ func (j *job) definition() *target.Definition {
 	return j.def
 }
 
-// expires is when the event reaches the greatest age that its target's policy allows. Dead letters have none.
+// expires is when the event has certainly reached the greatest age that its target's policy allows: when it was accepted is known to the
+// second. Dead letters have none.
 func (j *job) expires() (at time.Time, ok bool) {
 	if j.letter || j.accepted == 0 {
 		return time.Time{}, false
 	}
-	return time.Unix(int64(j.accepted), 0).Add(j.def.Retry.MaxAge), true
+	return time.Unix(int64(j.accepted)+1, 0).Add(j.def.Retry.MaxAge), true
 }
 
 // jobs is a queue that takes memory for what is in it, in pieces; the first is small, since most destinations have little to do.

@@ -91,7 +91,7 @@ func (d *Deliverer) attempt(ctx context.Context, idle <-chan struct{}, dest *des
 	if !d.prepare(ctx, idle, dest, &t) {
 		return
 	}
-	w.began = t.began
+	w.sent, w.began = true, t.began
 	t.err = d.send(ctx, t.message)
 	w.ended = d.opts.Clock.Now()
 	if t.err != nil && ctx.Err() != nil {

@@ -21,7 +21,7 @@ func (d *Deliverer) attemptBatch(ctx context.Context, idle <-chan struct{}, dest
 	}
 	limit := d.batchOf(w.jobs[0].def)
 	if len(tries) > 0 {
-		w.began = d.opts.Clock.Now()
+		w.sent, w.began = true, d.opts.Clock.Now()
 	}
 	for len(tries) > 0 && ctx.Err() == nil {
 		n := fitting(tries, limit)

@@ -77,6 +77,7 @@ type breaker struct {
 type ticket struct {
 	epoch uint32
 	probe bool
+	token bool // of the ramp
 	began time.Time
 }
 
@@ -129,9 +130,17 @@ func (b *breaker) begin(now time.Time, held bool) ticket {
 	case b.state == CircuitHalfOpen:
 		b.probing, t.probe = true, true
 	case b.ramp.on:
+		t.token = true
 		b.ramp.take()
 	}
 	return t
+}
+
+// giveBack is for an attempt that was begun, and then not made.
+func (b *breaker) giveBack(t ticket) {
+	if t.token && t.epoch == b.epoch {
+		b.ramp.tokens.giveBack()
+	}
 }
 
 // end takes note of how an attempt ended, and reports whether that has changed the state. If the destination asked to be left

@@ -402,6 +402,7 @@ type work struct {
 	ticket ticket
 
 	// For the worker to fill in.
+	sent  bool // an attempt was made
 	reply reply
 	began time.Time     // of the sending
 	ended time.Time     // of the sending
@@ -451,6 +452,9 @@ func (d *destination) finish(w *work) (pause time.Duration) {
 	if l.busy--; l.where == full {
 		d.line(l)
 	}
+	if !w.sent {
+		d.giveBack(l, w.ticket)
+	}
 	if w.reply != replyNone {
 		d.window.end(w.reply, w.began, w.ended, w.busy)
 	}
@@ -471,9 +475,25 @@ func (d *destination) finish(w *work) (pause time.Duration) {
 	return pause
 }
 
+// giveBack returns what an attempt has taken that was not made after all. Otherwise events that have expired while they waited for a rate
+// would use it up, and those behind them expire, too.
+func (d *destination) giveBack(l *lane, t ticket) {
+	l.rate.giveBack()
+	d.pace.giveBack()
+	d.circuit.giveBack(t)
+	if l.where == asleep {
+		heap.Remove(&d.asleep, l.index)
+		d.line(l)
+	}
+	d.paced = false
+	for i := range d.rings {
+		d.rings[i].shut = false
+	}
+}
+
 // pick takes something that may be done now.
 func (d *destination) pick(w *work) bool {
-	w.jobs, w.tooOld, w.batch, w.reply, w.asked = w.jobs[:0], false, false, replyNone, 0
+	w.jobs, w.tooOld, w.batch, w.sent, w.reply, w.asked = w.jobs[:0], false, false, false, replyNone, 0
 	if d.tooOld.n > 0 {
 		w.jobs, w.tooOld = append(w.jobs, d.tooOld.pop()), true
 		return true

@@ -284,3 +284,39 @@ func TestManyLanes(t *testing.T) {
 		}
 	})
 }
+
+// TestExpiredCostNoRate puts more than a rate lets through, for long, on a bus whose events live for half a minute. Those that have expired
+// when their turn comes must not use up the rate, or nothing would ever be in time again.
+func TestExpiredCostNoRate(t *testing.T) {
+	tests := map[string]struct {
+		pace   float64
+		change func(*target.Definition)
+	}{
+		"of the rule":        {0, func(d *target.Definition) { d.Rate = 1 }},
+		"of the destination": {1, func(*target.Definition) {}},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				r := newRig(t, Options{})
+				r.sender.rate = tt.pace
+				to := changed(t, testTarget("billing", true), tt.change)
+				for n := range 4 * 300 {
+					e := newEvent(fmt.Sprintf("e%06d", n), to)
+					e.Expires = e.Accepted.Add(30 * time.Second)
+					if err := r.Accept(t.Context(), []Accepted{e}); err != nil {
+						t.Fatal(err)
+					}
+					time.Sleep(250 * time.Millisecond)
+				}
+				if n := len(r.sender.to(to.ARN)); n < 290 || n > 302 {
+					t.Errorf("%d attempts in 300 seconds, want one in each", n)
+				}
+				time.Sleep(time.Minute)
+				if s := r.stat(to.ARN); s.Waiting != 0 || s.Settled+s.Expired != 4*300 {
+					t.Errorf("figures %+v", s)
+				}
+			})
+		})
+	}
+}

@@ -58,3 +58,10 @@ func (b *bucket) take() {
 		b.have--
 	}
 }
+
+// giveBack returns a token that was not used.
+func (b *bucket) giveBack() {
+	if b.per > 0 {
+		b.have = min(b.have+1, b.most())
+	}
+}

@@ -59,11 +59,13 @@ want "a	b" sqs send-message-batch --queue-url "$url/billing" --entries '[{"Id":"
 handle=$(sqs receive-message --queue-url "$url/billing" --query 'Messages[0].ReceiptHandle')
 want "c" sqs change-message-visibility-batch --queue-url "$url/billing" --entries "[{\"Id\":\"c\",\"ReceiptHandle\":\"$handle\",\"VisibilityTimeout\":60}]" --query 'Successful[].Id'
 want "d" sqs delete-message-batch --queue-url "$url/billing" --entries "[{\"Id\":\"d\",\"ReceiptHandle\":\"$handle\"}]" --query 'Successful[].Id'
-want "5" sqs send-message-batch --queue-url "$url/dead" --query 'length(Successful)' \
-  --entries '[{"Id":"1","MessageBody":"1"},{"Id":"2","MessageBody":"2"},{"Id":"3","MessageBody":"3"},{"Id":"4","MessageBody":"4"},{"Id":"5","MessageBody":"5"}]'
+ten=$(printf ',{"Id":"%d","MessageBody":"m"}' 1 2 3 4 5 6 7 8 9 10)
+for _ in 1 2 3; do # half a minute at one a second: the CLI takes its time
+  want "10" sqs send-message-batch --queue-url "$url/dead" --query 'length(Successful)' --entries "[${ten#,}]"
+done
 handle=$(sqs start-message-move-task --source-arn "$q:dead" --destination-arn "$q:billing" --max-number-of-messages-per-second 1 --query TaskHandle)
-want "RUNNING	5" sqs list-message-move-tasks --source-arn "$q:dead" --query 'Results[].[Status,ApproximateNumberOfMessagesToMove]'
-want "True" sqs cancel-message-move-task --task-handle "$handle" --query 'ApproximateNumberOfMessagesMoved < `5`'
+want "RUNNING	30" sqs list-message-move-tasks --source-arn "$q:dead" --query 'Results[].[Status,ApproximateNumberOfMessagesToMove]'
+want "True" sqs cancel-message-move-task --task-handle "$handle" --query 'ApproximateNumberOfMessagesMoved < `30`'
 want "" sqs purge-queue --queue-url "$url/billing"
 want "None" sqs receive-message --queue-url "$url/billing" --query 'Messages'
 

@@ -2,8 +2,10 @@ package deliver
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
+	"github.com/rialto-events/rialto/internal/journal"
 	"github.com/rialto-events/rialto/internal/shard"
 	"github.com/rialto-events/rialto/target"
 )
@@ -58,11 +60,15 @@ func (k kept) handOver(to Retainer) {
 	}
 }
 
-// ErrSettled says that a delivery has ended already.
-var ErrSettled = errEnded
+var (
+	// ErrSettled says that a delivery has ended already.
+	ErrSettled = errEnded
+	// ErrUnreadable says that the log has an event no more, or not as it was. To try again is of no use.
+	ErrUnreadable = errors.New("the event cannot be read from the log")
+)
 
 // ReadRetained reads the event of a delivery that a [Retainer] has, without its targets. The error is [ErrSettled] if it has ended
-// and its event is not where it was.
+// and its event is not where it was, and wraps [ErrUnreadable] if nobody will read it any more.
 func (d *Deliverer) ReadRetained(ctx context.Context, r Retained) (*Accepted, error) {
 	h := d.hosts[r.Shard]
 	payload, err := h.read(ctx, r.ref, func(m *Machine) (shard.Ref, bool) {
@@ -72,10 +78,17 @@ func (d *Deliverer) ReadRetained(ctx context.Context, r Retained) (*Accepted, er
 		}
 		return m.events.get(found.event).ref, true
 	})
-	if err != nil {
-		return nil, fmt.Errorf("read event %d of %s: %w", r.Key, h.shard.Name(), err)
+	if err == nil {
+		var e *Accepted
+		if e, err = readEvent(payload); err == nil {
+			return e, nil
+		}
+		err = fmt.Errorf("%w: %w", ErrUnreadable, err)
 	}
-	return readEvent(payload)
+	if _, damaged := errors.AsType[*journal.DamageError](err); damaged {
+		err = fmt.Errorf("%w: %w", ErrUnreadable, err)
+	}
+	return nil, fmt.Errorf("read event %d of %s: %w", r.Key, h.shard.Name(), err)
 }
 
 // settleAtOnce is how many deliveries are settled by one command at most.

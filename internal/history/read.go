@@ -347,7 +347,7 @@ func (st *store) load(ctx context.Context, info *segmentInfo) (*segment, error) 
 	data, err := st.service.blobs.Get(ctx, name)
 	_, damaged := errors.AsType[*journal.DamageError](err)
 	switch {
-	case errors.Is(err, journal.ErrNotFound) && !st.current().has(info.name):
+	case err != nil && !st.current().has(info.name):
 		return nil, errRemoved
 	case damaged || errors.Is(err, journal.ErrNotFound):
 		return nil, st.damage(info, -1, info.time, info.total(noSpan.last).Events, err)

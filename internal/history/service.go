@@ -219,12 +219,12 @@ func (s *Service) store(archive string) (*store, error) {
 	return nil, rialto.Errorf(rialto.NotFound, "Archive resource not found.")
 }
 
-// sealDue seals what is due, and returns when something will be.
+// sealDue seals one segment of each archive for which it is time, and returns when it will be again.
 func (s *Service) sealDue(ctx context.Context) time.Duration {
 	wait := sealAfter
 	for _, st := range s.all() {
 		at, ok := st.due()
-		for ok && ctx.Err() == nil && !at.After(s.opts.Clock.Now()) {
+		if ok && ctx.Err() == nil && !at.After(s.opts.Clock.Now()) {
 			if err := st.seal(ctx); err != nil && ctx.Err() == nil {
 				s.opts.Logger.Warn("events of an archive not sealed, trying again", "archive", st.name, "err", err)
 				st.later()
@@ -393,7 +393,7 @@ func (s *Service) Stats(archive string) (Stats, error) {
 
 func microTime(us int64) time.Time { return time.UnixMicro(us).UTC() }
 
-// Figures are those of all archives: events that are not sealed, bytes of segments, and damaged segments and blocks that were found since the start.
+// Figures are those of all archives: events that are not sealed, bytes of segments, and how often damage was found since the start.
 func (s *Service) Figures() (waiting int, stored, damaged int64) {
 	for _, st := range s.all() {
 		st.mu.Lock()
@@ -425,6 +425,12 @@ func (s *Service) found(e *DamageError) {
 	s.damaged.Add(1)
 	s.opts.Logger.Error("events of an archive are damaged and not served", "archive", e.Archive, "segment", e.Segment, "block", e.Block,
 		"events", e.Events, "from", e.From, "to", e.To, "err", e.Cause)
+}
+
+// lost logs that an archive will not have an event, because its shard's log is damaged.
+func (s *Service) lost(st *store, err error) {
+	s.damaged.Add(1)
+	s.opts.Logger.Error("event cannot be archived", "archive", st.name, "err", err)
 }
 
 // isDamaged reports whether anything of a segment was found damaged.

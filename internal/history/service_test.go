@@ -320,6 +320,23 @@ func TestDamage(t *testing.T) {
 	}
 }
 
+// TestAnUnreadableEventHoldsNobodyUp has an event in the middle that the log does not have any more.
+func TestAnUnreadableEventHoldsNobodyUp(t *testing.T) {
+	r := newRig(t, testArchive("kept", 0))
+	r.log.spoiled = "event-1"
+	for i := range 3 {
+		r.accept(testStart.Add(time.Duration(i)*time.Second), "", "kept")
+	}
+	if n := r.count("kept"); n != 2 {
+		t.Errorf("%d events are counted before they are sealed", n)
+	}
+	r.flush("kept")
+	r.want("kept", Window{}, "0 2")
+	if n := r.count("kept"); n != 2 || len(r.log.settled) != 3 {
+		t.Errorf("%d events are counted, and %d deliveries have ended", n, len(r.log.settled))
+	}
+}
+
 // TestMerging gives a quiet archive many small segments. They become few, whoever reads meanwhile reads on, and nothing is left behind.
 func TestMerging(t *testing.T) {
 	r := newRig(t, testArchive("kept", 0))

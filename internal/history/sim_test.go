@@ -68,6 +68,7 @@ type fakeLog struct {
 	events  map[deliver.Retained]*deliver.Accepted // that are not settled
 	settled []deliver.Retained                     // by the present process; a crash forgets it
 	next    []uint64                               // key, by shard
+	spoiled string                                 // id of an event that cannot be read
 }
 
 func newFakeLog(shards int) *fakeLog {
@@ -75,7 +76,9 @@ func newFakeLog(shards int) *fakeLog {
 }
 
 func (l *fakeLog) ReadRetained(_ context.Context, r deliver.Retained) (*deliver.Accepted, error) {
-	if e, ok := l.events[r]; ok {
+	if e, ok := l.events[r]; ok && e.EventID == l.spoiled {
+		return nil, fmt.Errorf("%w: its bytes have changed", deliver.ErrUnreadable)
+	} else if ok {
 		return e, nil
 	}
 	return nil, deliver.ErrSettled

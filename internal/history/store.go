@@ -54,7 +54,7 @@ type store struct {
 // A waiting event is in its shard's log, and not in a segment yet.
 type waiting struct {
 	deliver.Retained
-	bytes int32 // of its JSON; 0 is not known yet
+	bytes int32 // of its JSON; 0 is not known yet, and less that it cannot be read
 }
 
 func (st *store) blob(segment string) string { return st.id + "/" + segment }
@@ -205,10 +205,13 @@ func (st *store) read(ctx context.Context, batch []waiting) (events []Entry, n i
 	accepted := noSpan
 	for n = range batch {
 		e, err := st.service.source.ReadRetained(ctx, batch[n].Retained)
-		if errors.Is(err, deliver.ErrSettled) {
+		switch {
+		case errors.Is(err, deliver.ErrSettled):
 			continue // and somebody has stored it
-		}
-		if err != nil {
+		case errors.Is(err, deliver.ErrUnreadable): // it would keep all others waiting
+			st.service.lost(st, err)
+			continue
+		case err != nil:
 			return nil, 0, err
 		}
 		entry := entryOf(e, batch[n].Retained)
@@ -428,7 +431,9 @@ func (st *store) count(arrived uint64) (t Total, ok bool) {
 		if w.bytes == 0 {
 			return Total{}, false
 		}
-		t = t.plus(Total{1, int64(w.bytes)})
+		if w.bytes > 0 {
+			t = t.plus(Total{1, int64(w.bytes)})
+		}
 	}
 	return t, true
 }
@@ -443,12 +448,13 @@ func (st *store) measure(ctx context.Context, arrived uint64) error {
 		if from+uint64(i) >= arrived {
 			break
 		}
-		if sizes[i] = w.bytes; w.bytes > 0 {
+		if sizes[i] = w.bytes; w.bytes != 0 {
 			continue
 		}
 		e, err := st.service.source.ReadRetained(ctx, w.Retained)
 		switch {
-		case errors.Is(err, deliver.ErrSettled):
+		case errors.Is(err, deliver.ErrSettled) || errors.Is(err, deliver.ErrUnreadable):
+			sizes[i] = -1
 		case err != nil:
 			return err
 		default:
@@ -462,7 +468,7 @@ func (st *store) measure(ctx context.Context, arrived uint64) error {
 		sized[w.Retained] = sizes[i]
 	}
 	for i := range st.waiting {
-		if n := sized[st.waiting[i].Retained]; n > 0 {
+		if n := sized[st.waiting[i].Retained]; n != 0 {
 			st.waiting[i].bytes = n
 		}
 	}

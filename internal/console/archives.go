@@ -24,7 +24,6 @@ const (
 	usualEvents = 100    // in one answer
 	mostEvents  = 1000   // in one answer
 	mostImport  = 10_000 // events in one request; its bytes are bounded as those of every request
-	someImport  = 500    // events that are stored together
 )
 
 // A Historian looks into archives. Package history has it.
@@ -36,6 +35,7 @@ type Historian interface {
 	Tally(ctx context.Context, archive string, w history.Window, match func(event []byte) bool) (history.Total, error)
 	Sample(ctx context.Context, archive string, w history.Window, match func(event []byte) bool, n int) ([]history.Entry, error)
 	Find(ctx context.Context, archive, eventID string) (history.Entry, error)
+	Import(ctx context.Context, archive string, events iter.Seq2[[]byte, error]) (added int64, err error)
 }
 
 // An Archivist knows archives by name. Package replay has it.
@@ -43,7 +43,6 @@ type Archivist interface {
 	Archive(s rialto.Scope, name string) (*catalog.Archive, error)
 	Archives(s rialto.Scope) []*catalog.Archive
 	Compare(ctx context.Context, s rialto.Scope, archive string, w history.Window, was, is string, examples int) (replay.Change, error)
-	Import(ctx context.Context, s rialto.Scope, archive string, events [][]byte) error
 }
 
 // Archives is the part that looks into archives.
@@ -303,9 +302,10 @@ func (p archives) export(w http.ResponseWriter, r *Request) error {
 	return nil
 }
 
-// load stores events that come as lines of JSON.
+// load stores events that come as lines of JSON: all of them, or none if a line is no event.
 func (p archives) load(w http.ResponseWriter, r *Request) error {
-	if _, err := p.Archive(r.Scope, r.PathValue("name")); err != nil {
+	a, err := p.Archive(r.Scope, r.PathValue("name"))
+	if err != nil {
 		return err
 	}
 	var events [][]byte
@@ -321,12 +321,17 @@ func (p archives) load(w http.ResponseWriter, r *Request) error {
 			return rialto.Errorf(rialto.Invalid, "More than %d events cannot be imported by one request.", mostImport)
 		}
 	}
-	for at := 0; at < len(events); at += someImport {
-		if err := p.Import(r.Context(), r.Scope, r.PathValue("name"), events[at:min(at+someImport, len(events))]); err != nil {
-			return fmt.Errorf("after %d events: %w", at, err)
+	added, err := p.history.Import(r.Context(), a.ID, func(yield func([]byte, error) bool) {
+		for _, e := range events {
+			if !yield(e, nil) {
+				return
+			}
 		}
+	})
+	if err != nil {
+		return fmt.Errorf("import into archive %s: %w", a.Name, err)
 	}
-	return Answer(w, map[string]int{"imported": len(events)})
+	return Answer(w, map[string]int64{"imported": added})
 }
 
 // compare says what another pattern would mean for the events of an archive.

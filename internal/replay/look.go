@@ -10,9 +10,7 @@ import (
 
 	"github.com/rialto-events/rialto"
 	"github.com/rialto-events/rialto/internal/catalog"
-	"github.com/rialto-events/rialto/internal/deliver"
 	"github.com/rialto-events/rialto/internal/history"
-	"github.com/rialto-events/rialto/internal/jsonpath"
 	"github.com/rialto-events/rialto/target"
 )
 
@@ -145,56 +143,6 @@ func (s *Service) Compare(ctx context.Context, scope rialto.Scope, archive strin
 		return nil
 	})
 	return change, err
-}
-
-// Import has events stored in an archive, as if they had just been accepted on its bus and no rule but the archive's wanted them. Each must be
-// as [ingest.Canonical] makes it.
-func (s *Service) Import(ctx context.Context, scope rialto.Scope, archive string, events [][]byte) error {
-	a, err := s.Archive(scope, archive)
-	if err != nil {
-		return err
-	}
-	to, err := s.storeOf(scope, a)
-	if err != nil {
-		return err
-	}
-	if err := s.events.Room(); err != nil {
-		return err
-	}
-	list, now := make([]deliver.Accepted, len(events)), s.opts.Clock.Now()
-	for i, e := range events {
-		list[i] = deliver.Accepted{EventID: idOf(e), Event: e, Bus: scope.BusARN(a.Bus), Accepted: now, Targets: []*target.Sealed{to}}
-	}
-	if err := s.deliver.Accept(ctx, list); err != nil {
-		return fmt.Errorf("import into archive %s: %w", a.Name, err)
-	}
-	return nil
-}
-
-var eventID = func() jsonpath.Path {
-	p, err := jsonpath.Parse("$.id")
-	if err != nil {
-		panic(err)
-	}
-	return p
-}()
-
-func idOf(event []byte) string {
-	value, _ := eventID.Find(event)
-	return string(jsonpath.AppendText(nil, value))
-}
-
-// storeOf is the target by which an archive gets its events.
-func (s *Service) storeOf(scope rialto.Scope, a *catalog.Archive) (*target.Sealed, error) {
-	rule := s.catalog.Rules.Get(catalog.RuleKey(scope, a.Bus, a.RuleName()))
-	if rule != nil {
-		for i := range rule.Targets {
-			if rule.Targets[i].Archive == a.StoreARN(scope) {
-				return target.Seal(rule.Definition(scope, &rule.Targets[i]))
-			}
-		}
-	}
-	return nil, rialto.Errorf(rialto.Invalid, "The archive %s is disabled: its rule %s has no target. UpdateArchive repairs it.", a.Name, a.RuleName())
 }
 
 // Archives lists the archives of a scope, sorted by name.

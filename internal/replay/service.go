@@ -39,7 +39,6 @@ type Events interface {
 // A Deliverer commits events with how far a replay is. Package deliver has it.
 type Deliverer interface {
 	Home(name string) int
-	Accept(ctx context.Context, events []deliver.Accepted) error
 	AcceptAlong(ctx context.Context, along deliver.Along, events []deliver.Accepted) (any, error)
 	Lag(targets []*target.Sealed) int
 	Held(ctx context.Context, home string) (int, error)

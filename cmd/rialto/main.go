@@ -8,6 +8,8 @@
 //	rialto circuit   look at the circuits of destinations, open and close them
 //	rialto vault     add a key that seals secrets
 //	rialto redrive   bring dead letters back to their targets; dead-letters shows them, redrives shows what runs
+//	rialto archive   look into archives, carry events out of them and into them
+//	rialto replay    put what an archive has kept onto a bus again
 //
 // It promises what scripts rely on: results on standard output, everything else on standard error; exit code 0 for success, 1
 // for a failure and 2 for a command line that makes no sense; a failure is one sentence and a line "Try:" with what to do next.
@@ -100,7 +102,7 @@ func newRoot() *cobra.Command {
 	root.SetVersionTemplate("{{.Version}}\n")
 	root.SetFlagErrorFunc(flagError)
 	root.SetUsageFunc(usage)
-	root.AddCommand(newDemo(), newServe(), newPut(), newTail(), newExplain(), newDeadLetters(), newRedrive(), newRedrives(), newCircuit(), newConnection(),
+	root.AddCommand(newDemo(), newServe(), newPut(), newTail(), newExplain(), newDeadLetters(), newRedrive(), newRedrives(), newArchive(), newReplay(), newCircuit(), newConnection(),
 		newConfig(), newVault(), newVersion())
 	return root
 }

@@ -91,6 +91,7 @@ func listOf(u *url.URL) string {
 var lists = map[string]string{
 	"events": "rialto explain, which lists the latest events", "dead-letters": "rialto dead-letters list", "redrives": "rialto redrives list, or rialto dead-letters list for the queues",
 	"circuits": "rialto circuit list, which shows the ARNs", "connections": "rialto connection list",
+	"archives": "rialto archive list", "replays": "rialto replay list, or rialto archive list for what can be replayed",
 }
 
 // refusal is what a server says that does not want to be followed. One that cannot at the moment is asked again.

@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"io"
+	"strings"
 	"time"
 )
 
@@ -68,4 +69,59 @@ func (p *progress) done() {
 	p.clear()
 	spent := time.Since(p.began)
 	fmt.Fprintf(p.w, "%d events in %v\n", p.count, spent.Round(10*time.Millisecond))
+}
+
+// A gauge shows on a terminal how far something is that the server does. A nil one shows nothing.
+type gauge struct {
+	w     io.Writer
+	began time.Time
+	from  int64 // what was done when the watching began
+	shown bool
+}
+
+// newGauge returns nil if w is no terminal.
+func newGauge(w io.Writer) *gauge {
+	if !isTerminal(w) {
+		return nil
+	}
+	return &gauge{w: w}
+}
+
+// show shows how much is done of a total, and, if it goes on, how fast and for how long still.
+func (g *gauge) show(done, total int64, state string, runs bool) {
+	if g == nil {
+		return
+	}
+	if g.began.IsZero() || !runs {
+		g.began, g.from = time.Now(), done
+	}
+	g.clear()
+	fmt.Fprint(g.w, gaugeOf(done, total, done-g.from, time.Since(g.began), state, runs))
+	g.shown = true
+}
+
+// gaugeOf is a gauge in words and blocks. So much was done in the time that is looked at.
+func gaugeOf(done, total, lately int64, in time.Duration, state string, runs bool) string {
+	full := int64(barWidth)
+	if total > 0 {
+		full = min(barWidth*done/total, barWidth)
+	}
+	text := fmt.Sprintf("%s%s %d of %d", strings.Repeat("█", int(full)), strings.Repeat("░", barWidth-int(full)), done, total)
+	if !runs {
+		return text + ", " + state
+	}
+	if lately > 0 && in > 0 {
+		rate := float64(lately) / in.Seconds()
+		left := time.Duration(float64(max(0, total-done)) / rate * float64(time.Second)).Round(time.Second)
+		text += fmt.Sprintf(", %.0f a second, %v to go", rate, left)
+	}
+	return text
+}
+
+// clear takes the gauge off the screen.
+func (g *gauge) clear() {
+	if g != nil && g.shown {
+		fmt.Fprint(g.w, "\r\x1b[K")
+		g.shown = false
+	}
 }

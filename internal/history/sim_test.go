@@ -129,6 +129,7 @@ type world struct {
 	def     *target.Definition
 	log     *fakeLog
 	model   []Entry // all that was accepted
+	ages    bool    // events are kept for a day, and hours pass
 
 	proc    *journal.SimJournal
 	service *Service
@@ -156,12 +157,12 @@ func TestSimulation(t *testing.T) {
 		}
 		first, seeds = n, n+1
 	}
-	a := testArchive("kept", 0)
-	c := openCatalog(t, a)
+	forEver, aDay := testArchive("kept", 0), testArchive("kept", 1)
+	catalogs := []*catalog.Catalog{openCatalog(t, forEver), openCatalog(t, aDay)}
 	for seed := first; seed < seeds && !t.Failed(); seed++ {
 		w := &world{
 			t: t, rand: rand.New(rand.NewPCG(uint64(seed), 1)), sim: journal.NewSim(uint64(seed), faults), clock: &fakeClock{now: testStart},
-			catalog: c, def: &target.Definition{ARN: a.StoreARN(testScope)}, log: newFakeLog(1 + seed%3),
+			catalog: catalogs[seed%2], ages: seed%2 == 1, def: &target.Definition{ARN: forEver.StoreARN(testScope)}, log: newFakeLog(1 + seed%3),
 		}
 		if err := w.run(); err != nil {
 			t.Errorf("seed %d: %v\nrun it again with RIALTO_SIM_SEED=%d", seed, err, seed)
@@ -205,6 +206,9 @@ func (w *world) start() {
 func (w *world) step() error {
 	ctx := context.Background()
 	w.clock.now = w.clock.now.Add(time.Duration(w.rand.IntN(600)) * time.Second)
+	if w.ages {
+		w.clock.now = w.clock.now.Add(time.Duration(w.rand.IntN(150)) * time.Minute)
+	}
 	switch n := w.rand.IntN(100); {
 	case n < 50:
 		w.accept(1 + w.rand.IntN(5))
@@ -212,6 +216,8 @@ func (w *world) step() error {
 		_ = w.store.seal(ctx)
 	case n < 76:
 		_ = w.store.merge(ctx)
+	case n < 78:
+		_ = w.store.expire(ctx)
 	case n < 80:
 		_ = w.service.Flush(ctx, "kept-id")
 	case n < 90:
@@ -226,7 +232,7 @@ func (w *world) step() error {
 		_ = former.store.seal(ctx)
 		_ = former.store.merge(ctx)
 		_ = former.store.seal(ctx)
-	default:
+	case !w.ages: // what waits is not measured by its age
 		if err := w.look(); err != nil {
 			return err
 		}
@@ -272,12 +278,11 @@ func totalOf(list []Entry) (t Total) {
 // check reads everything.
 func (w *world) check() error {
 	ctx := context.Background()
-	if err := w.look(); err != nil {
-		return err
-	}
 	if err := w.service.Flush(ctx, "kept-id"); err != nil {
 		return fmt.Errorf("flush: %w", err)
 	}
+	oldest := w.store.oldest()
+	w.model = slices.DeleteFunc(w.model, func(e Entry) bool { return hourOf(e.Position.Accepted) < oldest })
 	if err := w.look(); err != nil {
 		return err
 	}

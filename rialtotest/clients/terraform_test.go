@@ -45,7 +45,7 @@ func TestTerraform(t *testing.T) {
 	p.wantCalled(t, []string{
 		"AWSEvents.CreateEventBus", "AWSEvents.PutRule", "AWSEvents.PutTargets", "AWSEvents.CreateConnection", "AWSEvents.CreateApiDestination",
 		"AmazonSQS.CreateQueue", "AWSEvents.DeleteEventBus", "AWSEvents.DeleteRule", "AWSEvents.RemoveTargets", "AWSEvents.DeleteConnection",
-		"AWSEvents.DeleteApiDestination", "AmazonSQS.DeleteQueue",
+		"AWSEvents.DeleteApiDestination", "AWSEvents.CreateArchive", "AWSEvents.DeleteArchive", "AmazonSQS.DeleteQueue",
 	})
 }
 

@@ -130,9 +130,28 @@ want "$destination" events update-api-destination --name crm --invocation-rate-l
 want "crm	20" events list-api-destinations --name-prefix crm --query 'ApiDestinations[].[Name,InvocationRateLimitPerSecond]'
 want "$connection" events deauthorize-connection --name crm --query ConnectionArn
 
+# archives and replays
+want "$arn:archive/kept	ENABLED" events create-archive --archive-name kept --event-source-arn "$arn:event-bus/orders" --event-pattern '{"source": ["till"]}' --query '[ArchiveArn,State]'
+want "0" events put-events --entries '{"Source":"till","DetailType":"closed","Detail":"{}","EventBusName":"orders","Time":"2026-03-05T10:01:02Z"}' '{"Source":"till","DetailType":"closed","Detail":"{}","EventBusName":"orders","Time":"2026-03-05T10:01:03Z"}' --query FailedEntryCount
+want "2	0" events describe-archive --archive-name kept --query '[EventCount,RetentionDays]'
+want "ENABLED" events update-archive --archive-name kept --retention-days 7 --query State
+want "kept	7" events list-archives --name-prefix kept --query 'Archives[].[ArchiveName,RetentionDays]'
+replay() { # NAME
+  events start-replay --replay-name "$1" --event-source-arn "$arn:archive/kept" --event-start-time 2026-03-01T00:00:00Z \
+    --event-end-time 2026-04-01T00:00:00Z --destination "Arn=$arn:event-bus/orders" --query State
+}
+want "STARTING" replay again
+refused ResourceAlreadyExistsException replay again
+for _ in 1 2 3 4 5 6 7 8 9; do [ "$(events describe-replay --replay-name again --query State)" = COMPLETED ] && break; done
+want "COMPLETED" events describe-replay --replay-name again --query State
+want "again" events list-replays --state COMPLETED --query 'Replays[].ReplayName'
+refused IllegalStatusException events cancel-replay --replay-name again
+want "" curl --silent --fail --output /dev/null --data '{"name": "slow", "archive": "kept", "speed": {"perSecond": 0.01}}' "$AWS_ENDPOINT_URL/_rialto/v1/replays" # one that lasts is rialto's own
+want "CANCELLING" events cancel-replay --replay-name slow --query State
+want "" events delete-archive --archive-name kept
+refused ResourceNotFoundException events describe-archive --archive-name kept
+
 # what is not there yet is empty
-want "" events list-archives --query Archives
-want "" events list-replays --query Replays
 want "" events list-endpoints --query Endpoints
 want "" events list-event-sources --query EventSources
 want "" events list-partner-event-sources --name-prefix aws.partner/none/ --query PartnerEventSources

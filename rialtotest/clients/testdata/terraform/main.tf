@@ -48,6 +48,14 @@ resource "aws_cloudwatch_event_rule" "paid" {
   })
 }
 
+resource "aws_cloudwatch_event_archive" "paid" {
+  name             = "paid"
+  description      = "what is paid"
+  event_source_arn = aws_cloudwatch_event_bus.orders.arn
+  retention_days   = 30
+  event_pattern    = jsonencode({ detail-type = ["paid"] })
+}
+
 resource "aws_sqs_queue" "billing" {
   name                       = "billing"
   visibility_timeout_seconds = 60

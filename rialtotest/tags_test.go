@@ -2,6 +2,7 @@ package rialtotest_test
 
 import (
 	"errors"
+	"fmt"
 	"net/http"
 	"slices"
 	"strings"
@@ -77,6 +78,28 @@ func TestAFailingEventHoldsBackItsKeyAlone(t *testing.T) {
 		if first, second := at("1"), at("2"); first < 0 || second < first {
 			t.Errorf("of the customer %s, the first order was taken as number %d, the second as number %d", customer, first, second)
 		}
+	}
+}
+
+// TestARateThatIsTakenAwayIsGone lifts the limits of a rule whose events wait for one another: those that waited for their turn do not
+// bring them back.
+func TestARateThatIsTakenAwayIsGone(t *testing.T) {
+	t.Parallel()
+	srv := rialtotest.Start(t)
+	hook := srv.Webhook(t)
+	rule := srv.PutRule(t, "orders", `{"source": ["shop"]}`, hook.ARN)
+	tag(t, srv, rule, "rialto:order-by", "$.detail.customer", "rialto:rate", "1/h")
+	for n := range 10 {
+		srv.PutEvents(t, fmt.Sprintf(`{"Source": "shop", "DetailType": "ordered", "Detail": {"customer": "one", "n": %d}}`, n))
+	}
+	hook.Want(t, `{"detail": {"n": 0}}`)
+	_, err := srv.Events().UntagResource(t.Context(), &eventbridge.UntagResourceInput{ResourceARN: &rule, TagKeys: []string{"rialto:rate"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	srv.PutEvents(t, `{"Source": "shop", "DetailType": "ordered", "Detail": {"customer": "one", "n": 10}}`)
+	for n := 1; n <= 10; n++ {
+		hook.Want(t, fmt.Sprintf(`{"detail": {"n": %d}}`, n))
 	}
 }
 

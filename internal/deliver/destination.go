@@ -154,6 +154,19 @@ func (d *destination) push(l *lane, j job, from source) {
 	}
 }
 
+// adopt is what push does of a delivery that does not come yet.
+func (d *destination) adopt(l *lane, b *binding) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if l.using == b {
+		return
+	}
+	d.use(l, b)
+	if l.where == waiting && !d.ring(l).shut && !d.paced {
+		d.staff()
+	}
+}
+
 // use takes a lane's limits from a definition.
 func (d *destination) use(l *lane, b *binding) {
 	was := l.using

@@ -92,10 +92,11 @@ type attempt struct {
 
 // Effects.
 type (
-	ready     []attempt  // attempts to be made
-	alarm     int64      // deliveries are due: the argument of Machine.due
-	forgotten target.Key // a definition is not there any more
-	held      int        // so many deliveries are held, now that another one is, or none any more
+	ready     []attempt     // attempts to be made
+	alarm     int64         // deliveries are due: the argument of Machine.due
+	forgotten target.Key    // a definition is not there any more
+	held      int           // so many deliveries are held, now that another one is, or none any more
+	asked     []*definition // deliveries of these were accepted just now, and are held
 )
 
 // A Machine holds the deliveries of one shard.
@@ -265,7 +266,8 @@ func (a *apply) take(payload shard.Ref) {
 	place, e := a.events.add()
 	*e = event{ref: payload, key: a.nextKey, left: uint32(len(a.found)), from: uint32(a.now / 1_000_000)}
 	a.nextKey++
-	attempts, before := make(ready, 0, len(a.found)), a.orders.held
+	attempts := make(ready, 0, len(a.found))
+	var behind asked
 	for i, def := range a.found {
 		slot, d := a.deliveries.add()
 		*d = delivery{event: place, target: def.slot}
@@ -276,12 +278,15 @@ func (a *apply) take(payload shard.Ref) {
 		}
 		if a.turn(slot, d) {
 			attempts = append(attempts, a.handOut(slot, d))
+		} else {
+			behind = append(behind, def)
 		}
 	}
 	if len(attempts) > 0 {
 		a.tx.Emit(attempts)
 	}
-	if a.orders.held > before {
+	if len(behind) > 0 {
+		a.tx.Emit(behind)
 		a.tx.Emit(held(a.orders.held))
 	}
 }

@@ -132,3 +132,13 @@ func BenchmarkRead(b *testing.B) {
 	}
 	b.ReportMetric(float64(most>>20), "MiB")
 }
+
+// BenchmarkSealOne seals a segment of one event: what a quiet archive costs.
+func BenchmarkSealOne(b *testing.B) {
+	s, log, _ := benchService(b)
+	b.ResetTimer()
+	b.StopTimer()
+	for range b.N {
+		fill(b, s, log, 1)
+	}
+}

@@ -526,3 +526,31 @@ func TestImport(t *testing.T) {
 		}
 	}
 }
+
+// TestAFullLedger has as many segments as an archive can have. What comes then waits in the log, and is counted.
+func TestAFullLedger(t *testing.T) {
+	r := newRig(t, testArchive("kept", 0))
+	st := r.stores["kept-id"]
+	many := &ledger{}
+	one := segmentInfo{
+		name: "0123456789abcdef", stored: 1 << 20, raw: 8 << 20, time: span{testStart.UnixMicro(), testStart.UnixMicro()},
+		accepted: span{testStart.UnixMicro(), testStart.UnixMicro()}, cells: []cell{{hourOf(testStart.UnixMicro()), Total{1, 100}}},
+	}
+	for len(many.append(nil)) <= journal.MaxValue {
+		many.segments = slices.Concat(many.segments, slices.Repeat([]segmentInfo{one}, 1000))
+	}
+	st.ledger = many
+	if n := len(many.segments); n < 10_000 {
+		t.Errorf("an archive can have no more than %d segments", n)
+	}
+	r.accept(testStart, "", "kept")
+	if err := r.Flush(t.Context(), "kept"); rialto.KindOf(err) != rialto.Exceeded {
+		t.Errorf("an archive that is full is flushed with %v", err)
+	}
+	if n := r.count("kept"); n != int64(len(many.segments))+1 {
+		t.Errorf("%d events are counted", n)
+	}
+	if names, err := r.blobs.List(t.Context(), ""); err != nil || len(names) > 0 {
+		t.Errorf("the blobs %q are left, %v", names, err)
+	}
+}

@@ -267,11 +267,11 @@ func (st *store) put(ctx context.Context, w *segmentWriter) (segmentInfo, error)
 // swap replaces the ledger, and settles what the new one says is sealed. The error is errMoved if the ledger was another: then that one is known
 // now. After any other it is not known which of the two it is. Blobs that are named no more, or not after all, are removed. st.write is held.
 func (st *store) swap(ctx context.Context, next *ledger) error {
-	value := next.append(nil)
+	value, was := next.append(nil), st.current()
 	if len(value) > journal.MaxValue {
+		st.discard(ctx, next, was)
 		return rialto.Errorf(rialto.Exceeded, "The archive has %d segments, more than one archive can have.", len(next.segments))
 	}
-	was := st.current()
 	rev, err := st.update(ctx, value)
 	doubt := errors.Is(err, journal.ErrUnknown)
 	for try := 0; errors.Is(err, journal.ErrUnknown) && try < askAgain && ctx.Err() == nil; try++ {

@@ -234,3 +234,42 @@ func TestReadTogether(t *testing.T) {
 		}
 	})
 }
+
+// A lateMachine came with a later version.
+type lateMachine struct{ shelf }
+
+func (*lateMachine) Name() string                    { return "late" }
+func (*lateMachine) Kinds() (first, last shard.Kind) { return 0x60, 0x60 }
+
+// TestNewMachine: a snapshot of a version that had fewer machines is read, and the new one begins with nothing.
+func TestNewMachine(t *testing.T) {
+	j := journal.NewSim(1, journal.SimFaults{}).Open()
+	log, err := j.Log(t.Context(), "test")
+	if err != nil {
+		t.Fatal(err)
+	}
+	blob, err := j.Blob(t.Context(), "snapshots")
+	if err != nil {
+		t.Fatal(err)
+	}
+	was := new(shelf)
+	s, err := shard.OpenStepper(log, blob, time.Unix(1, 0), shard.Hosted{Machine: was})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 3 { // the last one alone counts, so that the log cannot be read from its beginning
+		if _, err := s.Commit(time.Unix(2, 0), func(b *shard.Batch) { b.Add(kindPut, record.AppendUint(nil, 7)) }); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := s.Snapshot(); err != nil {
+		t.Fatal(err)
+	}
+	is, late := new(shelf), new(lateMachine)
+	if _, err := shard.OpenStepper(log, blob, time.Unix(3, 0), shard.Hosted{Machine: is}, shard.Hosted{Machine: late}); err != nil {
+		t.Fatal(err)
+	}
+	if len(is.items) != 1 || len(late.items) != 0 || late.items == nil {
+		t.Errorf("the old machine has %d items, want 1; the new one %v, want none", len(is.items), late.items)
+	}
+}

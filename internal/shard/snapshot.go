@@ -95,10 +95,7 @@ func (c *core) restore(b []byte) error {
 		return r.Err()
 	}
 	for _, h := range c.machines {
-		state, ok := states[h.Machine.Name()]
-		if !ok {
-			return fmt.Errorf("it has no state of %s", h.Machine.Name())
-		}
+		state := states[h.Machine.Name()] // nil if a version wrote it that had no such machine, and no command of it
 		if err := h.Machine.Restore(state); err != nil {
 			return fmt.Errorf("state of %s: %w", h.Machine.Name(), err)
 		}

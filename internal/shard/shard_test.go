@@ -257,13 +257,16 @@ func TestNewMachine(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for range 3 { // the last one alone counts, so that the log cannot be read from its beginning
+	for range 4 { // the last one alone counts, so that the log is truncated and cannot be read from its beginning
 		if _, err := s.Commit(time.Unix(2, 0), func(b *shard.Batch) { b.Add(kindPut, record.AppendUint(nil, 7)) }); err != nil {
 			t.Fatal(err)
 		}
+		if err := s.Snapshot(); err != nil {
+			t.Fatal(err)
+		}
 	}
-	if err := s.Snapshot(); err != nil {
-		t.Fatal(err)
+	if first, _ := s.Bounds(); first < 2 {
+		t.Fatal("the log was not truncated")
 	}
 	is, late := new(shelf), new(lateMachine)
 	if _, err := shard.OpenStepper(log, blob, time.Unix(3, 0), shard.Hosted{Machine: is}, shard.Hosted{Machine: late}); err != nil {

@@ -1,0 +1,4 @@
+package ingest
+
+// Replayed is replayed, for tests.
+var Replayed = replayed

@@ -59,8 +59,11 @@ type Message struct {
 	Accepted   time.Time  // when the event was accepted on Bus
 	Attempt    int        // 1 for the first
 
-	// Attributes are message attributes of the String type, by name. Only messages to dead-letter queues have any.
-	Attributes map[string]string
+	// Attributes are message attributes, by name. Dead letters have some, and raw messages of topics.
+	Attributes map[string]Attribute
+
+	Group  string // message group of a queue; empty is what the definition says
+	Dedupe string // by what a FIFO queue knows the message again; empty leaves that to the queue
 
 	// Origin is where a dead letter comes from; nil for every other message. A destination that can keeps it out of sight, for
 	// whoever brings the event back to its target.
@@ -71,6 +74,12 @@ type Message struct {
 
 	// Answer is for the Sender to fill in: what the destination said. It is shown to people, so it holds no secrets.
 	Answer Answer
+}
+
+// An Attribute is a message attribute, as queues have them.
+type Attribute struct {
+	Type  string // String, Number or Binary, perhaps with a dot and a name of the user's own
+	Value string // for Binary, any bytes
 }
 
 // An Origin is what a dead letter was before it became one: the delivery of an event to a target of a rule.
@@ -101,10 +110,10 @@ type Hops struct {
 	CrossRegion uint8
 }
 
-// A Definition is a target of a rule as it was when an event was accepted. Deliveries keep theirs: changing or deleting the
-// rule does not touch them. It holds no secrets. As JSON it is part of the log.
+// A Definition is a target of a rule as it was when an event was accepted, or a subscription of a topic. Deliveries keep theirs:
+// changing or deleting the rule does not touch them. It holds no secrets. As JSON it is part of the log.
 type Definition struct {
-	Rule        rialto.ARN      `json:"rule"`
+	Rule        rialto.ARN      `json:"rule"` // or the subscription
 	RuleName    rialto.RuleName `json:"ruleName"`
 	ID          string          `json:"id"` // the target's id within the rule
 	ARN         string          `json:"arn"`
@@ -128,6 +137,8 @@ type Definition struct {
 
 	// Parameters holds the parameter blocks that rialto does not interpret, under their AWS names, such as EcsParameters.
 	Parameters map[string]json.RawMessage `json:"parameters,omitempty"`
+
+	Subscription *Subscription `json:"subscription,omitempty"` // nil for a target of a rule
 }
 
 // A Transformer is an input transformer as PutTargets got it.
@@ -177,6 +188,8 @@ const (
 type Retry struct {
 	MaxAttempts int           `json:"maxAttempts"` // attempts after the first
 	MaxAge      time.Duration `json:"maxAge"`      // since the event was accepted
+
+	Backoff *Backoff `json:"backoff,omitempty"` // nil leaves the pauses to whoever sends
 }
 
 // DefaultRetry is what AWS does for a target without a RetryPolicy (EventBridge user guide, "Retry policy").

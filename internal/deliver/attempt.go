@@ -274,19 +274,21 @@ func (j *job) readLetter(ctx context.Context) (letter, error) {
 
 // attributes are those of a dead letter, in AWS's spelling (EventBridge user guide, "Using dead-letter queues to process
 // undelivered events").
-func (l letter) attributes(def *target.Definition) map[string]string {
-	a := map[string]string{
-		"RULE_ARN":      def.Rule.String(),
-		"TARGET_ARN":    def.ARN,
-		"ERROR_CODE":    l.code,
-		"ERROR_MESSAGE": l.message,
+func (l letter) attributes(def *target.Definition) map[string]target.Attribute {
+	a := map[string]target.Attribute{
+		"RULE_ARN":      text(def.Rule.String()),
+		"TARGET_ARN":    text(def.ARN),
+		"ERROR_CODE":    text(l.code),
+		"ERROR_MESSAGE": text(l.message),
 	}
 	if l.exhausted != "" {
-		a["EXHAUSTED_RETRY_CONDITION"] = l.exhausted
-		a["RETRY_ATTEMPTS"] = strconv.Itoa(l.retries)
+		a["EXHAUSTED_RETRY_CONDITION"] = text(l.exhausted)
+		a["RETRY_ATTEMPTS"] = text(strconv.Itoa(l.retries))
 	}
 	return a
 }
+
+func text(s string) target.Attribute { return target.Attribute{Type: "String", Value: s} }
 
 // read returns a copy of a payload, so that a slow attempt holds no more than its own event in memory. If the payload was carried
 // forward, where asks the machine for its new place.

@@ -27,7 +27,7 @@ type job struct {
 	ref      shard.Ref
 	slot     uint32
 	accepted uint32 // seconds since 1970; 0 is unknown
-	made     uint16
+	made     uint32
 	letter   bool // the dead letter is to be brought, not the event
 	ordered  bool // others may wait for it to end
 }

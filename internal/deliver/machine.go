@@ -29,7 +29,7 @@ const (
 )
 
 const (
-	maxMade     = math.MaxUint16
+	maxMade     = 1 << 30
 	maxCodes    = math.MaxUint8                // different error codes that a machine tells apart
 	tick        = 100_000                      // microseconds; timers ring at multiples of it
 	latest      = math.MaxInt64 / 2            // microseconds; nothing is due later, whatever the log holds
@@ -52,7 +52,7 @@ type delivery struct {
 	event  uint32
 	target uint32
 	due    int64  // when it is to be attempted, in microseconds; 0 is at once
-	made   uint16 // attempts that failed; of its letter, if it has one
+	made   uint32 // attempts that failed; of its letter, if it has one
 	dead   bool   // it has failed for good, and its letter stands in the machine's letters
 	code   uint8  // why the last attempt failed: index of the machine's codes, plus 1
 	queued bool   // it was handed out to be attempted, and nothing was heard since; not part of the state that survives
@@ -80,7 +80,7 @@ type definition struct {
 // An attempt is what the machine asks for: bring this delivery to its target, or its letter to the dead-letter queue.
 type attempt struct {
 	handle
-	made    uint16 // how many failed before
+	made    uint32 // how many failed before
 	ordered bool   // others may wait for it to end
 	held    bool   // it has waited for another to end
 	from    uint32 // when the event was accepted, in seconds since 1970, or 0
@@ -368,7 +368,7 @@ func (a *apply) again() any {
 		if !ok || p.letter != d.dead || p.made <= int(d.made) || !a.turn(p.slot, d) {
 			continue
 		}
-		d.made, d.code, d.queued = uint16(p.made), a.codeIndex(p.code), false
+		d.made, d.code, d.queued = uint32(p.made), a.codeIndex(p.code), false
 		d.due = 0
 		if !p.until.IsZero() {
 			d.due = min(max(p.until.UnixMicro(), 0), latest)

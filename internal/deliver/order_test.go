@@ -108,7 +108,7 @@ var orderCases = []struct{ name, story string }{
 func TestOrder(t *testing.T) {
 	for _, c := range orderCases {
 		t.Run(c.name, func(t *testing.T) {
-			s := &orderStory{bed: newBed(t), to: testTarget("billing", true), handles: make(map[string]handle), made: make(map[string]uint16)}
+			s := &orderStory{bed: newBed(t), to: testTarget("billing", true), handles: make(map[string]handle), made: make(map[string]uint32)}
 			s.commit(kindDefine, s.to.JSON)
 			for line := range strings.Lines(strings.TrimSpace(c.story)) {
 				says, want, _ := strings.Cut(strings.TrimSpace(line), "->")
@@ -132,7 +132,7 @@ type orderStory struct {
 	*bed
 	to      *target.Sealed
 	handles map[string]handle
-	made    map[string]uint16
+	made    map[string]uint32
 }
 
 func (s *orderStory) step(words []string) {

@@ -88,7 +88,11 @@ func (p Policy) Next(t Try, err error, now time.Time, jitter float64) Verdict {
 		return v
 	}
 	v.Action, v.Retries = Again, 0
-	v.At = now.Add(max(p.Backoff(t.Attempt, jitter), failure.RetryAfter))
+	pause := p.Backoff(t.Attempt, jitter)
+	if t.Retry.Backoff != nil {
+		pause = t.Retry.Pause(t.Attempt)
+	}
+	v.At = now.Add(max(pause, failure.RetryAfter))
 	if v.At.After(oldest) {
 		v.At = oldest
 	}

@@ -49,7 +49,7 @@ type simWorld struct {
 	events  map[string]*simEvent
 	asked   []attempt         // what the present process is to attempt
 	done    []attempt         // what it has attempted; some of it is said again
-	made    map[string]uint16 // the failed attempts of every delivery, and apart from them of its letter, as seen last
+	made    map[string]uint32 // the failed attempts of every delivery, and apart from them of its letter, as seen last
 	held    int               // as the machine has said
 	names   map[uint64]string // the ids of events in the machine, by key
 }
@@ -83,7 +83,7 @@ type fate struct {
 
 func newSimWorld() shardtest.World {
 	return &simWorld{
-		fates: make(map[string]map[string]fate), events: make(map[string]*simEvent), made: make(map[string]uint16), names: make(map[uint64]string),
+		fates: make(map[string]map[string]fate), events: make(map[string]*simEvent), made: make(map[string]uint32), names: make(map[uint64]string),
 	}
 }
 

@@ -222,7 +222,7 @@ func (m *Machine) readDeliveries(r *record.Reader, _ byte) error {
 	for range r.Count() {
 		slot := slots.slot(r)
 		read := delivery{
-			event: events.slot(r), due: times.read(r), target: uint32(min(r.Uint(), maxSlots)), made: uint16(min(r.Uint(), maxMade)),
+			event: events.slot(r), due: times.read(r), target: uint32(min(r.Uint(), maxSlots)), made: uint32(min(r.Uint(), maxMade)),
 			code: r.Byte(), dead: r.Byte() == 1,
 		}
 		if !m.events.inUse(read.event) || !m.targets.inUse(read.target) || int(read.code) > len(m.codes) || read.due < 0 || read.due > latest {

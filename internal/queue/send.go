@@ -81,14 +81,21 @@ func (s *Service) Deliver(ctx context.Context, arn rialto.ARN, m *target.Message
 	if m.Definition != nil && m.Definition.SQS != nil {
 		d.Group = transform.Value(m.Definition.SQS.MessageGroupID, m.Event)
 	}
-	for name, value := range m.Attributes {
-		if value == "" {
+	if m.Group != "" {
+		d.Group = m.Group
+	}
+	for name, a := range m.Attributes {
+		if a.Value == "" {
 			continue // an attribute cannot be empty
 		}
 		if d.Attributes == nil {
 			d.Attributes = make(map[string]Attribute, len(m.Attributes))
 		}
-		d.Attributes[name] = Attribute{Type: "String", Value: strings.Map(textRune, value)}
+		is := Attribute(a)
+		if !is.Binary() {
+			is.Value = strings.Map(textRune, is.Value)
+		}
+		d.Attributes[name] = is
 	}
 	sent, err := s.send(ctx, at, []Draft{d})
 	if err != nil {

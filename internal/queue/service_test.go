@@ -594,7 +594,9 @@ func TestDeliver(t *testing.T) {
 	must(t, p.Deliver(t.Context(), arn, &target.Message{
 		Definition: &target.Definition{ARN: arn.String(), SQS: &target.SQS{MessageGroupID: "g1"}},
 		Payload:    []byte(`{"id":1}`), Trace: "Root=1-5759e988-bd862e3fe1be46a994272793",
-		Attributes: map[string]string{"ERROR_CODE": "NO_RESOURCE", "ERROR_MESSAGE": "bad\x00byte", "EMPTY": ""},
+		Attributes: map[string]target.Attribute{
+			"ERROR_CODE": {Type: "String", Value: "NO_RESOURCE"}, "ERROR_MESSAGE": {Type: "String", Value: "bad\x00byte"}, "EMPTY": {Type: "String"},
+		},
 	}))
 	m := p.want("q", `{"id":1}`)[0]
 	if m.Group != "g1" || m.Trace != "Root=1-5759e988-bd862e3fe1be46a994272793" || len(m.Attributes) != 2 ||

@@ -153,7 +153,9 @@ func (w *world) letter(n int, code string) {
 	arn := at("dead").ARN()
 	w.must(w.queues.Deliver(w.t.Context(), arn, &target.Message{
 		Definition: &target.Definition{ARN: arn.String()}, Payload: fmt.Appendf(nil, "order %03d", n),
-		Attributes: map[string]string{"ERROR_CODE": code, "ERROR_MESSAGE": "why", "TARGET_ARN": scope.QueueARN("q").String()},
+		Attributes: map[string]target.Attribute{
+			"ERROR_CODE": {Type: "String", Value: code}, "ERROR_MESSAGE": {Type: "String", Value: "why"}, "TARGET_ARN": {Type: "String", Value: scope.QueueARN("q").String()},
+		},
 		Origin: &target.Origin{
 			EventID: fmt.Sprintf("e-%03d", n), Event: fmt.Appendf(nil, `{"n":"%03d"}`, n), Bus: scope.BusARN("b"), Rule: scope.RuleARN("b", "r"),
 			TargetID: "t", Accepted: time.Date(1999, 1, 1, 0, 0, 0, 0, time.UTC), Hops: target.Hops{SameRegion: 1}, Redrives: 2,

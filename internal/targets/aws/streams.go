@@ -35,23 +35,37 @@ func sqsEntry(m *target.Message) object {
 	if group := messageGroup(m); group != "" {
 		entry["MessageGroupId"] = group
 	}
+	if m.Dedupe != "" {
+		entry["MessageDeduplicationId"] = m.Dedupe
+	}
 	if m.Trace != "" {
 		entry["MessageSystemAttributes"] = object{"AWSTraceHeader": stringAttribute(m.Trace)}
 	}
 	if len(m.Attributes) > 0 {
 		attributes := object{}
-		for name, value := range m.Attributes {
-			attributes[name] = stringAttribute(value)
+		for name, a := range m.Attributes {
+			attributes[name] = attribute(a)
 		}
 		entry["MessageAttributes"] = attributes
 	}
 	return entry
 }
 
+// attribute is a message attribute in JSON, where bytes are in base64.
+func attribute(a target.Attribute) object {
+	if kind, _, _ := strings.Cut(a.Type, "."); kind == "Binary" {
+		return object{"DataType": a.Type, "BinaryValue": []byte(a.Value)}
+	}
+	return object{"DataType": a.Type, "StringValue": a.Value}
+}
+
 func stringAttribute(value string) object { return object{"DataType": "String", "StringValue": value} }
 
-// messageGroup is the group that the target names, or takes from the event.
+// messageGroup is the group that the message has, or the target names or takes from the event.
 func messageGroup(m *target.Message) string {
+	if m.Group != "" {
+		return m.Group
+	}
 	if m.Definition.SQS == nil {
 		return ""
 	}

@@ -31,6 +31,7 @@ var floors = map[string]int{
 	"internal/tuning":         1,
 	"internal/aws":            1,
 	"internal/cloudevents":    1,
+	"internal/notification":   1,
 	"internal/shard":          2,
 	"internal/catalog":        2,
 	"internal/targets":        2,
@@ -58,7 +59,7 @@ var floors = map[string]int{
 }
 
 // pure packages do no I/O, start no goroutine and read no clock.
-var pure = []string{".", "pattern", "internal/jsonpath", "internal/cron", "internal/record", "internal/tracecontext", "internal/redact", "internal/transform", "internal/tuning", "internal/cloudevents"}
+var pure = []string{".", "pattern", "internal/jsonpath", "internal/cron", "internal/record", "internal/tracecontext", "internal/redact", "internal/transform", "internal/tuning", "internal/cloudevents", "internal/notification"}
 
 type source struct {
 	dir  string // relative to the module

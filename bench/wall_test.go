@@ -41,7 +41,7 @@ const (
 	badEvery   = 4 // as many events for the good ones are followed by one for the next of the bad: 50 a second
 	badRetries = 1
 	wallRounds = 5
-	badPatient = 90 * time.Second // for the last of the bad to end: two attempts of five seconds, and what waits before them
+	badPatient = 90 * time.Second // without one of the bad having ended: those that never answer get them one by one, two attempts of five seconds each
 )
 
 type wallFigures struct {
@@ -162,8 +162,6 @@ func (s site) target(name, url string, more map[string]any) {
 // letter, after as many attempts as it may have had.
 func (s site) wantEnds(url string, kinds []hostile.Kind, put []int) {
 	s.Helper()
-	ctx, cancel := context.WithTimeout(s.Context(), badPatient)
-	defer cancel()
 	wanted := 0
 	for i, k := range kinds {
 		if k.End != hostile.Taken {
@@ -171,9 +169,13 @@ func (s site) wantEnds(url string, kinds []hostile.Kind, put []int) {
 		}
 	}
 	dead := make([]int, len(kinds))
+	last := time.Now()
 	for got := 0; got < wanted; {
-		n := s.deadLetters(ctx, url, kinds, dead)
-		if got += n; n == 0 && ctx.Err() != nil {
+		n := s.deadLetters(s.Context(), url, kinds, dead)
+		got += n
+		if n > 0 {
+			last = time.Now()
+		} else if time.Since(last) > badPatient {
 			s.Fatalf("%d of %d events for the bad ones have ended: %v of %v", got, wanted, dead, put)
 		}
 	}

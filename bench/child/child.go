@@ -1,6 +1,6 @@
 // Package child builds the binary of rialto and runs it as a process of its own, to be measured or killed.
 //
-// Start with [Build], then [Start].
+// Start with [Build] and [Start], or with a [Site] for a server that is killed and started again.
 package child
 
 import (

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -8,8 +9,6 @@ import (
 	"io"
 	"math/rand/v2"
 	"net/http"
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -29,53 +28,26 @@ const (
 // A trial is one run of the program.
 type trial struct {
 	config
-	out     io.Writer
-	folder  string
-	address string
-	log     *os.File
-	random  *rand.Rand
-	world   *world
-	server  *child.Process
-	slowest time.Duration // to be ready
+	out    io.Writer
+	site   *child.Site
+	random *rand.Rand
+	world  *world
 }
 
 // run kills the server as often as asked. The error says what is wrong with the server, or with the trial.
 func run(ctx context.Context, c config, out io.Writer) (err error) {
 	t := &trial{config: c, out: out, random: rand.New(rand.NewPCG(c.seed, 0))}
-	if t.folder, err = os.MkdirTemp("", "rialto-crash-"); err != nil {
+	if t.site, err = child.NewSite(ctx, "crash", c.binary, shards); err != nil {
 		return err
 	}
-	defer func() {
-		if err != nil || t.keep {
-			fmt.Fprintf(out, "data and log are kept in %s\n", t.folder)
-			return
-		}
-		err = os.RemoveAll(t.folder)
-	}()
-	if t.binary == "" {
-		if t.binary, err = child.Build(ctx, t.folder); err != nil {
-			return err
-		}
-	}
-	if t.address, err = child.FreeAddress(); err != nil {
-		return err
-	}
-	if t.log, err = os.Create(filepath.Join(t.folder, "rialto.log")); err != nil {
-		return err
-	}
-	defer t.log.Close()
-	t.world = newWorld("http://"+t.address, c.callers)
+	defer func() { err = cmp.Or(err, t.site.Close(out, c.keep || err != nil)) }()
+	t.world = newWorld(t.site.URL(), c.callers)
 	defer t.world.close()
 
 	fmt.Fprintf(out, "crash: %d rounds, %d callers, seed %d\n", c.rounds, c.callers, c.seed)
-	if err := t.start(ctx); err != nil {
+	if err := t.site.Start(ctx); err != nil {
 		return err
 	}
-	defer func() {
-		if t.server != nil {
-			t.server.Kill()
-		}
-	}()
 	if err := t.world.define(ctx); err != nil {
 		return err
 	}
@@ -138,16 +110,16 @@ func (t *trial) round(ctx context.Context, n int) error {
 	case <-timer.C:
 	case <-ctx.Done():
 		return ctx.Err()
-	case <-t.server.Ended():
-		return t.withLog(errors.New("the server ended by itself"))
+	case <-t.site.Server.Ended():
+		return t.site.WithLog(errors.New("the server ended by itself"))
 	}
 	t.world.setUp(false)
-	t.server.Kill()
+	t.site.Server.Kill()
 	again := ""
 	if t.random.IntN(4) == 0 {
 		moment := between(t.random, 0, inRecovery)
 		again = fmt.Sprintf(", and again %s after its start", moment.Round(time.Millisecond))
-		p, err := child.Launch(ctx, t.binary, t.data(), t.address, t.log, shards)
+		p, err := t.site.Launch(ctx)
 		if err != nil {
 			return err
 		}
@@ -157,13 +129,13 @@ func (t *trial) round(ctx context.Context, n int) error {
 			return err
 		}
 	}
-	if err := t.start(ctx); err != nil {
+	if err := t.site.Start(ctx); err != nil {
 		return err
 	}
 	t.world.setUp(true)
 	s := t.world.ledger.sum()
 	fmt.Fprintf(t.out, "%3d/%d  killed after %4d ms%s; ready in %3d ms; acknowledged %d events (%d open), %d messages; duplicates %d\n",
-		n, t.rounds, life.Milliseconds(), again, t.server.Took.Milliseconds(), s.events, s.open, s.messages, s.duplicates)
+		n, t.rounds, life.Milliseconds(), again, t.site.Server.Took.Milliseconds(), s.events, s.open, s.messages, s.duplicates)
 	return nil
 }
 
@@ -171,30 +143,8 @@ func between(random *rand.Rand, low, high time.Duration) time.Duration {
 	return low + time.Duration(random.Int64N(int64(high-low)))
 }
 
-func (t *trial) data() string { return filepath.Join(t.folder, "data") }
-
 // shards is one more than a server on one disk gets by itself, so that messages and events go from one to the other.
 const shards = "--shards=2"
-
-// start starts the server and notes how long it takes to be ready.
-func (t *trial) start(ctx context.Context) (err error) {
-	t.server, err = child.Start(ctx, t.binary, t.data(), t.address, t.log, shards)
-	if err != nil {
-		return t.withLog(err)
-	}
-	t.slowest = max(t.slowest, t.server.Took)
-	return nil
-}
-
-// withLog adds the last words of the server to an error.
-func (t *trial) withLog(err error) error {
-	const most = 4 << 10
-	text, _ := os.ReadFile(t.log.Name()) // the error says enough without
-	if len(text) > most {
-		text = text[len(text)-most:]
-	}
-	return fmt.Errorf("%w\nthe end of its log:\n%s", err, text)
-}
 
 // verdict prints what became of everything, and fails if anything is lost.
 func (t *trial) verdict(ctx context.Context) error {
@@ -216,7 +166,7 @@ func (t *trial) verdict(ctx context.Context) error {
 	fmt.Fprintf(t.out, "duplicates:   %d deliveries %v\n", len(a.duplicates), a.perWay)
 	lined, repeats, wrong := t.world.line.account()
 	fmt.Fprintf(t.out, "in line:      %d events of %d keys, %d came twice in a row\n", lined, lineKeys, repeats)
-	fmt.Fprintf(t.out, "ready:        in %d ms at most\n", t.slowest.Milliseconds())
+	fmt.Fprintf(t.out, "ready:        in %d ms at most\n", t.site.Slowest.Milliseconds())
 
 	if len(a.events) > 0 && len(a.events) <= waiting {
 		for _, e := range a.events {
@@ -229,8 +179,8 @@ func (t *trial) verdict(ctx context.Context) error {
 	if t.world.failed != nil {
 		lost = append(lost, "an answer that should not have been: "+t.world.failed.Error())
 	}
-	if t.slowest > readyLimit {
-		lost = append(lost, fmt.Sprintf("the server took %s to be ready, more than %s", t.slowest, readyLimit))
+	if t.site.Slowest > readyLimit {
+		lost = append(lost, fmt.Sprintf("the server took %s to be ready, more than %s", t.site.Slowest, readyLimit))
 	}
 	if len(lost) > 0 {
 		return fmt.Errorf("NOT WELL:\n%s", strings.Join(lost, "\n"))

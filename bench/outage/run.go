@@ -1,14 +1,13 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"net/http"
-	"os"
-	"path/filepath"
 	"strings"
 	"time"
 
@@ -32,52 +31,29 @@ const (
 type trial struct {
 	config
 	out         io.Writer
-	folder      string
-	address     string
-	log         *os.File
-	server      *child.Process
+	site        *child.Site
 	client      *wire.Client
 	destination *destination
 	arn         string // of the API destination
-	slowest     time.Duration
 	kills       int
 }
 
 // run tells the story once. The error says what is wrong with the server, or with the trial.
 func run(ctx context.Context, c config, out io.Writer) (err error) {
 	t := &trial{config: c, out: out}
-	if t.folder, err = os.MkdirTemp("", "rialto-outage-"); err != nil {
+	if t.site, err = child.NewSite(ctx, "outage", c.binary); err != nil {
 		return err
 	}
-	defer func() {
-		if err != nil || t.keep {
-			fmt.Fprintf(out, "data and log are kept in %s\n", t.folder)
-			return
-		}
-		err = os.RemoveAll(t.folder)
-	}()
-	if t.binary == "" {
-		if t.binary, err = child.Build(ctx, t.folder); err != nil {
-			return err
-		}
-	}
-	if t.address, err = child.FreeAddress(); err != nil {
-		return err
-	}
-	if t.log, err = os.Create(filepath.Join(t.folder, "rialto.log")); err != nil {
-		return err
-	}
-	defer t.log.Close()
-	t.client = wire.New("http://"+t.address, 4)
+	defer func() { err = cmp.Or(err, t.site.Close(out, c.keep || err != nil)) }()
+	t.client = wire.New(t.site.URL(), 4)
 	defer t.client.Close()
 	t.destination = newDestination(2*before + t.parked)
 	defer t.destination.server.Close()
-	if err := t.start(ctx); err != nil {
+	if err := t.site.Start(ctx); err != nil {
 		return err
 	}
-	defer func() { t.server.Kill() }()
 	if err := t.story(ctx); err != nil {
-		return t.withLog(err)
+		return t.site.WithLog(err)
 	}
 	return nil
 }
@@ -248,7 +224,7 @@ func (t *trial) circuit(ctx context.Context) (circuit, error) {
 
 // get reads from the server's own API.
 func (t *trial) get(ctx context.Context, path string, into any) error {
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+t.address+"/_rialto/v1/"+path, nil)
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, t.site.URL()+"/_rialto/v1/"+path, nil)
 	if err != nil {
 		return err
 	}
@@ -283,16 +259,6 @@ func (t *trial) until(ctx context.Context, state string) error {
 	}
 }
 
-// start starts the server.
-func (t *trial) start(ctx context.Context) (err error) {
-	t.server, err = child.Start(ctx, t.binary, filepath.Join(t.folder, "data"), t.address, t.log)
-	if err != nil {
-		return t.withLog(err)
-	}
-	t.slowest = max(t.slowest, t.server.Took)
-	return nil
-}
-
 // again kills the server and starts it again.
 func (t *trial) again(ctx context.Context, when string) error {
 	if !t.kill {
@@ -301,26 +267,16 @@ func (t *trial) again(ctx context.Context, when string) error {
 	if err := pause(ctx, onTheWay); err != nil {
 		return err
 	}
-	t.server.Kill()
-	if err := t.start(ctx); err != nil {
+	t.site.Server.Kill()
+	if err := t.site.Start(ctx); err != nil {
 		return err
 	}
 	t.kills++
-	t.say("killed %s; ready again in %d ms", when, t.server.Took.Milliseconds())
+	t.say("killed %s; ready again in %d ms", when, t.site.Server.Took.Milliseconds())
 	return nil
 }
 
 func (t *trial) say(format string, args ...any) { fmt.Fprintf(t.out, format+"\n", args...) }
-
-// withLog adds the last words of the server to an error.
-func (t *trial) withLog(err error) error {
-	const most = 4 << 10
-	text, _ := os.ReadFile(t.log.Name()) // the error says enough without
-	if len(text) > most {
-		text = text[len(text)-most:]
-	}
-	return fmt.Errorf("%w\nthe end of its log:\n%s", err, text)
-}
 
 func pause(ctx context.Context, d time.Duration) error {
 	timer := time.NewTimer(d)
@@ -351,7 +307,7 @@ func (t *trial) verdict(ctx context.Context, first, last int) error {
 		}
 	}
 	t.say("duplicates %d; refused by the weak destination %d; overtaken by at most %d of those parked; ready in %d ms at most",
-		y.duplicates, y.refused, y.late[len(y.late)-1], t.slowest.Milliseconds())
+		y.duplicates, y.refused, y.late[len(y.late)-1], t.site.Slowest.Milliseconds())
 	t.say("told on the default bus: %d opened, %d half-opened, %d closed", changes["Opened"], changes["Half-Opened"], changes["Closed"])
 	var wrong []error
 	if len(y.missing) > 0 {
@@ -366,8 +322,8 @@ func (t *trial) verdict(ctx context.Context, first, last int) error {
 	if share := float64(inOrder) / float64(len(y.late)); share < minShare {
 		wrong = append(wrong, fmt.Errorf("of the parked events %.1f %% came in order, not %.1f %%", 100*share, 100*minShare))
 	}
-	if t.slowest > readyIn {
-		wrong = append(wrong, fmt.Errorf("the server took %s to be ready", t.slowest))
+	if t.site.Slowest > readyIn {
+		wrong = append(wrong, fmt.Errorf("the server took %s to be ready", t.site.Slowest))
 	}
 	for _, change := range []string{"Opened", "Half-Opened", "Closed"} {
 		if changes[change] == 0 {
@@ -416,7 +372,7 @@ func (t *trial) changes(ctx context.Context) (map[string]int, error) {
 			Messages []struct{ Body, ReceiptHandle string }
 		}
 		err := t.client.Call(ctx, "AmazonSQS.ReceiveMessage", object{
-			"QueueUrl": "http://" + t.address + "/000000000000/circuits", "MaxNumberOfMessages": 10, "WaitTimeSeconds": 1,
+			"QueueUrl": t.site.URL() + "/000000000000/circuits", "MaxNumberOfMessages": 10, "WaitTimeSeconds": 1,
 		}, &got)
 		if err != nil {
 			return nil, err

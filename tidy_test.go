@@ -35,6 +35,7 @@ var floors = map[string]int{
 	"internal/shard":          2,
 	"internal/catalog":        2,
 	"internal/targets":        2,
+	"internal/notary":         2,
 	"internal/route":          3,
 	"internal/deliver":        3,
 	"internal/connections":    3,

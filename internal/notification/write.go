@@ -1,12 +1,14 @@
 package notification
 
 import (
+	"context"
 	"encoding/base64"
 	"fmt"
 	"maps"
 	"slices"
 	"strings"
 
+	"github.com/rialto-events/rialto/pattern"
 	"github.com/rialto-events/rialto/target"
 )
 
@@ -23,7 +25,7 @@ type Writer struct {
 type Signer interface {
 	// Sign signs a text, by the way that a signature version names, with the key of a certificate that is at a path below the
 	// server's URL.
-	Sign(version string, text []byte) (signature []byte, path string, err error)
+	Sign(ctx context.Context, version string, text []byte) (signature []byte, path string, err error)
 }
 
 // Signature versions (SNS developer guide, "Verifying the signatures of Amazon SNS messages").
@@ -37,11 +39,11 @@ const timestamp = "2006-01-02T15:04:05.000Z"
 
 // Envelope writes a notification for queues and web servers (SNS developer guide, "HTTP/HTTPS notification JSON format" and its two
 // neighbours). Topics that keep an order do not sign.
-func (w Writer) Envelope(n *Notification, s *target.Subscription) ([]byte, error) {
+func (w Writer) Envelope(ctx context.Context, n *Notification, s *target.Subscription) ([]byte, error) {
 	members := w.members(n, s)
 	if !n.FIFO() {
 		var err error
-		if members, err = w.sign(members, n, s); err != nil {
+		if members, err = w.sign(ctx, members, n, s); err != nil {
 			return nil, err
 		}
 	}
@@ -60,10 +62,10 @@ func (w Writer) Record(n *Notification, s *target.Subscription) []byte {
 
 // Event writes a notification for a function (Lambda developer guide, "Invoking Lambda functions with Amazon SNS notifications"). Two of
 // its members are spelled otherwise than in the envelope, and two are there even if they are empty.
-func (w Writer) Event(n *Notification, s *target.Subscription) ([]byte, error) {
+func (w Writer) Event(ctx context.Context, n *Notification, s *target.Subscription) ([]byte, error) {
 	members, err := w.members(n, s), error(nil)
 	if !n.FIFO() {
-		if members, err = w.sign(members, n, s); err != nil {
+		if members, err = w.sign(ctx, members, n, s); err != nil {
 			return nil, err
 		}
 	}
@@ -144,7 +146,7 @@ func stringToSign(list []member) []byte {
 	return text
 }
 
-func (w Writer) sign(list []member, n *Notification, s *target.Subscription) ([]member, error) {
+func (w Writer) sign(ctx context.Context, list []member, n *Notification, s *target.Subscription) ([]member, error) {
 	if w.Signer == nil {
 		return list, nil
 	}
@@ -152,7 +154,7 @@ func (w Writer) sign(list []member, n *Notification, s *target.Subscription) ([]
 	if version == "" {
 		version = SignedSHA1
 	}
-	signature, path, err := w.Signer.Sign(version, stringToSign(list))
+	signature, path, err := w.Signer.Sign(ctx, version, stringToSign(list))
 	if err != nil {
 		return nil, fmt.Errorf("sign message %s: %w", n.ID, err)
 	}
@@ -210,3 +212,35 @@ func (n *Notification) MessageAttributes() map[string]target.Attribute {
 	}
 	return out
 }
+
+// BusEvent writes a notification as an event of EventBridge, for an event bus that is subscribed. A message that is a JSON object is its
+// detail; any other message is in the detail as in a [Writer.Record]. Attributes named source and detail-type, of the String type, are
+// those of the event.
+func (w Writer) BusEvent(n *Notification, s *target.Subscription) []byte {
+	source, detailType := DefaultSource, DefaultDetailType
+	for name, to := range map[string]*string{"source": &source, "detail-type": &detailType} {
+		if a := n.Attributes[name]; a.String != "" {
+			*to = a.String
+		}
+	}
+	b := append(appendMember([]byte(`{"version":"0",`), "id", n.ID), ',')
+	b = append(appendMember(b, "detail-type", detailType), ',')
+	b = append(appendMember(b, "source", source), ',')
+	b = append(appendMember(b, "account", string(n.Topic.Account)), ',')
+	b = append(appendMember(b, "time", n.Published.UTC().Format(eventTime)), ',')
+	b = append(appendMember(b, "region", string(n.Topic.Region)), `,"resources":[`...)
+	b = append(appendString(b, n.Topic.String()), `],"detail":`...)
+	detail, err := pattern.AppendCompact(nil, []byte(n.MessageFor(s.Protocol)))
+	if err != nil || detail[0] != '{' {
+		detail = w.Record(n, s)
+	}
+	return append(append(b, detail...), '}')
+}
+
+// What an event has of which the attributes say nothing else.
+const (
+	DefaultSource     = "rialto.sns"
+	DefaultDetailType = string(Published)
+)
+
+const eventTime = "2006-01-02T15:04:05Z" // of events, which have no fractions of a second

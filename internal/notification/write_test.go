@@ -1,6 +1,7 @@
 package notification_test
 
 import (
+	"context"
 	"encoding/base64"
 	"encoding/json"
 	"errors"
@@ -21,7 +22,7 @@ type recorder struct {
 	version, text string
 }
 
-func (r *recorder) Sign(version string, text []byte) ([]byte, string, error) {
+func (r *recorder) Sign(_ context.Context, version string, text []byte) ([]byte, string, error) {
 	r.version, r.text = version, string(text)
 	b, err := base64.StdEncoding.DecodeString(r.signature)
 	return b, "/SimpleNotificationService-f3ecfb7224c7233fe7bb5f59f96de52f.pem", err
@@ -55,8 +56,8 @@ func TestWritten(t *testing.T) {
 			signer := &recorder{signature: parts["signature"]}
 			w := notification.Writer{URL: "https://sns.us-west-2.amazonaws.com", Signer: signer}
 			for name, write := range map[string]func() ([]byte, error){
-				"envelope": func() ([]byte, error) { return w.Envelope(n, s) },
-				"event":    func() ([]byte, error) { return w.Event(n, s) },
+				"envelope": func() ([]byte, error) { return w.Envelope(context.Background(), n, s) },
+				"event":    func() ([]byte, error) { return w.Event(t.Context(), n, s) },
 				"record":   func() ([]byte, error) { return w.Record(n, s), nil },
 				"signed":   func() ([]byte, error) { return []byte(strings.TrimSuffix(signed(w, signer, n, s), "\n")), nil },
 			} {
@@ -86,22 +87,24 @@ func TestWritten(t *testing.T) {
 }
 
 func signed(w notification.Writer, r *recorder, n *notification.Notification, s *target.Subscription) string {
-	_, _ = w.Envelope(n, s)
+	_, _ = w.Envelope(context.Background(), n, s)
 	return r.text
 }
 
 type broken struct{}
 
-func (broken) Sign(string, []byte) ([]byte, string, error) { return nil, "", errors.New("no key") }
+func (broken) Sign(context.Context, string, []byte) ([]byte, string, error) {
+	return nil, "", errors.New("no key")
+}
 
 func TestNothingUnsignedIsWritten(t *testing.T) {
 	w := notification.Writer{Signer: broken{}}
 	n := full()
 	n.Sequence = ""
-	if b, err := w.Envelope(n, &target.Subscription{}); err == nil {
+	if b, err := w.Envelope(t.Context(), n, &target.Subscription{}); err == nil {
 		t.Errorf("the envelope is %s", b)
 	}
-	if b, err := w.Event(n, &target.Subscription{}); err == nil {
+	if b, err := w.Event(t.Context(), n, &target.Subscription{}); err == nil {
 		t.Errorf("the event is %s", b)
 	}
 }

@@ -232,11 +232,12 @@ func lookupError(arn string, err error) error {
 	return &target.Error{Code: target.CodeInternal, Message: fmt.Sprintf("API destination %s cannot be read.", arn), Cause: err}
 }
 
-// words say that there was no answer.
-type words struct{ timeout, unreachable string }
+// words say that there was no answer, each behind a prefix.
+type words struct{ prefix, timeout, unreachable string }
 
 // callWords are recorded on AWS.
 var callWords = words{
+	prefix:      invoke,
 	timeout:     "Timeout calling endpoint for API Destination: socket closed.",
 	unreachable: "API destination endpoint cannot be reached.",
 }
@@ -275,15 +276,15 @@ func abandoned(ctx context.Context) error {
 
 func noAnswer(err error, w words) *target.Error {
 	if refused, ok := errors.AsType[*refusedError](err); ok {
-		return &target.Error{Code: target.CodeSDKClient, Message: invoke + refused.Error(), Permanent: true, Cause: err}
+		return &target.Error{Code: target.CodeSDKClient, Message: w.prefix + refused.Error(), Permanent: true, Cause: err}
 	}
 	if why := insecure(err); why != "" {
-		return &target.Error{Code: target.CodeSDKClient, Message: invoke + w.unreachable + " " + why, Cause: causeOf(err)}
+		return &target.Error{Code: target.CodeSDKClient, Message: w.prefix + w.unreachable + " " + why, Cause: causeOf(err)}
 	}
 	if timeout, ok := errors.AsType[net.Error](err); ok && timeout.Timeout() {
-		return &target.Error{Code: target.CodeUnknown, Message: invoke + w.timeout, Cause: causeOf(err)}
+		return &target.Error{Code: target.CodeUnknown, Message: w.prefix + w.timeout, Cause: causeOf(err)}
 	}
-	return &target.Error{Code: target.CodeSDKClient, Message: invoke + w.unreachable, Cause: causeOf(err)}
+	return &target.Error{Code: target.CodeSDKClient, Message: w.prefix + w.unreachable, Cause: causeOf(err)}
 }
 
 // causeOf is what the log may have of an error. Errors of the network are harmless. Others quote what the other side has sent, and that

@@ -155,6 +155,7 @@ func ask(server nethttp.RoundTripper, req *nethttp.Request, clock rialto.Clock) 
 
 // authorizationWords are like those that are recorded on AWS for the endpoint of a destination.
 var authorizationWords = words{
+	prefix:      invoke,
 	timeout:     "timeout calling the authorization endpoint of the connection.",
 	unreachable: "the authorization endpoint of the connection cannot be reached.",
 }

@@ -12,6 +12,7 @@ func TestMeasurementsRun(t *testing.T) {
 		"PutEvents":   func(t *testing.T) figures { return middle(compare(t, 4, 40).put) },
 		"to a queue":  func(t *testing.T) figures { return toQueue(t, 4, 20) },
 		"to HTTP":     func(t *testing.T) figures { return toEndpoint(t, 4, 20) },
+		"in order":    func(t *testing.T) figures { return ordered(t, 8, 48).beside },
 		"one is dead": func(t *testing.T) figures { _, beside := isolation(t, 3, 20); return beside },
 	} {
 		t.Run(name, func(t *testing.T) {

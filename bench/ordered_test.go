@@ -18,23 +18,31 @@ import (
 // BenchmarkOrdered measures deliveries that are ordered by a key, and what a key whose events fail costs the others. An
 // inversion anywhere fails it.
 func BenchmarkOrdered(b *testing.B) {
-	b.Run("well", func(b *testing.B) { ordered(b, 1000, b.N, false).report(b) })
-	b.Run("one key fails", func(b *testing.B) { ordered(b, 1000, b.N, true).report(b) })
+	r := ordered(b, 1000, b.N)
+	b.ReportMetric(r.alone.perSecond, "alone-events/s")
+	b.ReportMetric(r.beside.perSecond, "beside-events/s")
+	b.ReportMetric(milliseconds(r.alone.p99), "alone-p99-ms")
+	b.ReportMetric(milliseconds(r.beside.p99), "beside-p99-ms")
+	b.ReportMetric(r.beside.perSecond/r.alone.perSecond, "ratio")
+	b.ReportMetric(0, "ns/op") // of several rounds and what lies between them
 }
 
 const (
 	orderedCallers = 64
+	orderedRounds  = 3      // without and with a key that fails, in turns
 	orderedOpen    = 20_000 // events on their way at most
 	failures       = 2      // of each event of the failing key, before it is taken
-	failingEvents  = 10     // of that key
+	failingEvents  = 10     // of that key in a round, at most
 )
 
-// ordered puts n events of many keys and waits until all have arrived at one endpoint, each key's in its order. The figures are
-// those of the keys that do not fail.
-func ordered(tb testing.TB, keys, n int, failing bool) figures {
+// orderedFigures are those of the keys that do not fail: alone, and beside one that does.
+type orderedFigures struct{ alone, beside figures }
+
+// ordered puts n events of many keys, and waits until all have arrived at one endpoint, each key's in its order.
+func ordered(tb testing.TB, keys, n int) orderedFigures {
 	tb.Helper()
 	srv := rialtotest.Start(tb)
-	e := newLineup(keys, n)
+	e := newLineup()
 	endpoint := httptest.NewServer(e)
 	defer endpoint.Close()
 	client := wire.New(srv.URL, orderedCallers)
@@ -56,12 +64,25 @@ func ordered(tb testing.TB, keys, n int, failing bool) figures {
 	if b, ok := tb.(*testing.B); ok {
 		b.ResetTimer()
 	}
+	turns := max(1, n/keys/2/orderedRounds) // events of each key in a round
+	var alone, beside []figures
+	for round := range orderedRounds {
+		alone = append(alone, e.round(tb, client, keys, 2*round*turns, turns, 0))
+		beside = append(beside, e.round(tb, client, keys, (2*round+1)*turns, turns, min(turns, failingEvents)))
+	}
+	return orderedFigures{middle(alone), middle(beside)}
+}
+
+// round puts as many events of each key, numbered from the given one on, and some of the one that fails. It ends when all have arrived.
+func (l *lineup) round(tb testing.TB, client *wire.Client, keys, from, turns, troubled int) figures {
+	tb.Helper()
+	l.begin(keys*turns, troubled)
 	start := time.Now()
-	troubled := 0
-	if failing {
-		troubled = failingEvents
-		e.expect(troubled)
-		if _, err := client.Post(tb.Context(), "AWSEvents.PutEvents", lineupCall(failingKey, 0, troubled)); err != nil {
+	if troubled > 0 {
+		l.mu.Lock()
+		next := l.next[failingKey]
+		l.mu.Unlock()
+		if _, err := client.Post(tb.Context(), "AWSEvents.PutEvents", lineupCall(failingKey, next, troubled)); err != nil {
 			tb.Fatal(err)
 		}
 	}
@@ -70,21 +91,13 @@ func ordered(tb testing.TB, keys, n int, failing bool) figures {
 	for caller := range orderedCallers {
 		wg.Go(func() {
 			// Each key has one caller, so that the order of its events is known.
-			for turn := 0; ; turn++ {
-				done := true
+			for turn := range turns {
 				for key := caller; key < keys; key += orderedCallers {
-					if turn*keys+key >= n {
-						continue
-					}
-					done = false
-					e.room <- struct{}{}
-					if _, err := client.Post(tb.Context(), "AWSEvents.PutEvents", lineupCall(key, turn, 1)); err != nil {
+					l.room <- struct{}{}
+					if _, err := client.Post(tb.Context(), "AWSEvents.PutEvents", lineupCall(key, from+turn, 1)); err != nil {
 						failed <- err
 						return
 					}
-				}
-				if done {
-					return
 				}
 			}
 		})
@@ -95,13 +108,13 @@ func ordered(tb testing.TB, keys, n int, failing bool) figures {
 		tb.Fatal(err)
 	default:
 	}
-	well := e.wait(tb, e.well)
+	well := l.wait(tb, l.well)
 	all := time.Since(start)
-	if failing {
-		e.wait(tb, e.troubled)
+	if troubled > 0 {
+		l.wait(tb, l.troubled)
 	}
-	if e.inversions > 0 {
-		tb.Fatalf("%d of %d deliveries came before their predecessor had: the first is %s", e.inversions, n+troubled, e.first)
+	if l.inversions > 0 {
+		tb.Fatalf("%d deliveries came before their predecessor had: the first is %s", l.inversions, l.first)
 	}
 	return figuresOf(well, all)
 }
@@ -135,12 +148,17 @@ type lineup struct {
 	troubled   chan struct{} // closed when all of the failing key have come
 }
 
-func newLineup(keys, n int) *lineup {
-	return &lineup{room: make(chan struct{}, orderedOpen), next: make(map[int]int, keys), left: n, well: make(chan struct{}), troubled: make(chan struct{})}
+func newLineup() *lineup {
+	return &lineup{room: make(chan struct{}, orderedOpen), next: make(map[int]int)}
 }
 
-// expect says how many events of the failing key there will be.
-func (l *lineup) expect(n int) { l.troubles = n }
+// begin says how many events there will be, of the keys that do not fail and of the one that does.
+func (l *lineup) begin(well, troubled int) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.left, l.troubles, l.took = well, troubled, nil
+	l.well, l.troubled = make(chan struct{}), make(chan struct{})
+}
 
 func (l *lineup) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	body, err := io.ReadAll(r.Body)

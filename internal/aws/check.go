@@ -152,6 +152,15 @@ func Strings[S ~string](c *Checker, member string, list []S, k, each *Constraint
 	}
 }
 
+// StringMaps checks the length of a list of maps.
+func StringMaps(c *Checker, member string, list []map[string]string, k *Constraint) {
+	if text := k.ofLength(len(list)); text != "" && list != nil {
+		var r renderer
+		EncodeStringMaps(&r, list)
+		c.fail(member, r.shown(), k.Sensitive, text)
+	}
+}
+
 // StringMap checks the number of a map's entries, its keys and its values, like Strings.
 func StringMap(c *Checker, member string, m map[string]string, k, key, value *Constraint) {
 	var texts []string

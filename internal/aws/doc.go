@@ -2,7 +2,7 @@
 //
 // It knows protocols and no service. A service is a table of operations ([NewService]) over types that the generator in
 // internal/aws/generate makes from Amazon's public service models; [NewHandler] serves several of them on one port, choosing by
-// target header, by form action, or by the service in the credential scope. Everything that is the same for every operation
+// target header, by form action, or by method and path. Everything that is the same for every operation
 // happens here and once: request ids, credentials and signatures, decoding, the checks of the service model with their exact
 // messages, the rendering of errors, the access log.
 //

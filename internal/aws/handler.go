@@ -69,6 +69,7 @@ func NewHandler(opt Options, services ...*Service) *Handler {
 type route struct {
 	service   *Service
 	operation string
+	status    int // of a good answer
 	protocol  protocol
 }
 
@@ -82,9 +83,9 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	w.Header()["X-Amzn-Requestid"] = []string{req.ID}
 
-	to := route{service: unknownService, protocol: jsonProtocol{}}
+	to := route{service: unknownService, status: http.StatusOK, protocol: jsonProtocol{}}
 	body, err := h.serve(w, r, req, &to)
-	a := answer{status: http.StatusOK, body: body}
+	a := answer{status: to.status, body: body}
 	if err != nil {
 		a = to.protocol.failure(to.service.model, req, failureOf(to.service.model, err))
 	}
@@ -105,6 +106,7 @@ type answer struct {
 	status     int
 	code       string // of an error
 	queryError string // of an error in JSON, as older clients know it: the header X-Amzn-Query-Error
+	errorType  string // of an error in REST-JSON: the header X-Amzn-Errortype
 	body       []byte
 	took       time.Duration
 }
@@ -112,6 +114,9 @@ type answer struct {
 func (a *answer) write(w http.ResponseWriter) {
 	if a.queryError != "" {
 		w.Header()["X-Amzn-Query-Error"] = []string{a.queryError}
+	}
+	if a.errorType != "" {
+		w.Header()["X-Amzn-Errortype"] = []string{a.errorType}
 	}
 	w.Header()["Content-Length"] = []string{strconv.Itoa(len(a.body))}
 	w.WriteHeader(a.status)
@@ -195,13 +200,13 @@ var errTooLarge = rialto.WithCode(rialto.Invalid, "RequestEntityTooLargeExceptio
 var unknownService = &Service{model: &Model{JSONVersion: "1.0"}}
 
 // route finds the service, the operation and the protocol of a request. Older SDKs and newer ones, for any service, come to the
-// same port; what tells them apart is, in this order, the target header, a form's action, and the service in the credential scope.
+// same port; what tells them apart is, in this order, the target header, a form's action, and method and path.
 func (h *Handler) route(in *incoming, to *route) error {
 	if target := in.Header.Get("X-Amz-Target"); target != "" {
 		prefix, operation, _ := strings.Cut(target, ".")
 		for _, s := range h.services {
 			if s.model.TargetPrefix == prefix && prefix != "" {
-				*to = route{s, operation, jsonProtocol{}}
+				*to = route{s, operation, http.StatusOK, jsonProtocol{}}
 				return nil
 			}
 		}
@@ -215,14 +220,23 @@ func (h *Handler) route(in *incoming, to *route) error {
 		in.values = values
 		to.protocol = queryProtocol{}
 		if s := h.queryService(in.credential.Service, values.Get("Version"), action); s != nil {
-			*to = route{s, action, queryProtocol{}}
+			*to = route{s, action, http.StatusOK, queryProtocol{}}
 			return nil
 		}
 		return rialto.WithCode(rialto.Invalid, unknownOperation, "The action %s is not valid for this endpoint.", action)
 	}
-	// Protocols that put the operation into method and path will be told apart here, by the service in the credential scope.
-	if in.credential.Service != "" {
-		return rialto.WithCode(rialto.Invalid, unknownOperation, "The request to %s names no operation: neither the header X-Amz-Target nor the parameter Action is there.", in.credential.Service)
+	if r, ok := h.restRoute(in); ok {
+		*to = r
+		return nil
+	}
+	if signed := in.credential.Service; signed != "" {
+		for _, s := range h.services {
+			if s.model.Name == signed && s.model.Routes != nil {
+				to.service, to.protocol = s, restProtocol{}
+				return rialto.WithCode(rialto.Invalid, unknownOperation, "%s has no operation %s %s.", signed, in.Method, in.URL.EscapedPath())
+			}
+		}
+		return rialto.WithCode(rialto.Invalid, unknownOperation, "The request to %s names no operation: neither the header X-Amz-Target nor the parameter Action is there.", signed)
 	}
 	return rialto.WithCode(rialto.Invalid, unknownOperation, "This is not a request of an AWS API: neither the header X-Amz-Target nor the parameter Action nor a signature is there.")
 }

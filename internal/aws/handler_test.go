@@ -23,6 +23,7 @@ import (
 
 func TestExchanges(t *testing.T) {
 	awstest.Replay(t, front{}.handler(aws.Options{}), "testdata/handler.txt")
+	awstest.Replay(t, front{}.handler(aws.Options{}), "testdata/rest.txt")
 }
 
 // post sends a request of the JSON protocol to the handler, without a connection.

@@ -26,6 +26,7 @@ type incoming struct {
 var (
 	_ protocol = jsonProtocol{}
 	_ protocol = queryProtocol{}
+	_ protocol = restProtocol{}
 )
 
 // jsonProtocol is AWS JSON 1.0 and 1.1: the operation in the header X-Amz-Target, input and output as JSON.

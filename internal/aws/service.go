@@ -56,6 +56,9 @@ type Model struct {
 	ErrorPrefix  string // before the shape of a modelled error in JSON, such as "com.amazonaws.sqs#"
 	CommonPrefix string // before the name of an error that every service has, such as "com.amazon.coral.service#"
 
+	Routes      []Route // of the REST-JSON protocol; nil if the service does not speak it
+	ErrorMember string  // that has the message of an error there
+
 	Kinds  map[rialto.Kind]string // error codes that differ from what most services use; see errors.go
 	Errors map[string]ErrorShape  // modelled errors, by shape
 }

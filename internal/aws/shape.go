@@ -19,7 +19,19 @@ type Member struct {
 	Value string // of a map's values there, such as "Value"
 
 	Sensitive bool // never shown in messages
+
+	In Place // in a request of the REST-JSON protocol
 }
+
+// A Place is where a request of the REST-JSON protocol has a member of its input.
+type Place uint8
+
+// The places of members.
+const (
+	InBody Place = iota
+	InPath
+	InQuery
+)
 
 func (m *Member) query() string {
 	if m.Query != "" {
@@ -151,6 +163,15 @@ func DecodeStringMap(d Decoder) map[string]string {
 	return m
 }
 
+// DecodeStringMaps reads a list of maps of strings. An empty list is not nil.
+func DecodeStringMaps(d Decoder) []map[string]string {
+	list := []map[string]string{}
+	for d.BeginList(); d.NextItem(); {
+		list = append(list, DecodeStringMap(d))
+	}
+	return list
+}
+
 // DecodeStructMap reads a map of structures. An empty map is not nil.
 func DecodeStructMap[T any, P interface {
 	*T
@@ -199,6 +220,15 @@ func EncodeStringMap(e Encoder, m map[string]string) {
 		e.String(m[key])
 	}
 	e.EndMap()
+}
+
+// EncodeStringMaps writes a list of maps of strings.
+func EncodeStringMaps(e Encoder, list []map[string]string) {
+	e.BeginList()
+	for _, m := range list {
+		EncodeStringMap(e, m)
+	}
+	e.EndList()
 }
 
 // EncodeStringsMap writes a map of lists of strings, sorted by key. Only outputs in JSON have any.

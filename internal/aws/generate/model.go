@@ -15,6 +15,7 @@ type model struct {
 		JSONVersion    string         `json:"jsonVersion"`
 		TargetPrefix   string         `json:"targetPrefix"`
 		EndpointPrefix string         `json:"endpointPrefix"`
+		Protocol       string         `json:"protocol"`
 		FullName       string         `json:"serviceFullName"`
 		UID            string         `json:"uid"`
 		Query          jsontext.Value `json:"awsQueryCompatible"` // present if it spoke the query protocol once
@@ -27,10 +28,17 @@ type operation struct {
 	Name   string `json:"name"`
 	Input  *ref   `json:"input"`
 	Output *ref   `json:"output"`
+	HTTP   struct {
+		Method string `json:"method"`
+		URI    string `json:"requestUri"`
+		Status int    `json:"responseCode"`
+	} `json:"http"`
 }
 
 type ref struct {
-	Shape string `json:"shape"`
+	Shape    string `json:"shape"`
+	Location string `json:"location"`     // of a member in the REST-JSON protocol: uri, querystring; empty is the body
+	Name     string `json:"locationName"` // of a member there, if it is another
 }
 
 type shape struct {
@@ -47,6 +55,9 @@ type shape struct {
 	Sensitive bool         `json:"sensitive"`
 	Exception bool         `json:"exception"`
 	Fault     bool         `json:"fault"`
+	Error     struct {
+		Status int `json:"httpStatusCode"`
+	} `json:"error"`
 }
 
 // ordered is a JSON object whose members keep their order, on which the order of messages depends.

@@ -95,6 +95,25 @@ var services = map[string]service{
 			"UnsupportedOperation":         {code: "AWS.SimpleQueueService.UnsupportedOperation"},
 		},
 	},
+	"scheduler": {
+		pkg: "schedulerapi",
+		kinds: map[string]string{
+			"Exists":   "ConflictException",
+			"Conflict": "ConflictException",
+			"Exceeded": "ServiceQuotaExceededException",
+			"Internal": "InternalServerException",
+		},
+		milliseconds: map[string]bool{
+			"GetScheduleOutput.CreationDate":              true,
+			"GetScheduleOutput.LastModificationDate":      true,
+			"GetScheduleGroupOutput.CreationDate":         true,
+			"GetScheduleGroupOutput.LastModificationDate": true,
+			"ScheduleSummary.CreationDate":                true,
+			"ScheduleSummary.LastModificationDate":        true,
+			"ScheduleGroupSummary.CreationDate":           true,
+			"ScheduleGroupSummary.LastModificationDate":   true,
+		},
+	},
 	"secretsmanager": {
 		pkg: "secretsapi",
 		kinds: map[string]string{
@@ -114,4 +133,5 @@ var keyNames = map[string]string{"TagMap": "Key"}
 // patterns that Go's syntax cannot say, each with one that matches the same strings.
 var patterns = map[string]string{
 	`^(?!\s*$).+`: `.*[^\s\x{85}\x{2028}\x{2029}].*`, // not only white space
+	`^(?=[/\.\-_A-Za-z0-9]+)((?!aws\.).*)|(\$(\.[\w_-]+(\[(\d+|\*)\])*)*)$`: `([/\.\-_A-Zb-z0-9].*|a|a[^w\n\r\x{85}\x{2028}\x{2029}].*|aw|aw[^s\n\r\x{85}\x{2028}\x{2029}].*|aws|aws[^\.\n\r\x{85}\x{2028}\x{2029}].*)|(\$(\.[\w_-]+(\[(\d+|\*)\])*)*)$`, // not "aws." in front
 }

@@ -22,6 +22,9 @@ func (w *writer) modelVariable() {
 	if w.speaksQuery() {
 		w.p("Version: %q,\nNamespace: %q,\nPathMember: %q,", meta.APIVersion, namespaces[meta.EndpointPrefix], w.pathMember)
 	}
+	if w.speaksREST() {
+		w.routes()
+	}
 	if w.errorPrefix != "" {
 		w.p("ErrorPrefix: %q,\nCommonPrefix: %q,", w.errorPrefix, w.commonPrefix)
 	}
@@ -47,9 +50,31 @@ func (w *writer) modelVariable() {
 }
 
 func (w *writer) speaksQuery() bool { return w.model.Metadata.Query != nil }
+func (w *writer) speaksREST() bool  { return w.model.Metadata.Protocol == "rest-json" }
+
+// routes writes how requests name operations, and what the messages of errors are called.
+func (w *writer) routes() {
+	w.p("Routes: []aws.Route{")
+	for _, name := range slices.Sorted(slices.Values(w.model.Operations.names)) {
+		http := w.model.Operations.values[name].HTTP
+		w.p("{Method: %q, Path: %q, Operation: %q, Status: %d},", http.Method, http.URI, name, http.Status)
+	}
+	w.p("},")
+	for _, s := range w.model.Shapes.values {
+		for _, member := range s.Members.names {
+			if s.Exception && strings.EqualFold(member, "message") {
+				w.p("ErrorMember: %q,", member)
+				return
+			}
+		}
+	}
+}
 
 func (w *writer) errorShape(name string, s *shape) string {
 	row := w.errors[name]
+	if w.speaksREST() && row.status == 0 {
+		row.status = s.Error.Status
+	}
 	if s.Fault && row.status == 0 {
 		row.status = http.StatusInternalServerError
 	}
@@ -97,7 +122,16 @@ func (w *writer) hidden(shape string) string {
 }
 
 func (w *writer) memberNames(m member) string {
-	fields := []string{fmt.Sprintf("Name: %q", m.name)}
+	fields := []string{fmt.Sprintf("Name: %q", m.wire)}
+	switch {
+	case !w.speaksREST() || m.location == "":
+	case m.location == "uri":
+		fields = append(fields, "In: aws.InPath")
+	case m.location == "querystring":
+		fields = append(fields, "In: aws.InQuery")
+	default:
+		w.fail("the member %s is in the %s, which is not known here", m.name, m.location)
+	}
 	if w.speaksQuery() && (m.of.Type == "list" || m.of.Type == "map") {
 		fields = append(fields, fmt.Sprintf("Query: %q", w.queryName(m)))
 		if m.of.Type == "map" {

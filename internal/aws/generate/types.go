@@ -67,6 +67,9 @@ func (w *writer) structure(shape, name, role string) {
 func (w *writer) goType(m member) string {
 	switch m.of.Type {
 	case "list":
+		if w.shape(m.of.Member.Shape).Type == "map" {
+			return "[]map[string]" + w.plain(w.shape(m.of.Member.Shape).Value.Shape)
+		}
 		return "[]" + w.plain(m.of.Member.Shape)
 	case "map":
 		if value := w.shape(m.of.Value.Shape); value.Type == "list" {
@@ -135,8 +138,11 @@ func (w *writer) decoded(m member) string {
 	case "structure":
 		return "aws.DecodeStruct[" + m.shape + "](d)"
 	case "list":
-		if w.shape(m.of.Member.Shape).Type == "blob" {
+		switch w.shape(m.of.Member.Shape).Type {
+		case "blob":
 			return "aws.DecodeBlobs(d)"
+		case "map":
+			return "aws.DecodeStringMaps(d)"
 		}
 		return w.lists("Decode", m) + "[" + w.plain(m.of.Member.Shape) + "](d)"
 	case "map":
@@ -174,6 +180,8 @@ func (w *writer) lists(verb string, list member) string {
 		return "aws." + verb + "Strings"
 	case "blob":
 		return "aws." + verb + "Blobs"
+	case "map":
+		return "aws." + verb + "StringMaps"
 	default:
 		w.fail("a list of %s is not known here", element)
 		return "aws." + verb
@@ -258,7 +266,10 @@ func (w *writer) checked(m member) (lines []string) {
 	case "structure":
 		return append(lines, "aws.Struct(c, "+name+", "+field+")")
 	case "list":
-		if w.shape(m.of.Member.Shape).Type == "structure" {
+		switch w.shape(m.of.Member.Shape).Type {
+		case "map":
+			return append(lines, "aws.StringMaps(c, "+name+", "+field+", &"+w.limitsOf(m.shape)+")")
+		case "structure":
 			return append(lines, "aws.Structs(c, "+name+", "+field+", &"+w.limitsOf(m.shape)+")")
 		}
 	}

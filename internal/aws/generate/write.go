@@ -82,7 +82,9 @@ func (w *writer) declare(name string) {
 
 // A member of a structure, with what it refers to.
 type member struct {
-	name     string // on the wire
+	name     string // in the model, and in messages
+	wire     string // on the wire
+	location string // there, in the REST-JSON protocol
 	field    string // in Go
 	shape    string
 	of       *shape
@@ -101,8 +103,11 @@ func (w *writer) members(structure string) []member {
 	s := w.shape(structure)
 	list := make([]member, len(s.Members.names))
 	for i, name := range s.Members.names {
-		shape := s.Members.values[name].Shape
-		list[i] = member{name, exported(name), shape, w.shape(shape), slices.Contains(s.Required, name)}
+		r := s.Members.values[name]
+		list[i] = member{name, name, r.Location, exported(name), r.Shape, w.shape(r.Shape), slices.Contains(s.Required, name)}
+		if w.speaksREST() && r.Name != "" {
+			list[i].wire = r.Name
+		}
 	}
 	return list
 }

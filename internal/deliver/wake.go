@@ -1,0 +1,122 @@
+package deliver
+
+import (
+	"container/heap"
+	"time"
+)
+
+// wake sees to it that the watcher wakes at a time, if not earlier.
+func (d *destination) wake(at time.Time) {
+	switch {
+	case d.watch == nil:
+	case !d.watching:
+		d.watching, d.wakeAt = true, at
+		d.watch()
+	case at.Before(d.wakeAt):
+		d.wakeAt = at
+		select {
+		case d.kick <- struct{}{}:
+		default:
+		}
+	}
+}
+
+// watch waits for whatever a destination's work waits for.
+func (d *Deliverer) watch(idle <-chan struct{}, dest *destination) {
+	for {
+		wait, ok := dest.nap()
+		if !ok {
+			return
+		}
+		timer := d.opts.Clock.NewTimer(wait)
+		select {
+		case <-timer.C():
+		case <-dest.kick:
+		case <-idle:
+			timer.Stop()
+			return
+		}
+		timer.Stop()
+	}
+}
+
+// nap is what the watcher asks: for how long to wait now. It is done if ok is false.
+func (d *destination) nap() (wait time.Duration, ok bool) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	now := d.now()
+	if wait := d.wakeAt.Sub(now); wait > 0 && d.watch != nil {
+		return wait, true
+	}
+	d.watching = false
+	d.tick(now)
+	return d.wakeAt.Sub(now), d.watching
+}
+
+// tick does what the time has come for.
+func (d *destination) tick(now time.Time) {
+	if d.watch == nil {
+		return
+	}
+	watch := d.watch
+	d.watch = func() {} // whoever wakes the watcher now finds it awake
+	defer func() { d.watch = watch }()
+	if was := d.circuit.state; d.circuit.tick(now) {
+		d.changed(was)
+	}
+	if !d.sweepAt.IsZero() && !now.Before(d.sweepAt) {
+		d.sweep(now)
+	}
+	for len(d.asleep) > 0 && !now.Before(d.asleep[0].until) {
+		d.line(heap.Pop(&d.asleep).(*lane))
+	}
+	d.paced = false
+	for i := range d.rings {
+		d.rings[i].shut = false
+	}
+	if d.tooOld.n+d.takeable() > 0 {
+		d.staff()
+	}
+	if len(d.asleep) > 0 {
+		d.wake(d.asleep[0].until)
+	}
+	if !d.sweepAt.IsZero() {
+		d.wake(d.sweepAt)
+	}
+	if at := d.circuit.until; !at.IsZero() {
+		d.wake(at)
+	}
+}
+
+// sweep finds deliveries that have passed their greatest age while they were held, and when the next one will.
+func (d *destination) sweep(now time.Time) {
+	next := now.Add(time.Hour)
+	for _, l := range d.lanes {
+		if !l.held || l.n() == 0 {
+			continue
+		}
+		for _, q := range []*jobs{&l.retries, &l.parked, &l.fresh} {
+			q.sift(func(j *job) bool {
+				at, ok := j.expires()
+				switch {
+				case !ok:
+				case !at.After(now):
+					d.tooOld.push(*j)
+					l.bytes -= int(j.ref.Len)
+					return false
+				case at.Before(next):
+					next = at
+				}
+				return true
+			})
+		}
+	}
+	d.sweepAt = later(next, now.Add(sweepPause))
+}
+
+func later(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
+	}
+	return b
+}

@@ -37,6 +37,13 @@ type Timed interface {
 	Timeout(d *Definition) time.Duration
 }
 
+// A Local is a Sender to what is inside this server. That takes everything at once when it works, and needs nobody's care when it comes back.
+type Local interface {
+	Sender
+	// Local reports whether a destination is inside this server.
+	Local(d *Definition) bool
+}
+
 // A Batcher is a Sender whose destinations can take several messages at once.
 type Batcher interface {
 	Sender

@@ -1,6 +1,7 @@
 package deliver
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -23,7 +24,7 @@ func (d *Deliverer) work(ctx context.Context, idle <-chan struct{}, dest *destin
 		case !ok:
 			return
 		case w.tooOld:
-			d.giveUp(ctx, idle, dest, &w.jobs[0])
+			d.giveUp(ctx, idle, dest, &w)
 		case w.batch:
 			d.attemptBatch(ctx, idle, dest, &w)
 		default:
@@ -65,25 +66,33 @@ func (d *Deliverer) attempt(ctx context.Context, idle <-chan struct{}, dest *des
 	if t.err != nil && ctx.Err() != nil {
 		return
 	}
-	w.reply, w.asked = replyOf(t.err)
+	w.answer = answerOf(t.err)
 	d.conclude(ctx, dest, &t, w.ended)
 }
 
-// replyOf is what the error of an attempt says of the destination, and for how long that asks to be left alone.
-func replyOf(err error) (r reply, asked time.Duration) {
+// An answer is what an attempt says of its destination.
+type answer struct {
+	reply   reply
+	asked   time.Duration // for which it wants to be left alone
+	failure               // if it has failed
+}
+
+// A failure is why an attempt failed, as dead letters tell it.
+type failure struct{ code, message string }
+
+func answerOf(err error) answer {
 	if err == nil {
-		return replyGood, 0
+		return answer{reply: replyGood}
 	}
-	e, ok := errors.AsType[*target.Error](err)
+	e := failureOf(err)
+	a := answer{reply: replyBad, asked: e.RetryAfter, failure: failure{e.Code, e.Message}}
 	switch {
-	case !ok:
-		return replyBad, 0
 	case e.Permanent:
-		return replyGood, 0 // the payload is at fault
+		return answer{reply: replyGood} // the payload is at fault
 	case e.Code == target.CodeThrottling || e.RetryAfter > 0:
-		return replyBusy, e.RetryAfter
+		a.reply = replyBusy
 	}
-	return replyBad, 0
+	return a
 }
 
 // prepare makes the message of a try, and reports whether it is to be sent. If not, the try has ended here.
@@ -126,17 +135,26 @@ func (d *Deliverer) end(ctx context.Context, dest *destination, t *try, v Verdic
 	d.act(dest, t.job, t.message, v, now)
 }
 
-// giveUp ends a delivery that got too old while the circuit was open.
-func (d *Deliverer) giveUp(ctx context.Context, idle <-chan struct{}, dest *destination, j *job) {
-	m, _, err := d.message(ctx, idle, j)
+// giveUp ends a delivery whose event ended, or got too old, while the circuit kept it.
+func (d *Deliverer) giveUp(ctx context.Context, idle <-chan struct{}, dest *destination, w *work) {
+	t := try{job: &w.jobs[0]}
+	m, expires, err := d.message(ctx, idle, t.job)
 	if errors.Is(err, errEnded) || errors.Is(err, errStopping) || ctx.Err() != nil {
 		return
 	}
-	now := d.opts.Clock.Now()
-	d.end(ctx, dest, &try{job: j, message: m, began: now}, Verdict{
-		Action: DeadLetter, Code: target.CodeUnknown, Message: "The event reached its greatest age while the circuit of its target was open.",
-		Exhausted: exhaustedAge, Retries: max(0, int(j.made)-1),
-	}, now)
+	t.message, t.began = m, d.opts.Clock.Now()
+	if !expires.IsZero() && !t.began.Before(expires) {
+		d.end(ctx, dest, &t, Verdict{Action: Expired}, t.began)
+		return
+	}
+	code, err := t.lastCode(ctx)
+	if err != nil {
+		return // it ended meanwhile, or the end has come
+	}
+	d.end(ctx, dest, &t, Verdict{
+		Action: DeadLetter, Code: cmp.Or(code, w.outage.code, target.CodeUnknown), Message: w.outage.epitaph(),
+		Exhausted: exhaustedAge, Retries: max(0, int(t.made)-1),
+	}, t.began)
 }
 
 // send makes the attempt within its time.

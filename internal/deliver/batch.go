@@ -32,7 +32,7 @@ func (d *Deliverer) attemptBatch(ctx context.Context, idle <-chan struct{}, dest
 			if t.err != nil && ctx.Err() != nil {
 				continue // broken off
 			}
-			w.answered(replyOf(t.err))
+			w.answered(answerOf(t.err))
 			d.conclude(ctx, dest, t, w.ended)
 		}
 		tries = tries[n:]
@@ -41,11 +41,12 @@ func (d *Deliverer) attemptBatch(ctx context.Context, idle <-chan struct{}, dest
 
 // answered takes note of what a message of a batch says of the destination: one that was answered shows that it is there, and one that
 // was refused because of too many outweighs it.
-func (w *work) answered(r reply, asked time.Duration) {
-	w.asked = max(w.asked, asked)
-	if w.reply == replyNone || r == replyBusy || r == replyGood && w.reply == replyBad {
-		w.reply = r
+func (w *work) answered(a answer) {
+	a.asked = max(w.asked, a.asked)
+	if w.reply == replyNone || a.reply == replyBusy || a.reply == replyGood && w.reply == replyBad {
+		w.answer = a
 	}
+	w.asked = a.asked
 }
 
 // fitting is how many of the first tries fit into one batch; at least one.

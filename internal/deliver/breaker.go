@@ -23,6 +23,8 @@ const (
 	probesWanted = 3                      // attempts that must go well, one after the other, before it closes
 	resumeAlone  = 16                     // deliveries that may wait at a start without their destination being suspected
 	sweepPause   = time.Second            // between two looks for deliveries that got too old
+	sweepMost    = 10_000                 // of them that one look finds, and some more
+	sweepStep    = 10 * time.Millisecond  // before the next look, if there were so many
 )
 
 // breakerOf says when the circuit opens on behalf of a target's deliveries, and whether they are kept while it is open. Whoever asks
@@ -71,6 +73,27 @@ type breaker struct {
 	probing bool          // a probe is being made
 	passed  int           // probes that went well
 	ramp    ramp
+	outage  outage
+	before  float64 // attempts a second that went well before the start, if the circuit is half-open because of that
+	inside  bool    // the destination is in this server, and can have everything at once when it is back
+}
+
+// An outage is why deliveries wait for a destination, until its circuit is closed.
+type outage struct {
+	failure           // that opened the circuit; empty if none did
+	since   time.Time // zero if there is none
+}
+
+// epitaph is the ERROR_MESSAGE of a delivery that has waited until it was too old.
+func (o outage) epitaph() string {
+	text := "The event reached its greatest age while the circuit of its target was open"
+	if !o.since.IsZero() {
+		text += " since " + o.since.UTC().Format(time.RFC3339)
+	}
+	if o.message == "" {
+		return text + "."
+	}
+	return cut(text+". Why it opened: "+o.message, maxMessage)
 }
 
 // A ticket goes with an attempt from its begin to its end.
@@ -145,29 +168,32 @@ func (b *breaker) giveBack(t ticket) {
 
 // end takes note of how an attempt ended, and reports whether that has changed the state. If the destination asked to be left
 // alone for a while, it is, as long as the longest pause allows.
-func (b *breaker) end(now time.Time, t ticket, r reply, asked time.Duration) (changed bool) {
+func (b *breaker) end(now time.Time, t ticket, a answer) (changed bool) {
 	if t.epoch != b.epoch {
 		return false
 	}
 	if t.probe {
 		b.probing = false
 	}
-	if r == replyNone || b.mode != CircuitAutomatic {
+	if a.reply == replyNone || b.mode != CircuitAutomatic {
 		return false
 	}
-	failed := r != replyGood
+	failed := a.reply != replyGood
 	switch b.state {
 	case CircuitHalfOpen:
 		if failed {
-			b.open(now, asked, "A probe failed.")
+			b.open(now, a, "A probe failed.")
 			return true
 		}
 		if b.passed++; b.passed < probesWanted {
 			b.next = now.Add(probePause)
 			return false
 		}
+		before := b.before
 		b.enter(now, CircuitClosed, "The destination answers again.")
-		b.ramp.start(now)
+		if !b.inside {
+			b.ramp.start(now, max(rampStart, before))
+		}
 		return true
 	case CircuitClosed:
 		b.ramp.end(now, t.began, failed)
@@ -179,7 +205,7 @@ func (b *breaker) end(now time.Time, t ticket, r reply, asked time.Duration) (ch
 			b.failing = now
 		}
 		if failed && b.tripped(now) {
-			b.open(now, asked, "Too many attempts failed.")
+			b.open(now, a, "Too many attempts failed.")
 			return true
 		}
 	}
@@ -201,18 +227,25 @@ func (b *breaker) tripped(now time.Time) bool {
 }
 
 // open opens the circuit, for longer than the last time unless it has recovered since.
-func (b *breaker) open(now time.Time, asked time.Duration, reason string) {
+func (b *breaker) open(now time.Time, a answer, reason string) {
 	b.enter(now, CircuitOpen, reason)
+	b.outage.failure = a.failure
 	b.pause = min(max(firstPause, 2*b.pause), longestPause)
-	b.until = now.Add(max(b.pause, min(asked, longestPause)))
+	b.until = now.Add(max(b.pause, min(a.asked, longestPause)))
 }
 
 func (b *breaker) enter(now time.Time, state CircuitState, reason string) {
 	b.state, b.since, b.reason = state, now, reason
 	b.until, b.next, b.failing, b.probing, b.passed = time.Time{}, time.Time{}, time.Time{}, false, 0
-	b.ramp = ramp{}
+	b.ramp, b.before = ramp{}, 0
 	b.counts = tally{origin: now}
 	b.epoch++
+	switch {
+	case state == CircuitClosed:
+		b.outage = outage{}
+	case b.outage.since.IsZero():
+		b.outage.since = now
+	}
 }
 
 // tick lets a pause end, and reports whether that has changed the state.
@@ -224,12 +257,14 @@ func (b *breaker) tick(now time.Time) (changed bool) {
 	return true
 }
 
-// resume begins cautiously, because much has waited since before the start.
-func (b *breaker) resume(now time.Time) (changed bool) {
-	if b.mode != CircuitAutomatic || b.state != CircuitClosed || b.set.Off {
+// resume begins cautiously, because much has waited since before the start. If single attempts go well, the backlog drains at the rate at
+// which deliveries arrived before: nobody knows what state the circuit had, but a destination that was weak got no more than it bore.
+func (b *breaker) resume(now time.Time, before float64) (changed bool) {
+	if b.mode != CircuitAutomatic || b.state != CircuitClosed || b.set.Off || b.inside {
 		return false
 	}
 	b.enter(now, CircuitHalfOpen, "Deliveries have waited since before the start.")
+	b.before = before
 	return true
 }
 
@@ -251,6 +286,7 @@ func (b *breaker) force(now time.Time, mode CircuitMode, reason string, waiting 
 	switch {
 	case mode == CircuitForcedOpen:
 		b.enter(now, CircuitOpen, reason)
+		b.outage = outage{since: now}
 	case mode == CircuitForcedClosed:
 		b.enter(now, CircuitClosed, reason)
 		b.pause = 0
@@ -321,8 +357,8 @@ type ramp struct {
 	tokens bucket
 }
 
-func (r *ramp) start(now time.Time) {
-	*r = ramp{on: true, rate: rampStart, step: now, since: now}
+func (r *ramp) start(now time.Time, rate float64) {
+	*r = ramp{on: true, rate: min(rate, rampEnd), step: now, since: now}
 	r.tokens.set(now, r.rate)
 }
 

@@ -102,11 +102,11 @@ func (s *circuitStory) tell(word string) error {
 		return err
 	}
 	if how, ok := strings.CutPrefix(word, "end-"); ok {
-		s.end(s.now, s.begun, replies[how], 0)
+		s.end(s.now, s.begun, answer{reply: replies[how]})
 		return nil
 	}
 	if r, ok := replies[word]; ok {
-		s.end(s.now, s.breaker.begin(s.now, s.state == CircuitHalfOpen), r, 0)
+		s.end(s.now, s.breaker.begin(s.now, s.state == CircuitHalfOpen), answer{reply: r})
 		return nil
 	}
 	_, may := s.admit(s.now)
@@ -127,7 +127,7 @@ func (s *circuitStory) tell(word string) error {
 	case "drained":
 		s.drained()
 	case "resume":
-		s.resume(s.now)
+		s.resume(s.now, 0)
 	case "force-open":
 		s.force(s.now, CircuitForcedOpen, "", false)
 	case "force-closed":
@@ -147,7 +147,7 @@ func TestBreakerObeys(t *testing.T) {
 	for asked, want := range map[time.Duration]time.Duration{0: firstPause, time.Millisecond: firstPause, 10 * time.Second: 10 * time.Second, time.Hour: longestPause} {
 		b := newBreaker(accepted)
 		b.use(time.Time{}, target.Breaker{Failures: 1, Window: time.Minute, Volume: 1})
-		b.end(accepted, b.begin(accepted, false), replyBusy, asked)
+		b.end(accepted, b.begin(accepted, false), answer{reply: replyBusy, asked: asked})
 		if got := b.until.Sub(accepted); b.state != CircuitOpen || got != want {
 			t.Errorf("asked for %v it is %v for %v, want %v", asked, b.state, got, want)
 		}
@@ -208,7 +208,7 @@ func FuzzBreaker(f *testing.F) {
 			case 3, 4, 5, 6: // one ends
 				if len(open) > 0 {
 					i := n % len(open)
-					changed = b.end(now, open[i], reply(what-3), time.Duration(n)*time.Second)
+					changed = b.end(now, open[i], answer{reply: reply(what - 3), asked: time.Duration(n) * time.Second})
 					open = append(open[:i], open[i+1:]...)
 				}
 			case 7:
@@ -219,7 +219,7 @@ func FuzzBreaker(f *testing.F) {
 			case 9:
 				b.drained()
 			case 10:
-				changed = b.resume(now)
+				changed = b.resume(now, 0)
 			case 11:
 				set.Off = n%2 == 0
 				changed = b.use(now, set)
@@ -278,7 +278,7 @@ func TestRamp(t *testing.T) {
 			b.use(time.Time{}, target.Breaker{Failures: 0.5, Window: 30 * time.Second, Volume: 20})
 			b.enter(now, CircuitHalfOpen, "")
 			for range probesWanted {
-				b.end(now, b.begin(now, true), replyGood, 0)
+				b.end(now, b.begin(now, true), answer{reply: replyGood})
 			}
 			var capacity bucket
 			capacity.set(now, tt.bears)
@@ -297,7 +297,7 @@ func TestRamp(t *testing.T) {
 					capacity.take()
 					left--
 				}
-				b.end(now, tk, r, 0)
+				b.end(now, tk, answer{reply: r})
 			}
 			took, share := now.Sub(accepted), float64(refused)/float64(tt.backlog+refused)
 			if b.state != CircuitClosed || left > 0 {

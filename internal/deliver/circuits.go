@@ -68,6 +68,9 @@ func (d *destination) force(mode CircuitMode, since time.Time, reason string) {
 	if mode != CircuitAutomatic {
 		d.circuit.since = since
 	}
+	if mode == CircuitForcedOpen {
+		d.circuit.outage.since = since
+	}
 	if d.hire == nil {
 		d.regate()
 		return

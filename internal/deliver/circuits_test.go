@@ -294,7 +294,7 @@ func TestTooOldWhileParked(t *testing.T) {
 			"RULE_ARN":                  to.Rule.String(),
 			"TARGET_ARN":                to.ARN,
 			"ERROR_CODE":                "UNKNOWN",
-			"ERROR_MESSAGE":             "The event reached its greatest age while the circuit of its target was open.",
+			"ERROR_MESSAGE":             "The event reached its greatest age while the circuit of its target was open since 2000-01-01T00:00:00Z.",
 			"EXHAUSTED_RETRY_CONDITION": "MaximumEventAgeInSeconds",
 			"RETRY_ATTEMPTS":            "0",
 		})
@@ -308,6 +308,86 @@ func TestTooOldWhileParked(t *testing.T) {
 		synctest.Wait()
 		if n := len(o.attempts); n != 5000 { // the decisions, and the letters
 			t.Errorf("the observer was told %d times, want 5000", n)
+		}
+	})
+}
+
+// TestEpitaph lets a delivery get too old behind a circuit that opened because of failures: its dead letter says which, and since when.
+func TestEpitaph(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, Options{})
+		to := changed(t, testTarget("billing", true), func(d *target.Definition) { d.Retry.MaxAge = 10 * time.Minute })
+		opened := time.Now()
+		r.breakDown(to)
+		r.sender.when(to.ARN, fails(errDown)) // which the probes meet
+		r.acceptMany(40, 50, to)
+		time.Sleep(12 * time.Minute)
+		letters := r.sender.to(to.DeadLetter)
+		if len(letters) != 50 {
+			t.Fatalf("%d dead letters, want 50", len(letters))
+		}
+		codes := make(map[string]int)
+		for _, l := range letters {
+			codes[l.Attributes["ERROR_CODE"].Value]++
+			want := "The event reached its greatest age while the circuit of its target was open since " + opened.UTC().Format(time.RFC3339) +
+				". Why it opened: The target could not be reached."
+			if l.Attempt == 1 && l.Attributes["RETRY_ATTEMPTS"].Value == "0" && l.Attributes["ERROR_MESSAGE"].Value != want {
+				t.Errorf("the letter of %s says %q, want %q", l.EventID, l.Attributes["ERROR_MESSAGE"].Value, want)
+			}
+		}
+		if codes["UNKNOWN"] > 0 || codes[target.CodeConnectionFailure] < 10 || codes[target.CodeThrottling] == 0 {
+			t.Errorf("the codes are %v: those that were never attempted have the circuit's, the others their own", codes)
+		}
+	})
+}
+
+// TestEndWhileParked has events with a time to live wait behind an open circuit, more than one step takes: they end when they expire, also
+// those from before a restart, and leave nothing behind, while the others go on waiting in their order.
+func TestEndWhileParked(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, Options{})
+		to := testTarget("billing", true)
+		const events = 3 * sweepMost
+		put := func(from, until int, lives time.Duration) {
+			for n := from; n < until; n += 100 {
+				var list []Accepted
+				for i := n; i < n+100; i++ {
+					e := newEvent(fmt.Sprintf("e%06d", i), to)
+					if i%2 == 0 {
+						e.Expires = time.Now().Add(lives)
+					}
+					list = append(list, e)
+				}
+				if err := r.Accept(context.Background(), list); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+		r.Force(simScope, to.ARN, CircuitForcedOpen, time.Now(), "maintenance")
+		put(0, events, time.Hour)
+		time.Sleep(30 * time.Minute)
+		r.kill()
+		r.open()
+		r.Force(simScope, to.ARN, CircuitForcedOpen, time.Now(), "maintenance")
+		r.run()
+		put(events, events+1000, time.Minute)
+		time.Sleep(58 * time.Second)
+		if s := r.stat(to.ARN); s.Parked != events+1000 || s.Expired != 0 {
+			t.Errorf("before their time %+v", s)
+		}
+		time.Sleep(5 * time.Second)
+		if s := r.stat(to.ARN); s.Parked != events+500 || s.Expired != 500 {
+			t.Errorf("after a minute %+v", s)
+		}
+		time.Sleep(29 * time.Minute)
+		if s := r.stat(to.ARN); s.Parked != events/2+500 || s.Expired != events/2+500 || s.Waiting != events/2+500 || s.Failed != 0 {
+			t.Errorf("after an hour %+v", s)
+		}
+		if n := len(r.sender.to(to.DeadLetter)); n != 0 {
+			t.Errorf("%d dead letters", n)
+		}
+		if m := r.Deliverer.hosts[0].machine; len(m.mortal) != 0 {
+			t.Errorf("the machine remembers when %d events end", len(m.mortal))
 		}
 	})
 }
@@ -328,6 +408,38 @@ func TestTooOldSoon(t *testing.T) {
 			t.Errorf("the letters are %+v", letters)
 		}
 	})
+}
+
+// TestRestartOfHealthy kills a process that has a large backlog for a destination which is well: after a few probes it goes on at the rate
+// that it had. What is inside the server gets everything at once.
+func TestRestartOfHealthy(t *testing.T) {
+	for _, local := range []bool{false, true} {
+		t.Run(fmt.Sprintf("local=%t", local), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				o := new(recorder)
+				r := newRig(t, Options{Observer: o})
+				r.sender.local = local
+				to := testTarget("billing", true)
+				r.sender.when(to.ARN, func(context.Context, *target.Message) error {
+					time.Sleep(32 * time.Millisecond) // 64 at once make 2,000 a second
+					return nil
+				})
+				r.acceptMany(0, 20_000, to)
+				time.Sleep(5 * time.Second)
+				r.kill()
+				before := len(r.sender.to(to.ARN))
+				r.start()
+				time.Sleep(time.Second)
+				if n, want := len(r.sender.to(to.ARN))-before, map[bool]int{false: 1000, true: 1900}[local]; n < want {
+					t.Errorf("%d attempts in the first second, want at least %d", n, want)
+				}
+				time.Sleep(5 * time.Second)
+				if w := len(strings.Fields(r.waiting())); w > 0 || strings.Contains(o.states(), "open closed open") {
+					t.Errorf("%d wait, and the circuit was %s", w, o.states())
+				}
+			})
+		})
+	}
 }
 
 // TestForced forces circuits: before there is anything to deliver, over a restart, against the rules, and back.

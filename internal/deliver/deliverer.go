@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math"
 	"math/rand/v2"
 	"slices"
 	"sync"
@@ -50,7 +51,9 @@ type Deliverer struct {
 
 	mu           sync.Mutex
 	destinations map[place]*destination
-	start        func(*destination) // lets a destination work; nil unless Run runs
+	lanes        map[laneKey][]*lane        // in any destination
+	renewed      map[laneKey]*target.Sealed // before Run has begun; nil after that
+	start        func(*destination)         // lets a destination work; nil unless Run runs
 }
 
 // A host is one shard with what the Deliverer knows of it.
@@ -80,7 +83,10 @@ func New(resolve func(*target.Definition) target.Sender, opts Options) *Delivere
 	if opts.Rand == nil {
 		opts.Rand = rand.Float64
 	}
-	return &Deliverer{resolve: resolve, opts: opts, destinations: make(map[place]*destination)}
+	return &Deliverer{
+		resolve: resolve, opts: opts,
+		destinations: make(map[place]*destination), lanes: make(map[laneKey][]*lane), renewed: make(map[laneKey]*target.Sealed),
+	}
 }
 
 // Host makes the machine for one more shard. It is called once for each, in order, before the shards are opened.
@@ -118,6 +124,10 @@ func (h *host) handle(effects []any) {
 			for _, def := range e {
 				h.adopt(def.Sealed)
 			}
+		case resumed:
+			for _, w := range e {
+				h.resume(w)
+			}
 		}
 	}
 }
@@ -140,7 +150,8 @@ func (h *host) queue(attempts ready, from source) {
 			continue
 		}
 		j := job{
-			binding: b, key: a.key, slot: a.slot, made: a.made, ordered: a.ordered, accepted: a.from, ref: a.ref, letter: a.letter != nil,
+			binding: b, key: a.key, slot: a.slot, made: uint16(min(a.made, math.MaxUint16)), ordered: a.ordered, accepted: a.from, until: a.until,
+			ref: a.ref, letter: a.letter != nil,
 		}
 		from := from
 		switch {
@@ -165,6 +176,17 @@ func (h *host) adopt(s *target.Sealed) {
 	}
 	if !b.kept {
 		b.lane.destination.adopt(b.lane, b)
+	}
+}
+
+// resume lets the targets that deliveries wait for be known, also those whose deliveries come only later.
+func (h *host) resume(w waiter) {
+	b, ok := h.bindings[w.def.Key]
+	if !ok {
+		b = h.bind(w.def.Sealed)
+	}
+	if !b.kept {
+		b.lane.destination.resume(b.lane, w.rate)
 	}
 }
 
@@ -206,8 +228,28 @@ func (h *host) unbind(key target.Key) {
 func (d *Deliverer) join(at place, key laneKey) *lane {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	dest := d.use(at)
-	return dest.join(key)
+	l, isNew := d.use(at).join(key)
+	if isNew && key != (laneKey{}) {
+		d.lanes[key] = append(d.lanes[key], l)
+	}
+	return l
+}
+
+// Renew lets the limits of definitions, which are the newest of their targets, count for what waits for these targets already: concurrency,
+// rate, batches and breaker. Everything else of a delivery stays as it was when its event was accepted. Whoever calls it does so with each
+// definition that there is at the start, and with each change before any event is accepted with it.
+func (d *Deliverer) Renew(targets []*target.Sealed) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for _, s := range targets {
+		key := laneKey{s.Rule, s.ID}
+		if d.renewed != nil {
+			d.renewed[key] = s
+		}
+		for _, l := range d.lanes[key] {
+			l.destination.renew(l, s)
+		}
+	}
 }
 
 // use returns the destination of a place for one more user. d.mu is held.
@@ -227,7 +269,12 @@ func (d *Deliverer) use(at place) *destination {
 func (d *Deliverer) leave(l *lane) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	l.destination.leave(l)
+	if l.destination.leave(l) {
+		d.lanes[l.laneKey] = slices.DeleteFunc(d.lanes[l.laneKey], func(other *lane) bool { return other == l })
+		if len(d.lanes[l.laneKey]) == 0 {
+			delete(d.lanes, l.laneKey)
+		}
+	}
 	d.release(l.destination)
 }
 
@@ -245,6 +292,13 @@ func (d *Deliverer) paceOf(def *target.Definition) (per float64) {
 		return p.Pace(def)
 	}
 	return 0
+}
+
+// isLocal reports whether a target is inside this server.
+func (d *Deliverer) isLocal(def *target.Definition) bool {
+	defer d.survive(def)
+	kind, ok := d.resolve(def).(target.Local)
+	return ok && kind.Local(def)
 }
 
 // batchOf is how many deliveries to a target may share an attempt.
@@ -359,6 +413,12 @@ func (d *Deliverer) open(start func(*destination)) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.start = start
+	for key, s := range d.renewed {
+		for _, l := range d.lanes[key] {
+			l.destination.renew(l, s)
+		}
+	}
+	d.renewed = nil
 	for _, dest := range d.destinations {
 		start(dest)
 	}

@@ -3,6 +3,7 @@ package deliver
 import (
 	"cmp"
 	"container/heap"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -41,9 +42,9 @@ type destination struct {
 	mu     sync.Mutex
 	lanes  map[laneKey]*lane
 	rings  [2]ring // of lanes that have work: those that are free, and those that the circuit holds
-	turn   int     // of the rings
+	turn   int     // of the rings, and of what got too old
 	asleep sleepers
-	tooOld jobs // parked until they reached their greatest age
+	tooOld jobs // parked until they reached their greatest age, or their event its end
 
 	hire, watch func()    // start a worker, and the watcher; nil while nobody works
 	working     int       // workers, each with a slot of the window
@@ -66,10 +67,12 @@ type destination struct {
 	settled, failed, dead, dropped, expired atomic.Uint64
 }
 
-// The rings.
+// Whose turn it can be.
 const (
-	ringFree = 0
-	ringHeld = 1
+	ringFree   = 0
+	ringHeld   = 1
+	turnTooOld = 2
+	turns      = 3
 )
 
 func (d *Deliverer) newDestination(at place) *destination {
@@ -82,7 +85,7 @@ func (d *Deliverer) newDestination(at place) *destination {
 func (d *destination) now() time.Time { return d.deliverer.opts.Clock.Now() }
 
 // join returns the lane of a key for one more binding, until it leaves.
-func (d *destination) join(key laneKey) *lane {
+func (d *destination) join(key laneKey) (l *lane, isNew bool) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	l, ok := d.lanes[key]
@@ -91,16 +94,18 @@ func (d *destination) join(key laneKey) *lane {
 		d.lanes[key] = l
 	}
 	l.users++
-	return l
+	return l, !ok
 }
 
-func (d *destination) leave(l *lane) {
+// leave is the contrary of join, and reports whether the lane has ended.
+func (d *destination) leave(l *lane) (ended bool) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if l.users--; l.users == 0 {
 		delete(d.lanes, l.laneKey)
 		d.agree()
 	}
+	return l.users == 0
 }
 
 // A source says where an attempt comes from.
@@ -117,11 +122,11 @@ const (
 func (d *destination) push(l *lane, j job, from source) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if l.using == nil || l.using != j.binding && (from == fromAccept || d.hire == nil) {
+	if l.using == nil || !l.lasts && l.using != j.binding && (from == fromAccept || d.hire == nil) {
 		d.use(l, j.binding)
 	}
-	expires, mortal := j.expires()
-	if mortal = mortal && l.held; mortal && !expires.After(d.now()) {
+	mortal := l.held && j.ends() != never
+	if mortal && int64(j.ends()) <= d.now().Unix() {
 		d.tooOld.push(j)
 		d.staff()
 		return
@@ -145,12 +150,10 @@ func (d *destination) push(l *lane, j job, from source) {
 		heap.Remove(&d.asleep, l.index)
 		d.line(l)
 	}
-	if l.where == waiting && !d.ring(l).shut && !d.paced {
-		d.staff()
-	}
-	if mortal && expires.Before(d.sweepAt) {
-		d.sweepAt = expires
-		d.wake(expires)
+	d.stir(l)
+	if ends := time.Unix(int64(j.ends()), 0); mortal && ends.Before(d.sweepAt) {
+		d.sweepAt = ends
+		d.wake(ends)
 	}
 }
 
@@ -158,10 +161,29 @@ func (d *destination) push(l *lane, j job, from source) {
 func (d *destination) adopt(l *lane, b *binding) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if l.using == b {
+	if l.using == b || l.lasts {
 		return
 	}
 	d.use(l, b)
+	d.stir(l)
+}
+
+// renew has a lane keep to the limits of a definition, which no delivery has brought, until it is told other ones.
+func (d *destination) renew(l *lane, s *target.Sealed) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	def := s.Definition
+	if def.ARN != d.arn { // what waits here is from before the target was another
+		here := *def
+		here.ARN, def = d.arn, &here
+	}
+	l.lasts = true
+	d.use(l, &binding{key: s.Key, def: def})
+	d.stir(l)
+}
+
+// stir lets a lane's work begin if something can be taken now.
+func (d *destination) stir(l *lane) {
 	if l.where == waiting && !d.ring(l).shut && !d.paced {
 		d.staff()
 	}
@@ -181,6 +203,7 @@ func (d *destination) use(l *lane, b *binding) {
 	l.rate.set(d.now(), b.def.Rate)
 	l.batch = d.deliverer.batchOf(b.def)
 	l.set, l.parks = breakerOf(b.def, d.deliverer.opts.Breaker)
+	d.circuit.inside = d.deliverer.isLocal(b.def)
 	d.agree()
 	switch l.where { // for what the former limits made it wait
 	case asleep:
@@ -304,15 +327,16 @@ func (d *destination) opens(hire, watch func()) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.hire, d.watch = hire, watch
-	n, backlog, suspect := 0, 0, false
+	n, backlog, pulse, suspect := 0, 0, 0, false
 	for _, l := range d.lanes {
 		n += l.n()
 		if l.parks {
 			backlog += l.parked.n
+			pulse += l.pulse
 			suspect = suspect || l.failedBefore()
 		}
 	}
-	if was := d.circuit.state; (suspect || backlog > resumeAlone) && d.circuit.resume(d.now()) {
+	if was := d.circuit.state; (suspect || backlog > resumeAlone) && d.circuit.resume(d.now(), float64(pulse)) {
 		d.changed(was)
 	} else {
 		d.regate()
@@ -323,15 +347,20 @@ func (d *destination) opens(hire, watch func()) {
 }
 
 // failedBefore reports whether a delivery that has waited since before the start has failed before.
-func (l *lane) failedBefore() (failed bool) {
+func (l *lane) failedBefore() bool {
 	for p := l.parked.head; p != nil; p = p.next {
-		for i := range p.jobs {
-			if p.jobs[i].made > 0 {
-				return true
-			}
+		if slices.ContainsFunc(p.jobs, func(j job) bool { return j.made > 0 }) {
+			return true
 		}
 	}
 	return false
+}
+
+// resume takes note of how much of a lane arrived lately when the process before ended.
+func (d *destination) resume(l *lane, pulse int) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	l.pulse += pulse
 }
 
 // closes lets no worker begin any more, and those that work stop after their attempt.

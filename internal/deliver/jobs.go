@@ -1,6 +1,7 @@
 package deliver
 
 import (
+	"math"
 	"time"
 
 	"github.com/rialto-events/rialto/internal/shard"
@@ -27,9 +28,10 @@ type job struct {
 	ref      shard.Ref
 	slot     uint32
 	accepted uint32 // seconds since 1970; 0 is unknown
-	made     uint32
-	letter   bool // the dead letter is to be brought, not the event
-	ordered  bool // others may wait for it to end
+	until    uint32 // when its event ends, likewise; 0 is never
+	made     uint16 // no policy allows as many as it can hold
+	letter   bool   // the dead letter is to be brought, not the event
+	ordered  bool   // others may wait for it to end
 }
 
 func (j *job) handle() handle { return handle{j.slot, j.key} }
@@ -42,14 +44,23 @@ func (j *job) definition() *target.Definition {
 	return j.def
 }
 
-// expires is when the event has certainly reached the greatest age that its target's policy allows: when it was accepted is known to the
-// second. Dead letters have none.
-func (j *job) expires() (at time.Time, ok bool) {
-	if j.letter || j.accepted == 0 {
-		return time.Time{}, false
+// ends is the second, since 1970, in which there is nothing more to attempt: the event has ended, or certainly reached the greatest age that
+// its target's policy allows, as when it was accepted is known to the second. Dead letters wait for ever.
+func (j *job) ends() uint32 {
+	if j.letter {
+		return never
 	}
-	return time.Unix(int64(j.accepted)+1, 0).Add(j.def.Retry.MaxAge), true
+	at := uint32(never)
+	if j.accepted > 0 {
+		at = uint32(min(int64(j.accepted)+1+int64((j.def.Retry.MaxAge+time.Second-1)/time.Second), never))
+	}
+	if j.until > 0 {
+		at = min(at, j.until)
+	}
+	return at
 }
+
+const never = math.MaxUint32
 
 // jobs is a queue that takes memory for what is in it, in pieces; the first is small, since most destinations have little to do.
 type jobs struct {
@@ -61,6 +72,7 @@ type jobs struct {
 type piece struct {
 	jobs []job // its capacity is fixed
 	next *piece
+	ends uint32 // none of its jobs ends earlier; some that did may be gone
 }
 
 const (
@@ -71,13 +83,13 @@ const (
 func (q *jobs) push(j job) {
 	switch {
 	case q.tail == nil:
-		q.head = &piece{jobs: make([]job, 0, firstPiece)}
+		q.head = &piece{jobs: make([]job, 0, firstPiece), ends: never}
 		q.tail, q.from = q.head, 0
 	case len(q.tail.jobs) == cap(q.tail.jobs):
-		q.tail.next = &piece{jobs: make([]job, 0, otherPiece)}
+		q.tail.next = &piece{jobs: make([]job, 0, otherPiece), ends: never}
 		q.tail = q.tail.next
 	}
-	q.tail.jobs = append(q.tail.jobs, j)
+	q.tail.jobs, q.tail.ends = append(q.tail.jobs, j), min(q.tail.ends, j.ends())
 	q.n++
 }
 
@@ -91,7 +103,7 @@ func (q *jobs) pop() job {
 	q.n--
 	switch {
 	case q.n == 0 && cap(q.head.jobs) == firstPiece:
-		q.head.jobs, q.from = q.head.jobs[:0], 0 // for the next ones
+		q.head.jobs, q.head.ends, q.from = q.head.jobs[:0], never, 0 // for the next ones
 	case q.n == 0:
 		*q = jobs{}
 	case q.from == len(q.head.jobs):
@@ -115,30 +127,49 @@ func (q *jobs) join(other *jobs) {
 	*other = jobs{}
 }
 
-// sift hands every job over, first come first, and keeps those for which keep is true.
-func (q *jobs) sift(keep func(*job) bool) {
+// sift hands jobs over that end by a second, first come first, until no more are wanted, and keeps the others. It returns when the next of
+// these ends. It looks at a job for every piece, and at more only where one may have ended.
+func (q *jobs) sift(by uint32, most *int, take func(job)) (next uint32) {
+	next = never
 	old, from := q.head, q.from
 	*q = jobs{}
-	for p := old; p != nil; p, from = p.next, 0 {
-		kept := p.jobs[:0]
-		for i := from; i < len(p.jobs); i++ {
-			if keep(&p.jobs[i]) {
-				kept = append(kept, p.jobs[i])
-			}
+	for p := old; p != nil; {
+		after := p.next
+		if p.ends <= by && *most > 0 {
+			p.sift(from, by, take, most)
+			from = 0
 		}
-		clear(p.jobs[len(kept):])
-		if p.jobs = kept; len(kept) == 0 {
+		if next = min(next, p.ends); len(p.jobs) > 0 {
+			q.append(p, from)
+		}
+		p, from = after, 0
+	}
+	return next
+}
+
+// sift does it for one piece, of which the jobs before from are gone.
+func (p *piece) sift(from int, by uint32, take func(job), most *int) {
+	kept := p.jobs[:0]
+	p.ends = never
+	for i := from; i < len(p.jobs); i++ {
+		if ends := p.jobs[i].ends(); ends > by {
+			kept, p.ends = append(kept, p.jobs[i]), min(p.ends, ends)
 			continue
 		}
-		if q.tail == nil {
-			q.head = p
-		} else {
-			q.tail.next = p
-		}
-		q.tail = p
-		q.n += len(kept)
+		take(p.jobs[i])
+		*most--
 	}
-	if q.tail != nil {
-		q.tail.next = nil
+	clear(p.jobs[len(kept):])
+	p.jobs = kept
+}
+
+// append adds a piece without its first jobs; only the first piece of all may have such.
+func (q *jobs) append(p *piece, from int) {
+	if q.tail == nil {
+		q.head, q.from = p, from
+	} else {
+		q.tail.next = p
 	}
+	q.tail, p.next = p, nil
+	q.n += len(p.jobs) - from
 }

@@ -39,6 +39,8 @@ type lane struct {
 	index int            // in the heap of those that sleep
 	users int            // bindings
 	using *binding       // whose definition the limits are from; nil at first
+	lasts bool           // those of using stay until others are told, whatever deliveries bring
+	pulse int            // deliveries a second that arrived lately when the process before ended
 	set   target.Breaker // when the circuit opens
 	parks bool           // deliveries are kept while the circuit is open
 	most  int            // attempts at once; 0 is no limit of its own

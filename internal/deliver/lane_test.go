@@ -229,23 +229,39 @@ func TestJobs(t *testing.T) {
 		case 0, 1, 2, 3:
 			for range r.IntN(9) {
 				next++
-				q.push(job{key: next})
-				want = append(want, job{key: next})
+				j := job{key: next, until: uint32(1 + r.IntN(1000))}
+				q.push(j)
+				want = append(want, j)
 			}
 		case 4:
 			for range r.IntN(100) {
 				next++
-				other.push(job{key: next})
-				wantOther = append(wantOther, job{key: next})
+				j := job{key: next}
+				other.push(j)
+				wantOther = append(wantOther, j)
 			}
 		case 5:
 			q.join(&other)
 			want, wantOther = append(want, wantOther...), nil
 		case 6:
-			drop := uint64(2 + r.IntN(5))
-			keep := func(j *job) bool { return j.key%drop != 0 }
-			q.sift(keep)
-			want = slices.DeleteFunc(want, func(j job) bool { return !keep(&j) })
+			by := uint32(r.IntN(300))
+			for again := true; again; {
+				some := 1 + r.IntN(100)
+				next := q.sift(by, &some, func(j job) {
+					i := slices.Index(want, j)
+					if i < 0 || j.ends() > by {
+						t.Fatalf("job %d, which ends at %d, was given away at %d", j.key, j.ends(), by)
+					}
+					want = slices.Delete(want, i, i+1)
+				})
+				again = some <= 0
+				if slices.ContainsFunc(want, func(j job) bool { return j.ends() < next }) {
+					t.Fatalf("a job ends before %d", next)
+				}
+			}
+			if slices.ContainsFunc(want, func(j job) bool { return j.ends() <= by }) {
+				t.Fatalf("a job that ends by %d was kept", by)
+			}
 		case 7:
 			if len(wantOther) > 0 {
 				if got := other.pop(); got != wantOther[0] {

@@ -5,6 +5,7 @@ import (
 	"maps"
 	"math"
 	"slices"
+	"time"
 
 	"github.com/rialto-events/rialto/internal/record"
 	"github.com/rialto-events/rialto/internal/shard"
@@ -75,6 +76,7 @@ type definition struct {
 	used       int64 // when a delivery was last accepted or ended, in microseconds
 	deliveries int   // that have not ended
 	letters    int   // of these, that are on their way to the dead-letter queue
+	pulse      pulse // of those that arrived
 }
 
 // An attempt is what the machine asks for: bring this delivery to its target, or its letter to the dead-letter queue.
@@ -84,6 +86,7 @@ type attempt struct {
 	ordered bool   // others may wait for it to end
 	held    bool   // it has waited for another to end
 	from    uint32 // when the event was accepted, in seconds since 1970, or 0
+	until   uint32 // when it ends, likewise; 0 is never
 
 	def    *definition
 	ref    shard.Ref  // the event's payload
@@ -97,6 +100,7 @@ type (
 	forgotten target.Key    // a definition is not there any more
 	held      int           // so many deliveries are held, now that another one is, or none any more
 	asked     []*definition // deliveries of these were accepted just now, and are held
+	resumed   []waiter      // deliveries to these have waited since before the start
 )
 
 // A Machine holds the deliveries of one shard.
@@ -110,6 +114,8 @@ type Machine struct {
 	nextKey    uint64
 	orders     orders
 	once       once
+	mortal     map[uint32]uint32 // when events end, in seconds since 1970, by their slot; nil if none does
+	last       int64             // when the newest command was applied, in microseconds
 
 	alarms map[int64][]uint32 // what is due, by the time of its alarm; made anew by Resume
 	found  []*definition      // reused
@@ -149,15 +155,16 @@ type apply struct {
 
 func (a *apply) command(kind shard.Kind) any {
 	a.once.expire(a.now)
+	a.last = a.now
 	switch kind {
 	case kindDefine:
 		return a.define()
 	case kindAccept:
-		return a.accept(0)
+		return a.accept(0, false)
 	case kindAcceptTerms:
-		return a.accept(a.r.Byte())
+		return a.accept(a.r.Byte(), true)
 	case kindSettled, kindDropped:
-		return a.end()
+		return a.end(kind == kindSettled)
 	case kindAgain:
 		return a.again()
 	case kindDead:
@@ -184,8 +191,8 @@ func (a *apply) define() any {
 	return nil
 }
 
-// accept takes an event with all of its deliveries, or nothing of it.
-func (a *apply) accept(terms byte) any {
+// accept takes an event with all of its deliveries, or nothing of it. Only one that may be mortal is looked at.
+func (a *apply) accept(terms byte, mortal bool) any {
 	if terms&^termsKnown != 0 {
 		return errUnknown
 	}
@@ -207,14 +214,16 @@ func (a *apply) accept(terms byte) any {
 	if len(a.found) == 0 || len(payload) == 0 {
 		return errEmpty
 	}
-	if terms&termDedupe != 0 {
-		var e Accepted
+	var e Accepted
+	if mortal {
 		if err := readHead(a.r, payload, &e); err != nil {
 			return err
 		}
+	}
+	if terms&termDedupe != 0 {
 		a.once.add(key, e.EventID, until)
 	}
-	a.take(a.tx.Ref(len(a.body)-len(payload), len(a.body)))
+	a.take(a.tx.Ref(len(a.body)-len(payload), len(a.body)), e.Expires)
 	return nil
 }
 
@@ -261,11 +270,14 @@ func (a *apply) targetsOf(terms byte) error {
 }
 
 // take makes the deliveries of an event, and hands out those that need not wait for others.
-func (a *apply) take(payload shard.Ref) {
+func (a *apply) take(payload shard.Ref, expires time.Time) {
 	a.tx.Retain(payload)
 	place, e := a.events.add()
 	*e = event{ref: payload, key: a.nextKey, left: uint32(len(a.found)), from: uint32(a.now / 1_000_000)}
 	a.nextKey++
+	if !expires.IsZero() {
+		a.live(place, expires.UnixMicro())
+	}
 	attempts := make(ready, 0, len(a.found))
 	var behind asked
 	for i, def := range a.found {
@@ -296,7 +308,8 @@ func (m *Machine) handOut(slot uint32, d *delivery) attempt {
 	d.queued = true
 	e := m.events.get(d.event)
 	at := attempt{
-		handle: handle{slot, e.key}, made: d.made, ordered: d.group != 0, from: e.from, def: *m.targets.get(d.target), ref: e.ref,
+		handle: handle{slot, e.key}, made: d.made, ordered: d.group != 0, from: e.from, until: m.mortal[d.event],
+		def: *m.targets.get(d.target), ref: e.ref,
 	}
 	if d.dead {
 		ref := m.letters[slot]
@@ -315,7 +328,7 @@ func (m *Machine) find(h handle) (*delivery, bool) {
 }
 
 // end forgets deliveries that have ended and returns how many. Those that waited for them are handed out.
-func (a *apply) end() any {
+func (a *apply) end(arrived bool) any {
 	n := 0
 	var attempts ready
 	for a.r.Len() > 0 {
@@ -324,6 +337,9 @@ func (a *apply) end() any {
 			break
 		}
 		if d, ok := a.find(h); ok {
+			if arrived && !d.dead {
+				(*a.targets.get(d.target)).pulse.beat(a.now)
+			}
 			attempts = a.pass(attempts, h.slot, d)
 			a.remove(h.slot, d)
 			n++
@@ -352,6 +368,7 @@ func (a *apply) remove(slot uint32, d *delivery) {
 	if e.left--; e.left == 0 {
 		a.tx.Release(e.ref)
 		a.events.free(d.event)
+		a.dies(d.event)
 	}
 	a.deliveries.free(slot)
 }
@@ -488,6 +505,9 @@ func (m *Machine) codeIndex(code string) uint8 {
 func (m *Machine) Resume(tx *shard.Tx) {
 	now := tx.Now().UnixMicro()
 	clear(m.alarms)
+	if list := m.waiters(); len(list) > 0 {
+		tx.Emit(resumed(list))
+	}
 	var attempts ready
 	for slot, d := range m.deliveries.all() {
 		d.queued = false

@@ -73,6 +73,24 @@ func (j *job) message(ctx context.Context) (m *target.Message, expires time.Time
 	return m, expires, nil
 }
 
+// lastCode is why the last attempt of the delivery failed, or empty.
+func (j *job) lastCode(ctx context.Context) (code string, err error) {
+	if j.made == 0 {
+		return "", nil
+	}
+	gone := false
+	err = j.host.shard.View(ctx, func() {
+		d, ok := j.host.machine.find(j.handle())
+		if gone = !ok; ok {
+			code = j.host.machine.waiting(d).Code
+		}
+	})
+	if gone {
+		err = errEnded
+	}
+	return code, err
+}
+
 // origin is what a dead letter needs to come back.
 func origin(m *target.Message, def *target.Definition) *target.Origin {
 	return &target.Origin{

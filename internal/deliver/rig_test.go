@@ -171,10 +171,11 @@ func (r *rig) stat(arn string) Stats {
 // A fakeSender does with messages what a test says, by the ARN of the destination, and remembers them. Without a word it takes
 // them.
 type fakeSender struct {
-	mu   sync.Mutex
-	does map[string]func(ctx context.Context, m *target.Message) error
-	got  []sent
-	rate float64
+	mu    sync.Mutex
+	does  map[string]func(ctx context.Context, m *target.Message) error
+	got   []sent
+	rate  float64
+	local bool
 }
 
 // A sent message is an attempt, with the time when it began.
@@ -183,7 +184,12 @@ type sent struct {
 	at time.Time
 }
 
-var _ target.Paced = (*fakeSender)(nil)
+var (
+	_ target.Paced = (*fakeSender)(nil)
+	_ target.Local = (*fakeSender)(nil)
+)
+
+func (s *fakeSender) Local(*target.Definition) bool { return s.local }
 
 func newFakeSender() *fakeSender {
 	return &fakeSender{does: make(map[string]func(context.Context, *target.Message) error)}
@@ -256,6 +262,7 @@ func (l *logs) count(part string) int {
 }
 
 var (
+	errDown = &target.Error{Code: target.CodeConnectionFailure, Message: "The target could not be reached."}
 	errBusy = &target.Error{Code: target.CodeThrottling, Message: "Rate exceeded"}
 	errGone = &target.Error{Code: target.CodeNoResource, Message: "No such queue.", Permanent: true, Cause: errors.New("secret detail")}
 )

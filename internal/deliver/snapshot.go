@@ -14,8 +14,9 @@ import (
 	"github.com/rialto-events/rialto/target"
 )
 
-// Version 1 did not know when events were accepted, groups and keys that are remembered.
-const snapshotVersion = 2
+// Version 1 did not know when events were accepted, groups and keys that are remembered, and version 2 not when events end and how much
+// a target takes.
+const snapshotVersion = 3
 
 var errSnapshot = errors.New("it contradicts itself")
 
@@ -46,7 +47,7 @@ func (s *series) slot(r *record.Reader) uint32 {
 }
 
 // Snapshot appends the state: the definitions, the events and the deliveries, each with its slot; the groups, and the keys that are
-// remembered. docs/formats.md has the layout.
+// remembered; and what else lasts. docs/formats.md has the layout.
 func (m *Machine) Snapshot(dst []byte) []byte {
 	dst = append(dst, snapshotVersion)
 	dst = record.AppendUint(dst, m.nextKey)
@@ -64,7 +65,8 @@ func (m *Machine) Snapshot(dst []byte) []byte {
 	dst = m.appendEvents(dst)
 	dst = m.appendDeliveries(dst)
 	dst = m.appendGroups(dst)
-	return m.once.append(dst)
+	dst = m.once.append(dst)
+	return m.appendLasting(dst)
 }
 
 func (m *Machine) appendEvents(dst []byte) []byte {
@@ -169,6 +171,9 @@ func (m *Machine) Restore(snapshot []byte) error {
 	parts := []func(*record.Reader, byte) error{m.readDefinitions, m.readEvents, m.readDeliveries}
 	if version >= 2 {
 		parts = append(parts, m.readGroups, m.once.read)
+	}
+	if version >= 3 {
+		parts = append(parts, m.readLasting)
 	}
 	for _, read := range parts {
 		if err := read(r, version); err != nil {

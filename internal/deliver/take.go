@@ -11,16 +11,16 @@ type work struct {
 	begun  bool  // its worker has come
 	lane   *lane // nil if there is no attempt to tell of
 	batch  bool
-	tooOld bool // no attempt: the deliveries end because of their age
-	busy   int  // attempts in progress when it began
+	tooOld bool   // no attempt: the delivery ends because it got too old
+	outage outage // that it waited for
+	busy   int    // attempts in progress when it began
 	ticket ticket
 
 	// For the worker to fill in.
-	sent  bool // an attempt was made
-	reply reply
-	began time.Time     // of the sending
-	ended time.Time     // of the sending
-	asked time.Duration // for which the destination wants to be left alone
+	sent  bool      // an attempt was made
+	began time.Time // of the sending
+	ended time.Time // of the sending
+	answer
 }
 
 // next takes note of how a worker's last attempt went, and gives it another one. If pause is not zero, the worker keeps its slot, but
@@ -75,7 +75,7 @@ func (d *destination) finish(w *work) (pause time.Duration) {
 	if w.ticket.probe {
 		d.rings[ringHeld].shut = false
 	}
-	if was := d.circuit.state; d.circuit.end(w.ended, w.ticket, w.reply, w.asked) {
+	if was := d.circuit.state; d.circuit.end(w.ended, w.ticket, w.answer) {
 		d.changed(was)
 	}
 	switch w.reply {
@@ -107,16 +107,18 @@ func (d *destination) giveBack(l *lane, t ticket) {
 
 // pick takes something that may be done now.
 func (d *destination) pick(w *work) bool {
-	w.jobs, w.tooOld, w.batch, w.sent, w.reply, w.asked = w.jobs[:0], false, false, false, replyNone, 0
-	if d.tooOld.n > 0 {
-		w.jobs, w.tooOld = append(w.jobs, d.tooOld.pop()), true
-		return true
-	}
-	for range d.rings {
-		r := &d.rings[d.turn]
-		isHeld := d.turn == ringHeld
-		d.turn = (d.turn + 1) % len(d.rings)
-		if !d.paced && !r.shut && len(r.lanes) > 0 && d.pickFrom(r, isHeld, w) {
+	w.jobs, w.tooOld, w.batch, w.sent, w.answer = w.jobs[:0], false, false, false, answer{}
+	for range turns {
+		turn := d.turn
+		d.turn = (d.turn + 1) % turns
+		if turn == turnTooOld {
+			if d.tooOld.n > 0 {
+				w.jobs, w.tooOld, w.outage = append(w.jobs, d.tooOld.pop()), true, d.circuit.outage
+				return true
+			}
+			continue
+		}
+		if r := &d.rings[turn]; !d.paced && !r.shut && len(r.lanes) > 0 && d.pickFrom(r, turn == ringHeld, w) {
 			return true
 		}
 	}

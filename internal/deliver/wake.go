@@ -88,30 +88,28 @@ func (d *destination) tick(now time.Time) {
 	}
 }
 
-// sweep finds deliveries that have passed their greatest age while they were held, and when the next one will.
+// sweep finds deliveries whose time ended while they were held, so many at once, and when it will for the next one.
 func (d *destination) sweep(now time.Time) {
-	next := now.Add(time.Hour)
+	most, next := sweepMost, uint32(never)
 	for _, l := range d.lanes {
-		if !l.held || l.n() == 0 {
+		if !l.held {
 			continue
 		}
 		for _, q := range []*jobs{&l.retries, &l.parked, &l.fresh} {
-			q.sift(func(j *job) bool {
-				at, ok := j.expires()
-				switch {
-				case !ok:
-				case !at.After(now):
-					d.tooOld.push(*j)
-					l.bytes -= int(j.ref.Len)
-					return false
-				case at.Before(next):
-					next = at
-				}
-				return true
-			})
+			next = min(next, q.sift(uint32(now.Unix()), &most, func(j job) {
+				d.tooOld.push(j)
+				l.bytes -= int(j.ref.Len)
+			}))
 		}
 	}
-	d.sweepAt = later(next, now.Add(sweepPause))
+	switch at := time.Unix(int64(next), 0); {
+	case most <= 0:
+		d.sweepAt = now.Add(sweepStep)
+	case at.After(now.Add(time.Hour)):
+		d.sweepAt = now.Add(time.Hour)
+	default:
+		d.sweepAt = later(at, now.Add(sweepPause))
+	}
 }
 
 func later(a, b time.Time) time.Time {

@@ -97,8 +97,7 @@ func TestARateThatIsTakenAwayIsGone(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	srv.PutEvents(t, `{"Source": "shop", "DetailType": "ordered", "Detail": {"customer": "one", "n": 10}}`)
-	for n := 1; n <= 10; n++ {
+	for n := 1; n < 10; n++ {
 		hook.Want(t, fmt.Sprintf(`{"detail": {"n": %d}}`, n))
 	}
 }

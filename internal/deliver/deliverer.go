@@ -120,10 +120,6 @@ func (h *host) handle(effects []any) {
 			h.unbind(target.Key(e))
 		case held:
 			h.outcomes.hold(e > 0)
-		case asked:
-			for _, def := range e {
-				h.adopt(def.Sealed)
-			}
 		case resumed:
 			for _, w := range e {
 				h.resume(w)
@@ -165,17 +161,6 @@ func (h *host) queue(attempts ready, from source) {
 			continue
 		}
 		b.lane.destination.push(b.lane, j, from)
-	}
-}
-
-// adopt lets the limits of a definition count for what waits, although the delivery that brings them is held.
-func (h *host) adopt(s *target.Sealed) {
-	b, ok := h.bindings[s.Key]
-	if !ok {
-		b = h.bind(s)
-	}
-	if !b.kept {
-		b.lane.destination.adopt(b.lane, b)
 	}
 }
 

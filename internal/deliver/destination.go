@@ -157,17 +157,6 @@ func (d *destination) push(l *lane, j job, from source) {
 	}
 }
 
-// adopt is what push does of a delivery that does not come yet.
-func (d *destination) adopt(l *lane, b *binding) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	if l.using == b || l.lasts {
-		return
-	}
-	d.use(l, b)
-	d.stir(l)
-}
-
 // renew has a lane keep to the limits of a definition, which no delivery has brought, until it is told other ones.
 func (d *destination) renew(l *lane, s *target.Sealed) {
 	d.mu.Lock()

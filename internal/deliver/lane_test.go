@@ -301,6 +301,45 @@ func TestManyLanes(t *testing.T) {
 	})
 }
 
+// TestRenew changes the limits of what waits already, back and forth, by no event at all: over a restart, for a target that has become
+// another since, and although events come that were accepted with the former definition.
+func TestRenew(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, Options{})
+		fast := testTarget("billing", false)
+		slow := changed(t, fast, func(d *target.Definition) { d.Rate = 2 })
+		moved := changed(t, slow, func(d *target.Definition) { d.ARN, d.Rate = "arn:aws:sqs:eu-west-1:000000000000:other", 3 })
+		renew := func(s *target.Sealed) { r.Renew([]*target.Sealed{s}) }
+		sent := func() int { return len(r.sender.to(fast.ARN)) }
+		wantIn := func(when string, span time.Duration, least, most int) {
+			t.Helper()
+			before := sent()
+			time.Sleep(span)
+			synctest.Wait()
+			if n := sent() - before; n < least || n > most {
+				t.Errorf("%s there were %d attempts in %v, want %d to %d", when, n, span, least, most)
+			}
+		}
+		r.sender.when(fast.ARN, func(context.Context, *target.Message) error { time.Sleep(time.Second); return nil })
+		r.acceptMany(0, 5000, fast)
+		wantIn("at first", 10*time.Second, 600, 660)
+		renew(slow)
+		wantIn("turned down", 10*time.Second, 15, 22+defaultWindow)
+		r.accept("late", fast)
+		wantIn("and turned down still", 10*time.Second, 15, 22)
+		renew(moved)
+		wantIn("although it goes elsewhere now", 10*time.Second, 25, 32)
+		r.stop()
+		r.open()
+		renew(slow)
+		r.run()
+		wantIn("after a restart", 20*time.Second, 20, 42)
+		renew(fast)
+		time.Sleep(10 * time.Second)
+		wantIn("turned up", 10*time.Second, 600, 660)
+	})
+}
+
 // TestExpiredCostNoRate puts more than a rate lets through, for long, on a bus whose events live for half a minute. Those that have expired
 // when their turn comes must not use up the rate, or nothing would ever be in time again.
 func TestExpiredCostNoRate(t *testing.T) {

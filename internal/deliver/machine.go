@@ -95,12 +95,11 @@ type attempt struct {
 
 // Effects.
 type (
-	ready     []attempt     // attempts to be made
-	alarm     int64         // deliveries are due: the argument of Machine.due
-	forgotten target.Key    // a definition is not there any more
-	held      int           // so many deliveries are held, now that another one is, or none any more
-	asked     []*definition // deliveries of these were accepted just now, and are held
-	resumed   []waiter      // deliveries to these have waited since before the start
+	ready     []attempt  // attempts to be made
+	alarm     int64      // deliveries are due: the argument of Machine.due
+	forgotten target.Key // a definition is not there any more
+	held      int        // so many deliveries are held, now that another one is, or none any more
+	resumed   []waiter   // deliveries to these have waited since before the start
 )
 
 // A Machine holds the deliveries of one shard.
@@ -279,7 +278,6 @@ func (a *apply) take(payload shard.Ref, expires time.Time) {
 		a.live(place, expires.UnixMicro())
 	}
 	attempts := make(ready, 0, len(a.found))
-	var behind asked
 	for i, def := range a.found {
 		slot, d := a.deliveries.add()
 		*d = delivery{event: place, target: def.slot}
@@ -290,15 +288,10 @@ func (a *apply) take(payload shard.Ref, expires time.Time) {
 		}
 		if a.turn(slot, d) {
 			attempts = append(attempts, a.handOut(slot, d))
-		} else {
-			behind = append(behind, def)
 		}
 	}
-	if len(attempts) > 0 {
-		a.tx.Emit(attempts)
-	}
-	if len(behind) > 0 {
-		a.tx.Emit(behind)
+	a.emit(attempts)
+	if len(attempts) < len(a.found) {
 		a.tx.Emit(held(a.orders.held))
 	}
 }

@@ -31,6 +31,9 @@ func (b Bus) ARN() rialto.ARN { return b.Scope.BusARN(b.Name) }
 type Options struct {
 	Logger   *slog.Logger // nil discards
 	Policies bool         // callers of other accounts need the permission of a bus's policy
+
+	// Changed is told the targets of every rule, enabled or not, at first and after each change, before any event goes to them. Nil is nobody.
+	Changed func(targets []*target.Sealed)
 }
 
 // A Router knows the rules of every bus.
@@ -118,21 +121,17 @@ func (r *Router) follow(key string, was, is *catalog.Rule) {
 	}
 	bus := Bus{scope, named.Bus}
 	t := r.table(bus)
-	if is == nil || !is.Enabled || is.Pattern == nil || *is.Pattern == "" {
+	if is == nil {
 		t.remove(named.Name)
 		return
 	}
-	if _, err := is.Tuning(); err != nil {
-		r.opts.Logger.Error("tags left out", "bus", bus.Name, "rule", is.Name, "err", err) // a newer version wrote them
+	targets := r.targets(scope, is)
+	if r.opts.Changed != nil {
+		r.opts.Changed(targets)
 	}
-	targets := make([]*target.Sealed, 0, len(is.Targets))
-	for i := range is.Targets {
-		s, err := target.Seal(is.Definition(scope, &is.Targets[i]))
-		if err != nil {
-			r.opts.Logger.Error("target left out", "bus", bus.Name, "rule", is.Name, "target", is.Targets[i].ID, "err", err)
-			continue
-		}
-		targets = append(targets, s)
+	if !is.Enabled || is.Pattern == nil || *is.Pattern == "" {
+		t.remove(named.Name)
+		return
 	}
 	g, err := goalsOf(targets)
 	if err == nil {
@@ -141,6 +140,23 @@ func (r *Router) follow(key string, was, is *catalog.Rule) {
 	if err != nil {
 		r.opts.Logger.Error("rule left out", "bus", bus.Name, "rule", is.Name, "err", err)
 	}
+}
+
+// targets seals those of a rule.
+func (r *Router) targets(scope rialto.Scope, is *catalog.Rule) []*target.Sealed {
+	if _, err := is.Tuning(); err != nil {
+		r.opts.Logger.Error("tags left out", "bus", is.Bus, "rule", is.Name, "err", err) // a newer version wrote them
+	}
+	targets := make([]*target.Sealed, 0, len(is.Targets))
+	for i := range is.Targets {
+		s, err := target.Seal(is.Definition(scope, &is.Targets[i]))
+		if err != nil {
+			r.opts.Logger.Error("target left out", "bus", is.Bus, "rule", is.Name, "target", is.Targets[i].ID, "err", err)
+			continue
+		}
+		targets = append(targets, s)
+	}
+	return targets
 }
 
 // followBus takes over a change of a bus.

@@ -106,7 +106,6 @@ func Open(ctx context.Context, c Config) (_ *Server, err error) {
 	if err != nil {
 		return nil, err
 	}
-	routes := route.New(s.catalog, route.Options{Logger: c.Logger, Policies: c.Credentials != ""})
 	s.queues = queue.New(s.catalog, queue.Options{Logger: c.Logger, Clock: c.Clock, Room: s.journal.Room})
 	senders := new(senders)
 	watch, err := s.watch(ctx)
@@ -120,6 +119,7 @@ func Open(ctx context.Context, c Config) (_ *Server, err error) {
 		Logger: c.Logger, Clock: c.Clock, Window: c.Window, Breaker: c.Breaker, Observer: watch, Retainer: s.history,
 	})
 	s.history.Attach(s.deliver)
+	routes := route.New(s.catalog, route.Options{Logger: c.Logger, Policies: c.Credentials != "", Changed: s.deliver.Renew})
 	s.ingest = ingest.New(routes, s.deliver, ingest.Options{Logger: c.Logger, Clock: c.Clock, Room: s.journal.Room, Observer: watch})
 	s.replays = replay.New(s.catalog, s.history, s.ingest, s.deliver, replay.Options{Logger: c.Logger, Clock: c.Clock})
 	s.redrive = redrive.New(s.queues, s.catalog, s.deliver, redrive.Options{Logger: c.Logger, Clock: c.Clock})

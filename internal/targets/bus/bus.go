@@ -20,10 +20,13 @@ type Forwarder interface {
 // A Sender delivers to event buses of this server.
 type Sender struct{ to Forwarder }
 
-var _ target.Sender = (*Sender)(nil)
+var _ target.Local = (*Sender)(nil)
 
 // New makes a Sender.
 func New(to Forwarder) *Sender { return &Sender{to} }
+
+// Local is always so.
+func (s *Sender) Local(*target.Definition) bool { return true }
 
 // Send forwards the event.
 func (s *Sender) Send(ctx context.Context, m *target.Message) error {

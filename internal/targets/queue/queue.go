@@ -36,10 +36,13 @@ type Sender struct {
 	options Options
 }
 
-var _ target.Sender = (*Sender)(nil)
+var _ target.Local = (*Sender)(nil)
 
 // New makes a Sender.
 func New(queues Queues, o Options) *Sender { return &Sender{queues, o} }
+
+// Local is always so.
+func (s *Sender) Local(*target.Definition) bool { return true }
 
 // Send puts the message into the queue that its target names.
 func (s *Sender) Send(ctx context.Context, m *target.Message) error {

@@ -85,6 +85,20 @@ func (l *ledger) without(drop func(*segmentInfo) bool) (next *ledger, dropped []
 	return next, dropped
 }
 
+// names is those of the segments that another ledger does not have.
+func (l *ledger) names(except *ledger) (names []string) {
+	there := make(map[string]bool, len(except.segments))
+	for i := range except.segments {
+		there[except.segments[i].name] = true
+	}
+	for i := range l.segments {
+		if name := l.segments[i].name; !there[name] {
+			names = append(names, name)
+		}
+	}
+	return names
+}
+
 func (l *ledger) has(name string) bool {
 	return slices.ContainsFunc(l.segments, func(s segmentInfo) bool { return s.name == name })
 }

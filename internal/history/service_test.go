@@ -554,3 +554,53 @@ func TestAFullLedger(t *testing.T) {
 		t.Errorf("the blobs %q are left, %v", names, err)
 	}
 }
+
+// A deafKV loses what it answers to writes, and the writes themselves if it is told to.
+type deafKV struct {
+	journal.KV
+	deaf, lose bool
+}
+
+func (kv *deafKV) Update(ctx context.Context, key string, value []byte, rev uint64) (uint64, error) {
+	if kv.deaf && kv.lose {
+		return 0, journal.ErrUnknown
+	}
+	got, err := kv.KV.Update(ctx, key, value, rev)
+	if kv.deaf {
+		return 0, journal.ErrUnknown
+	}
+	return got, err
+}
+
+func (kv *deafKV) Get(ctx context.Context, key string) (journal.Entry, error) {
+	if kv.deaf {
+		return journal.Entry{}, rialto.Errorf(rialto.Unavailable, "nobody answers")
+	}
+	return kv.KV.Get(ctx, key)
+}
+
+// TestDoubtsAreSettled leaves it open several times whether a ledger is stored. Its segments stay as long as it may be, and no longer.
+func TestDoubtsAreSettled(t *testing.T) {
+	for _, lost := range []bool{true, false} {
+		r := newRig(t, testArchive("kept", 0))
+		r.accept(testStart, "", "kept")
+		r.flush("kept")
+		kv := &deafKV{KV: r.kv, deaf: true, lose: lost}
+		r.kv = kv
+		r.accept(testStart.Add(time.Second), "", "kept")
+		for range 3 {
+			if err := r.Flush(t.Context(), "kept"); rialto.KindOf(err) != rialto.Unavailable {
+				t.Errorf("sealing with an outcome that nobody knows says %v", err)
+			}
+		}
+		if names, err := r.blobs.List(t.Context(), ""); err != nil || len(names) != 4 {
+			t.Errorf("in doubt, there are %d blobs, %v", len(names), err)
+		}
+		kv.deaf = false
+		r.flush("kept")
+		r.want("kept", Window{}, "0 1")
+		if names, err := r.blobs.List(t.Context(), ""); err != nil || len(names) != 2 {
+			t.Errorf("without a doubt (writes were lost: %t), there are %d blobs, %v", lost, len(names), err)
+		}
+	}
+}

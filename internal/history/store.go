@@ -38,8 +38,9 @@ type store struct {
 	keep    atomic.Int64 // retention, in nanoseconds; 0 is for ever
 	changed atomic.Bool  // there may be something to merge
 
-	write sync.Mutex // held while a ledger is replaced
-	rev   uint64     // of the ledger in the bucket, 0 if there is none; guarded by write
+	write  sync.Mutex // held while a ledger is replaced
+	rev    uint64     // of the ledger in the bucket, 0 if there is none; guarded by write
+	doubts []string   // segments of ledgers that may still be stored, until another one is known to be; guarded by write
 
 	mu      sync.Mutex
 	ledger  *ledger
@@ -279,16 +280,36 @@ func (st *store) swap(ctx context.Context, next *ledger) error {
 	}
 	switch {
 	case errors.Is(err, journal.ErrConflict) || errors.Is(err, journal.ErrExists):
-		return st.reread(ctx, value, next, was)
+		err := st.reread(ctx, value, next, was)
+		if err != nil && !errors.Is(err, errMoved) {
+			st.doubt(next, was)
+		}
+		return err
 	case err != nil && doubt:
+		st.doubt(next, was)
 		return fmt.Errorf("%w (%v)", journal.ErrUnknown, err) // it may still be stored, and then its segment must be there
 	case err != nil:
 		st.discard(ctx, next, was) // it was refused, and the blob is nobody's
 		return err
 	}
-	st.adopt(next, rev)
-	st.discard(ctx, was, next)
+	st.settled(ctx, was, next, rev)
 	return nil
+}
+
+// doubt notes what has to go unless the ledger turns out to be stored.
+func (st *store) doubt(next, was *ledger) { st.doubts = append(st.doubts, next.names(was)...) }
+
+// settled follows a swap of which the outcome is known: this ledger is stored in the place of the former. What was in doubt expected an older
+// revision: either it was stored before, and this ledger follows it, or it never will be. So the segments that this one does not name are nobody's.
+func (st *store) settled(ctx context.Context, former, is *ledger, rev uint64) {
+	st.adopt(is, rev)
+	st.discard(ctx, former, is)
+	for _, name := range st.doubts {
+		if !is.has(name) {
+			st.remove(ctx, name)
+		}
+	}
+	st.doubts = nil
 }
 
 func (st *store) update(ctx context.Context, value []byte) (uint64, error) {
@@ -309,16 +330,14 @@ func (st *store) reread(ctx context.Context, value []byte, next, was *ledger) er
 		case err != nil && !errors.Is(err, journal.ErrNotFound):
 			return err
 		case err == nil && bytes.Equal(e.Value, value):
-			st.adopt(next, e.Rev)
-			st.discard(ctx, was, next)
+			st.settled(ctx, was, next, e.Rev)
 			return nil
 		case err == nil && e.Rev > st.rev:
 			stored, err := parseLedger(e.Value)
 			if err != nil {
 				return err
 			}
-			st.adopt(stored, e.Rev)
-			st.discard(ctx, next, stored)
+			st.settled(ctx, next, stored, e.Rev)
 			return errMoved
 		}
 		if !st.service.pause(ctx, writePause) { // a replica was behind
@@ -355,21 +374,18 @@ func (st *store) adopt(l *ledger, rev uint64) {
 	st.service.source.Settle(settle)
 }
 
-// discard removes the blobs that one ledger names and another does not. What it cannot remove, the next start does.
+// discard removes the blobs that one ledger names and another does not.
 func (st *store) discard(ctx context.Context, named, by *ledger) {
-	there := make(map[string]bool, len(by.segments))
-	for i := range by.segments {
-		there[by.segments[i].name] = true
+	for _, name := range named.names(by) {
+		st.remove(ctx, name)
 	}
-	for i := range named.segments {
-		name := named.segments[i].name
-		if there[name] {
-			continue
-		}
-		st.service.cache.remove(st.blob(name))
-		if err := st.service.blobs.Delete(ctx, st.blob(name)); err != nil {
-			st.service.opts.Logger.Warn("segment of an archive not removed", "archive", st.name, "segment", name, "err", err)
-		}
+}
+
+// remove removes the blob of a segment. If it cannot, the next start does.
+func (st *store) remove(ctx context.Context, segment string) {
+	st.service.cache.remove(st.blob(segment))
+	if err := st.service.blobs.Delete(ctx, st.blob(segment)); err != nil {
+		st.service.opts.Logger.Warn("segment of an archive not removed", "archive", st.name, "segment", segment, "err", err)
 	}
 }
 

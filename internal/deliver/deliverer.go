@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"math"
 	"math/rand/v2"
 	"slices"
 	"sync"
@@ -146,7 +145,7 @@ func (h *host) queue(attempts ready, from source) {
 			continue
 		}
 		j := job{
-			binding: b, key: a.key, slot: a.slot, made: uint16(min(a.made, math.MaxUint16)), ordered: a.ordered, accepted: a.from, until: a.until,
+			binding: b, key: a.key, slot: a.slot, made: a.made, ordered: a.ordered, accepted: a.from, until: a.until,
 			ref: a.ref, letter: a.letter != nil,
 		}
 		from := from
@@ -187,7 +186,9 @@ func (h *host) bind(s *target.Sealed) *binding {
 	b.lane = h.deliverer.join(place{def.Rule.Scope(), def.ARN}, laneKey{def.Rule, def.ID})
 	b.shape = sync.OnceValues(func() (*transform.Transform, error) { return transform.Compile(def) })
 	if def.DeadLetter != "" {
-		b.dlq = &target.Definition{Rule: def.Rule, RuleName: def.RuleName, ID: def.ID, ARN: def.DeadLetter, Retry: deadLetterRetry}
+		b.dlq = &target.Definition{
+			Rule: def.Rule, RuleName: def.RuleName, ID: def.ID, ARN: def.DeadLetter, Retry: deadLetterRetry, Subscription: def.Subscription,
+		}
 		b.letters = h.deliverer.join(place{def.Rule.Scope(), def.DeadLetter}, laneKey{})
 	}
 	h.bindings[s.Key] = b

@@ -21,7 +21,7 @@ type binding struct {
 	shape   func() (*transform.Transform, error)
 }
 
-// A job is an attempt to be made: 48 bytes, since a million of them may wait.
+// A job is an attempt to be made: 56 bytes, since a million of them may wait.
 type job struct {
 	*binding
 	key      uint64 // with slot, the delivery's handle
@@ -29,9 +29,9 @@ type job struct {
 	slot     uint32
 	accepted uint32 // seconds since 1970; 0 is unknown
 	until    uint32 // when its event ends, likewise; 0 is never
-	made     uint16 // no policy allows as many as it can hold
-	letter   bool   // the dead letter is to be brought, not the event
-	ordered  bool   // others may wait for it to end
+	made     uint32
+	letter   bool // the dead letter is to be brought, not the event
+	ordered  bool // others may wait for it to end
 }
 
 func (j *job) handle() handle { return handle{j.slot, j.key} }

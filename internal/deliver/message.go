@@ -69,7 +69,10 @@ func (j *job) message(ctx context.Context) (m *target.Message, expires time.Time
 	if err != nil {
 		return m, expires, unreadable(err)
 	}
-	m.Attributes, m.Origin = l.attributes(j.def), origin(m, j.def)
+	m.Origin = origin(m, j.def)
+	if j.def.Subscription == nil { // whose letters are what the subscriber would have received, and no more
+		m.Attributes = l.attributes(j.def)
+	}
 	return m, expires, nil
 }
 

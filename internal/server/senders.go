@@ -7,26 +7,29 @@ import (
 	"strings"
 
 	"github.com/rialto-events/rialto"
+	"github.com/rialto-events/rialto/internal/notification"
 	remote "github.com/rialto-events/rialto/internal/targets/aws"
 	"github.com/rialto-events/rialto/internal/targets/bus"
 	"github.com/rialto-events/rialto/internal/targets/http"
 	"github.com/rialto-events/rialto/internal/targets/queue"
+	"github.com/rialto-events/rialto/internal/targets/subscription"
 	"github.com/rialto-events/rialto/target"
 )
 
 // senders knows who delivers to which kind of target. It is filled after the deliverer is made, because buses are targets, too.
 type senders struct {
-	queue, bus, http target.Sender
-	remotes          *remote.Sender
+	queue, bus, http, subscription target.Sender
+	remotes                        *remote.Sender
 	kinds
 	ownOnly bool // rules reach what is of their own account
 }
 
-func (s *Server) senders() senders {
+func (s *Server) senders(all *senders) senders {
 	queues := queue.New(s.queues, queue.Options{OwnQueuesOnly: s.config.Credentials != ""})
 	s.remotes = remote.New(s.config.Remotes, remote.Options{Clock: s.config.Clock, OwnOnly: s.config.Credentials != ""})
+	writer := notification.Writer{URL: s.url(), Signer: s.notary}
 	return senders{queue: queues, bus: bus.New(s.ingest), http: s.conns.Sender(), remotes: s.remotes,
-		kinds: s.kinds, ownOnly: s.config.Credentials != ""}
+		subscription: subscription.New(all.of, s.conns.Sender(), writer), kinds: s.kinds, ownOnly: s.config.Credentials != ""}
 }
 
 // guard decides to where calls may go. A server that only this machine can reach lets them go to this machine. One that verifies
@@ -41,8 +44,19 @@ func (s *Server) guard() http.Guard {
 	return guard
 }
 
-// of is the sender for a target.
+// url is where clients reach the server, as far as it can know: they may use another name for it.
+func (s *Server) url() string {
+	if s.config.PublicURL != "" {
+		return strings.TrimSuffix(s.config.PublicURL, "/")
+	}
+	return "http://" + reachable(s.listen.Addr())
+}
+
+// of is the sender for a target. One for a subscription asks again, for where that leads.
 func (s *senders) of(d *target.Definition) target.Sender {
+	if d.Subscription != nil {
+		return s.subscription
+	}
 	arn, err := rialto.ParseARN(d.ARN)
 	if err != nil {
 		return nobody(fmt.Sprintf("%q is not an ARN.", d.ARN))

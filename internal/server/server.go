@@ -36,6 +36,7 @@ import (
 	"github.com/rialto-events/rialto/internal/ingest"
 	"github.com/rialto-events/rialto/internal/journal"
 	"github.com/rialto-events/rialto/internal/metrics"
+	"github.com/rialto-events/rialto/internal/notary"
 	"github.com/rialto-events/rialto/internal/queue"
 	"github.com/rialto-events/rialto/internal/redrive"
 	"github.com/rialto-events/rialto/internal/replay"
@@ -55,6 +56,7 @@ type Server struct {
 	conns    *connections.Service
 	kinds    kinds
 	remotes  *remote.Sender // nil before there can be any calls
+	notary   *notary.Notary
 	queues   *queue.Service
 	deliver  *deliver.Deliverer
 	history  *history.Service
@@ -128,7 +130,10 @@ func Open(ctx context.Context, c Config) (_ *Server, err error) {
 	if err := s.openKinds(); err != nil {
 		return nil, err
 	}
-	*senders = s.senders()
+	if err := s.openNotary(ctx, secrets); err != nil {
+		return nil, err
+	}
+	*senders = s.senders(senders)
 	s.circuits.Attach(s.catalog, s.deliver, s.ingest)
 	if err := s.openShards(ctx); err != nil {
 		return nil, err
@@ -183,6 +188,16 @@ func (s *Server) openCatalog(ctx context.Context) error {
 	}
 	s.catalog, err = catalog.Open(ctx, kv, catalog.Options{Logger: s.config.Logger, Clock: s.config.Clock})
 	return err
+}
+
+// openNotary prepares to sign messages of topics.
+func (s *Server) openNotary(ctx context.Context, secrets *vault.Vault) error {
+	kv, err := s.journal.KV(ctx, "notary")
+	if err != nil {
+		return err
+	}
+	s.notary = notary.New(kv, secrets, notary.Options{Logger: s.config.Logger, Clock: s.config.Clock})
+	return nil
 }
 
 // openHistory reads what archives have kept.
@@ -269,7 +284,7 @@ func (s *Server) serve(auth aws.Authenticator, routes *route.Router, secrets *va
 		secretsapi.New(s.catalog, secrets, secretsapi.Options{OwnSecretsOnly: s.config.Credentials != ""}).Service(),
 	)
 	mux := http.NewServeMux()
-	mux.Handle("/", api)
+	mux.Handle("/", s.notary.Serve(api))
 	mux.Handle(console.Prefix, console.New(console.Options{Logger: s.config.Logger, Authenticator: auth, Clock: s.config.Clock},
 		console.Tail(s.ingest),
 		console.Events(s.ingest),

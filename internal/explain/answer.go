@@ -143,6 +143,10 @@ func (x *Explainer) complete(ctx context.Context, a *Answer, p *Passage, event [
 	if err != nil {
 		return fmt.Errorf("explain event %s: %w", a.ID, err)
 	}
+	if bus.Service != "events" { // a topic, which has no rules
+		p.NotMatched = []NotMatched{}
+		return nil
+	}
 	if name := busName(bus); name != rialto.DefaultBus && x.catalog.Buses.Get(catalog.BusKey(bus.Scope(), name)) == nil {
 		a.Remarks = append(a.Remarks, fmt.Sprintf("The bus %s does not exist. An event for a bus that is not there is answered with an id and dropped, as on AWS.", name))
 	}

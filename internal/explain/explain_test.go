@@ -445,3 +445,26 @@ func BenchmarkRecord(b *testing.B) {
 		})
 	}
 }
+
+// TestTopic explains a message of a topic: who got it and who did not, and nothing of the buses of the topic's account.
+func TestTopic(t *testing.T) {
+	a := actor{NewRecorder(Options{})}
+	defer running(t, a.Recorder)()
+	topic, arn := scope.ARN("sns", "orders"), scope.ARN("sns", "orders:1")
+	d := (&target.Subscription{Topic: topic, ARN: arn, Protocol: target.ProtocolHTTPS, Endpoint: "https://x"}).Definition()
+	e := &deliver.Accepted{EventID: "m", Bus: topic, Accepted: time.Now(), Targets: []*target.Sealed{{Definition: d}}, Event: []byte(`{"kind":"Notification"}`)}
+	a.Accepted(e)
+	m := &target.Message{Definition: d, EventID: "m", Event: e.Event, Bus: topic, Accepted: e.Accepted, Attempt: 1}
+	a.Attempted(&deliver.Attempted{Message: m, For: d, Batch: 1, Began: time.Now(), Verdict: again})
+	got, err := NewExplainer(a.Recorder, newCatalog(t), nothing{}).Explain(t.Context(), scope, "m", 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := got.Buses[0]
+	if p.Bus != topic.String() || len(got.Remarks) > 0 || len(p.NotMatched) > 0 || len(p.Deliveries) != 1 {
+		t.Errorf("got %+v", got)
+	}
+	if d := p.Deliveries[0]; d.Rule != "orders:1" || d.RuleARN != arn.String() || d.Target != "https" || d.TargetARN != arn.String() || len(d.Attempts) != 1 {
+		t.Errorf("the delivery is %+v", d)
+	}
+}

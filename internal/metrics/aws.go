@@ -111,6 +111,9 @@ func (s *awsSeries) attempted(a *deliver.Attempted) {
 	}
 }
 
+// failedFor is failed, of an attempt that was not made.
+func (s *awsSeries) failedFor(*deliver.Attempted) { s.failed() }
+
 // failed counts a delivery that has failed for good.
 func (s *awsSeries) failed() {
 	s.invocations.Inc()

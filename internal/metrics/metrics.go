@@ -45,9 +45,11 @@ type Metrics struct {
 	frames, bytes                         *prometheus.CounterVec
 	appends                               *prometheus.HistogramVec
 	aws                                   aws
+	sns                                   sns
 
 	buses   series[rialto.ARN, busSeries]
 	rules   series[rialto.ARN, ruleSeries]
+	topics  series[rialto.ARN, topicSeries]
 	targets sync.Map // kind of target → *targetSeries
 
 	accounts sync.Map // rialto.AccountID → http.Handler of those who have keys
@@ -80,8 +82,8 @@ func New(version string) *Metrics {
 	m.frames = counter("rialto_shard_frames_total", "Frames that were written to the log of a shard.", "shard")
 	m.bytes = counter("rialto_shard_bytes_total", "Bytes that were written to the log of a shard.", "shard")
 	m.appends = histogram("rialto_shard_append_seconds", "How long it took until a frame was on disk, or on a quorum.", appendBuckets, "shard")
-	m.aws = newAWS(m.registry)
-	m.buses.max, m.rules.max = maxBuses, maxRules
+	m.aws, m.sns = newAWS(m.registry), newSNS(m.registry)
+	m.buses.max, m.rules.max, m.topics.max = maxBuses, maxRules, maxTopics
 
 	info := prometheus.NewGauge(prometheus.GaugeOpts{
 		Name: "rialto_build_info", Help: "The version that runs.", ConstLabels: prometheus.Labels{"version": version},
@@ -208,8 +210,12 @@ func (m *Metrics) target(kind string) *targetSeries {
 	return v.(*targetSeries)
 }
 
-// Accepted counts an event.
+// Accepted counts an event, or a message of a topic.
 func (m *Metrics) Accepted(e *deliver.Accepted) {
+	if e.Bus.Service == "sns" {
+		m.topic(e.Bus).published.Inc()
+		return
+	}
 	b := m.bus(e.Bus)
 	if e.DuplicateOf != "" {
 		b.duplicates.Inc()
@@ -250,14 +256,23 @@ func (m *Metrics) Attempted(a *deliver.Attempted) {
 		return
 	case !a.Made():
 		t.outcomes[expired].Inc()
-		m.rule(a.For.Rule).aws.failed()
+		m.origin(a, (*awsSeries).failedFor)
 		return
 	case a.Verdict.Action == deliver.Again:
 		outcome = retried
 	}
 	t.outcomes[outcome].Inc()
 	t.took.Observe(a.Took.Seconds())
-	m.rule(a.For.Rule).aws.attempted(a)
+	m.origin(a, (*awsSeries).attempted)
+}
+
+// origin counts for whom the attempt was: a subscription's topic, or a rule, which has more to count.
+func (m *Metrics) origin(a *deliver.Attempted, count func(*awsSeries, *deliver.Attempted)) {
+	if s := a.For.Subscription; s != nil {
+		m.topic(s.Topic).attempted(a)
+		return
+	}
+	count(&m.rule(a.For.Rule).aws, a)
 }
 
 // since is when an event was accepted, or brought back from a dead-letter queue.
@@ -275,7 +290,7 @@ func (m *Metrics) letter(a *deliver.Attempted) {
 	case deliver.DeadLetter:
 		m.letters.WithLabelValues("failed").Inc()
 	}
-	m.rule(a.For.Rule).aws.letter(a)
+	m.origin(a, (*awsSeries).letter)
 }
 
 // CircuitChanged counts the change of a circuit.
@@ -310,6 +325,8 @@ func KindOf(d *target.Definition) string {
 	case arn.Service == "events" && strings.HasPrefix(arn.Resource, "event-bus/"):
 		return "bus"
 	case arn.Service == "events" && strings.HasPrefix(arn.Resource, "api-destination/"):
+		return "http"
+	case arn.Service == "sns" && strings.Contains(arn.Resource, ":"): // a subscription: only a web server has no ARN of its own
 		return "http"
 	}
 	if kind, ok := kinds[arn.Service]; ok {

@@ -91,7 +91,26 @@ func everything(t *testing.T) *Metrics {
 	attempt(3, false, nil, deliver.Verdict{Action: deliver.DeadLetter, Code: target.CodeUnknown}) // too old, behind an open circuit
 	attempt(1, true, nil, deliver.Verdict{Action: deliver.Done})
 	attempt(13, true, errors.New("never"), deliver.Verdict{Action: deliver.DeadLetter})
+	notify(m)
 	return m
+}
+
+// notify has something happen to each metric of a topic.
+func notify(m *Metrics) {
+	topic, arn := scope.ARN("sns", "news"), scope.ARN("sns", "news:1")
+	d := (&target.Subscription{Topic: topic, ARN: arn, Protocol: target.ProtocolHTTPS}).Definition()
+	m.Accepted(&deliver.Accepted{Bus: topic, Targets: []*target.Sealed{{Definition: d}}})
+	for _, a := range []deliver.Attempted{
+		{Err: errors.New("not now"), Verdict: deliver.Verdict{Action: deliver.Again}},
+		{Verdict: deliver.Verdict{Action: deliver.Done}},
+		{Err: errors.New("never"), Verdict: deliver.Verdict{Action: deliver.DeadLetter}},
+		{Verdict: deliver.Verdict{Action: deliver.DeadLetter}}, // too old, behind an open circuit
+		{Letter: true, Verdict: deliver.Verdict{Action: deliver.Done}},
+		{Letter: true, Err: errors.New("never"), Verdict: deliver.Verdict{Action: deliver.DeadLetter}},
+	} {
+		a.For, a.Message, a.Began = d, &target.Message{Bus: topic, Attempt: 1}, accepted
+		m.Attempted(&a)
+	}
 }
 
 func read(t *testing.T, m *Metrics) string {
@@ -107,19 +126,20 @@ func read(t *testing.T, m *Metrics) string {
 func TestWhatIsCounted(t *testing.T) {
 	got := read(t, everything(t))
 	const rule = `{account="000000000000",event_bus_name="orders",region="us-east-1",rule_name="paid"} `
+	const topic = `{account="000000000000",region="us-east-1",topic_name="news"} `
 	for _, want := range []string{
 		`rialto_events_ingested_total{account="000000000000",bus="orders",region="us-east-1"} 3`,
 		`rialto_events_expired_total{account="000000000000",bus="orders",region="us-east-1"} 1`,
 		`rialto_events_unmatched_total{account="000000000000",bus="orders",region="us-east-1"} 1`,
 		`rialto_events_duplicate_total{account="000000000000",bus="orders",region="us-east-1"} 1`,
 		`rialto_rule_matches_total{account="000000000000",bus="orders",region="us-east-1",rule="paid"} 1`,
-		`rialto_delivery_attempts_total{outcome="delivered",target_type="http"} 1`,
-		`rialto_delivery_attempts_total{outcome="retry",target_type="http"} 1`,
-		`rialto_delivery_attempts_total{outcome="dead",target_type="http"} 1`,
-		`rialto_delivery_attempts_total{outcome="expired",target_type="http"} 2`,
+		`rialto_delivery_attempts_total{outcome="delivered",target_type="http"} 2`,
+		`rialto_delivery_attempts_total{outcome="retry",target_type="http"} 2`,
+		`rialto_delivery_attempts_total{outcome="dead",target_type="http"} 2`,
+		`rialto_delivery_attempts_total{outcome="expired",target_type="http"} 3`,
 		`rialto_delivery_latency_seconds_sum{target_type="http"} 1.5`,
 		`rialto_delivery_pending{target_type="http"} 8`,
-		`rialto_dlq_messages_total{outcome="sent"} 1`, `rialto_dlq_messages_total{outcome="failed"} 1`,
+		`rialto_dlq_messages_total{outcome="sent"} 2`, `rialto_dlq_messages_total{outcome="failed"} 2`,
 		`rialto_circuits{state="open"} 1`, `rialto_delivery_parked 7`, `rialto_circuit_changes_total{state="open"} 1`,
 		`rialto_queue_messages{account="000000000000",queue="q",region="us-east-1",state="visible"} 3`,
 		`rialto_shard_bytes_total{shard="shard-0"} 1000`, `rialto_shard_queued{shard="shard-0"} 4`,
@@ -129,6 +149,9 @@ func TestWhatIsCounted(t *testing.T) {
 		`aws_events_failed_invocations_total` + rule + `2`, `aws_events_throttled_rules_total` + rule + `1`,
 		`aws_events_invocations_sent_to_dlq_total` + rule + `1`, `aws_events_invocations_failed_to_be_sent_to_dlq_total` + rule + `1`,
 		`aws_events_ingestion_to_invocation_start_latency_ms_sum` + rule + `2000`, `aws_events_ingestion_to_invocation_success_latency_ms_sum` + rule + `1500`,
+		`aws_sns_number_of_messages_published_total` + topic + `1`, `aws_sns_number_of_notifications_delivered_total` + topic + `1`,
+		`aws_sns_number_of_notifications_failed_total` + topic + `2`, `aws_sns_number_of_notifications_redriven_to_dlq_total` + topic + `1`,
+		`aws_sns_number_of_notifications_failed_to_redrive_to_dlq_total` + topic + `1`,
 	} {
 		if !strings.Contains(got, "\n"+want+"\n") {
 			name, _, _ := strings.Cut(want, "{")

@@ -16,9 +16,12 @@ const (
 //
 // As in AWS's engine, every occurrence of a duplicate key is checked and the last one counts. A dot in a field's name
 // means the same as a nested object. What looks like an $or but is none, is a field of that name if it can be one.
-func Parse(text []byte) (*Pattern, error) {
+func Parse(text []byte) (*Pattern, error) { return ParseUpTo(MaxSize, text) }
+
+// ParseUpTo is [Parse] with another limit on the size, for those who speak the same language under other limits.
+func ParseUpTo(maxSize int, text []byte) (*Pattern, error) {
 	p := &parser{s: scanner{text: string(text)}}
-	if err := p.check(); err != nil {
+	if err := p.check(maxSize); err != nil {
 		return nil, err
 	}
 	root, err := p.document()
@@ -64,10 +67,10 @@ func (p *parser) withoutOr(first error) (group, error) {
 }
 
 // check looks at the text as a whole.
-func (p *parser) check() error {
-	if n := len(p.s.text); n > MaxSize {
+func (p *parser) check(maxSize int) error {
+	if n := len(p.s.text); n > maxSize {
 		p.s.text = "" // too long to quote
-		return p.unlocated("the pattern has %d bytes, more than %d", n, MaxSize)
+		return p.unlocated("the pattern has %d bytes, more than %d", n, maxSize)
 	}
 	for i, r := range p.s.text {
 		if _, size := utf8.DecodeRuneInString(p.s.text[i:]); r == utf8.RuneError && size == 1 {
@@ -75,6 +78,17 @@ func (p *parser) check() error {
 		}
 	}
 	return nil
+}
+
+// CheckJSON reports what AWS would say of a text that is no JSON, or no UTF-8, whatever it means.
+func CheckJSON(text []byte) error {
+	p := &parser{s: scanner{text: string(text)}}
+	if err := p.check(len(text)); err != nil {
+		return err
+	}
+	for p.s.next() != noToken {
+	}
+	return p.syntaxError()
 }
 
 func (p *parser) document() (group, error) {

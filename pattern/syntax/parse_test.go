@@ -276,3 +276,24 @@ func FuzzParse(f *testing.F) {
 		}
 	})
 }
+
+// TestCheckJSON asks for the message of texts that are no JSON; what they would mean does not count.
+func TestCheckJSON(t *testing.T) {
+	for text, want := range map[string]string{
+		`{"a": "b", "c": [{}, 1.5e3, null]}`: "",
+		`[]`:                                 "",
+		`{"a": hello}`:                       "Unrecognized token 'hello': was expecting (JSON String, Number, Array, Object or token 'null', 'true' or 'false')",
+		`{"a": 1`:                            `Unexpected end-of-input: expected close marker for Object (start marker at [Source: (String)"{"a": 1"; line: 1, column: 1])`,
+		`{"a": "\x"}`:                        `Unrecognized character escape 'x' (code 120)`,
+		"{\"a\": \"\xff\"}":                  "Invalid UTF-8 start byte 0xff",
+	} {
+		err := syntax.CheckJSON([]byte(text))
+		e, ok := errors.AsType[*syntax.Error](err)
+		switch {
+		case want == "" && err != nil:
+			t.Errorf("%s: %v", text, err)
+		case want != "" && (!ok || e.Reason != want):
+			t.Errorf("%s: got %v, want %s", text, err, want)
+		}
+	}
+}

@@ -32,6 +32,7 @@ var floors = map[string]int{
 	"internal/aws":            1,
 	"internal/cloudevents":    1,
 	"internal/notification":   1,
+	"internal/topic/filter":   2,
 	"internal/shard":          2,
 	"internal/catalog":        2,
 	"internal/targets":        2,
@@ -60,7 +61,7 @@ var floors = map[string]int{
 }
 
 // pure packages do no I/O, start no goroutine and read no clock.
-var pure = []string{".", "pattern", "internal/jsonpath", "internal/cron", "internal/record", "internal/tracecontext", "internal/redact", "internal/transform", "internal/tuning", "internal/cloudevents", "internal/notification"}
+var pure = []string{".", "pattern", "internal/jsonpath", "internal/cron", "internal/record", "internal/tracecontext", "internal/redact", "internal/transform", "internal/tuning", "internal/cloudevents", "internal/notification", "internal/topic/filter"}
 
 type source struct {
 	dir  string // relative to the module

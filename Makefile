@@ -36,6 +36,10 @@ crash: ## kill -9 a loaded server 20 times and account for every acknowledged ev
 outage: ## let a destination die under load, park 100,000 events, kill -9 in each phase, and have it come back weak
 	$(GO) run ./bench/outage
 
+.PHONY: replays
+replays: ## replay a million events in every way, with kill -9 in the middle and a flipped bit
+	$(GO) run ./bench/replays
+
 .PHONY: bench
 bench: ## run the benchmarks; figures go to standard output
 	$(GO) test -run '^$$' -bench . ./bench/...

@@ -75,6 +75,7 @@ func newCircuitList() *cobra.Command {
 func newCircuitSet(name, mode, short string) *cobra.Command {
 	var c client
 	var reason string
+	var force bool
 	var output outputFormat
 	cmd := &cobra.Command{
 		Use: name + " ARN", Short: short,
@@ -82,6 +83,9 @@ func newCircuitSet(name, mode, short string) *cobra.Command {
 	}
 	cmd.Flags().SortFlags = false
 	cmd.Flags().StringVar(&reason, "reason", "", "`TEXT` Why, for other people.")
+	if mode != "auto" {
+		cmd.Flags().BoolVar(&force, "force", false, "Also if nothing goes to the destination yet.")
+	}
 	output.declare(cmd.Flags(), asPretty, asJSON)
 	c.declare(cmd.Flags())
 	cmd.Args = func(_ *cobra.Command, args []string) error {
@@ -92,7 +96,7 @@ func newCircuitSet(name, mode, short string) *cobra.Command {
 	}
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		var is circuit
-		asked := map[string]string{"mode": mode, "reason": reason}
+		asked := map[string]any{"mode": mode, "reason": reason, "force": force}
 		if err := c.ask(cmd.Context(), http.MethodPut, "circuits/"+url.PathEscape(args[0]), nil, asked, &is); err != nil {
 			return err
 		}

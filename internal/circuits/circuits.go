@@ -27,7 +27,7 @@ import (
 const (
 	maxForced      = 10_000          // circuits of one account and region that are decided by hand; each is held in memory
 	maxReason      = 256             // bytes
-	maxARN         = 1600            // bytes (EventBridge API, Target$Arn)
+	maxARN         = 440             // bytes; what the catalog's keys have room for beside account and region
 	queued         = 4096            // changes that wait to be told
 	announceTries  = 5               // before an event about a change is given up
 	announcePause  = time.Second     // between two of them
@@ -106,23 +106,39 @@ func (s *Service) Decision(scope rialto.Scope, arn string) *catalog.Circuit {
 	return s.catalog.Circuits.Get(catalog.NameKey(scope, arn))
 }
 
-// Set decides about the circuit of a destination, and returns it.
-func (s *Service) Set(ctx context.Context, scope rialto.Scope, arn string, mode deliver.CircuitMode, by, reason string) (deliver.Circuit, error) {
-	if _, err := rialto.ParseARN(arn); err != nil || len(arn) > maxARN {
+// A Decision is what somebody decides about a circuit.
+type Decision struct {
+	Mode   deliver.CircuitMode
+	By     string // ARN of who does
+	Reason string // for people
+	Force  bool   // also if nothing goes to the destination yet
+}
+
+// Set decides about the circuit of a destination, and returns it. A destination that nothing names is refused, since it is most likely
+// misspelt, and everything would go on as before.
+func (s *Service) Set(ctx context.Context, scope rialto.Scope, arn string, d Decision) (deliver.Circuit, error) {
+	switch _, err := rialto.ParseARN(arn); {
+	case err != nil:
 		return deliver.Circuit{}, rialto.Errorf(rialto.Invalid, "%q is not the ARN of a destination.", arn)
+	case len(arn) > maxARN:
+		return deliver.Circuit{}, rialto.Errorf(rialto.Invalid, "The ARN has %d bytes. Circuits can be decided about where it has up to %d.", len(arn), maxARN)
+	case len(d.Reason) > maxReason:
+		return deliver.Circuit{}, rialto.Errorf(rialto.Invalid, "The reason has %d bytes, more than %d.", len(d.Reason), maxReason)
 	}
-	if len(reason) > maxReason {
-		return deliver.Circuit{}, rialto.Errorf(rialto.Invalid, "The reason has %d bytes, more than %d.", len(reason), maxReason)
+	if d.Mode != deliver.CircuitAutomatic && !d.Force {
+		if err := s.mustBeUsed(ctx, scope, arn); err != nil {
+			return deliver.Circuit{}, err
+		}
 	}
 	key := catalog.NameKey(scope, arn)
 	_, err := s.catalog.Circuits.Edit(ctx, key, func(was *catalog.Circuit) (*catalog.Circuit, error) {
 		switch {
-		case mode == deliver.CircuitAutomatic:
+		case d.Mode == deliver.CircuitAutomatic:
 			return nil, nil
 		case was == nil && s.catalog.Circuits.Count(catalog.ScopeKey(scope)) >= maxForced:
 			return nil, rialto.Errorf(rialto.Exceeded, "%d circuits are decided by hand already. Let some of them decide by themselves again.", maxForced)
 		}
-		is := &catalog.Circuit{ARN: arn, Mode: mode.String(), Since: s.opts.Clock.Now(), By: by, Reason: reason}
+		is := &catalog.Circuit{ARN: arn, Mode: d.Mode.String(), Since: s.opts.Clock.Now(), By: d.By, Reason: d.Reason}
 		if was != nil && was.Mode == is.Mode {
 			is.Since = was.Since
 		}
@@ -136,6 +152,23 @@ func (s *Service) Set(ctx context.Context, scope rialto.Scope, arn string, mode 
 		return list[i], err
 	}
 	return deliver.Circuit{Scope: scope, ARN: arn, Since: s.opts.Clock.Now()}, err // nothing goes there at present
+}
+
+// mustBeUsed refuses a destination to which nothing goes: no rule says so, nothing waits, and nobody has decided about it before.
+func (s *Service) mustBeUsed(ctx context.Context, scope rialto.Scope, arn string) error {
+	for _, e := range s.catalog.Rules.List(catalog.ScopeKey(scope), "", 0) {
+		if slices.ContainsFunc(e.Value.Targets, func(t catalog.Target) bool {
+			return t.ARN == arn || t.DeadLetter != nil && t.DeadLetter.ARN != nil && *t.DeadLetter.ARN == arn
+		}) {
+			return nil
+		}
+	}
+	list, err := s.List(ctx, scope)
+	if err != nil || slices.ContainsFunc(list, func(c deliver.Circuit) bool { return c.ARN == arn }) {
+		return err
+	}
+	return rialto.Errorf(rialto.NotFound, "No rule of account %s in %s has %s as a target or dead-letter queue, and nothing waits for it. "+
+		"Look whether the ARN is right, or force the decision (--force) if the rule is yet to come.", scope.Account, scope.Region, arn)
 }
 
 // Accepted is of no interest here.

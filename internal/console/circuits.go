@@ -7,6 +7,7 @@ import (
 
 	"github.com/rialto-events/rialto"
 	"github.com/rialto-events/rialto/internal/catalog"
+	"github.com/rialto-events/rialto/internal/circuits"
 	"github.com/rialto-events/rialto/internal/deliver"
 )
 
@@ -14,19 +15,20 @@ import (
 type Breaker interface {
 	List(ctx context.Context, scope rialto.Scope) ([]deliver.Circuit, error)
 	Decision(scope rialto.Scope, arn string) *catalog.Circuit
-	Set(ctx context.Context, scope rialto.Scope, arn string, mode deliver.CircuitMode, by, reason string) (deliver.Circuit, error)
+	Set(ctx context.Context, scope rialto.Scope, arn string, d circuits.Decision) (deliver.Circuit, error)
 }
 
 // Circuits is the part that shows circuits, and lets people decide about them.
 func Circuits(b Breaker) Part {
-	p := circuits{b}
+	p := breakers{b}
 	return Part{
 		{"GET", "/_rialto/v1/circuits", p.list},
 		{"PUT", "/_rialto/v1/circuits/{arn...}", p.set},
 	}
 }
 
-type circuits struct{ Breaker }
+// breakers answers for circuits.
+type breakers struct{ Breaker }
 
 // A circuit is what the API says of one.
 type circuit struct {
@@ -40,7 +42,7 @@ type circuit struct {
 	Probe  time.Time `json:"probe,omitzero"`
 }
 
-func (p circuits) show(c deliver.Circuit) circuit {
+func (p breakers) show(c deliver.Circuit) circuit {
 	is := circuit{c.ARN, c.State.String(), c.Forced, c.Since, c.Reason, "", c.Parked, c.Probe}
 	if d := p.Decision(c.Scope, c.ARN); d != nil {
 		is.By = d.By
@@ -49,7 +51,7 @@ func (p circuits) show(c deliver.Circuit) circuit {
 }
 
 // list answers with the circuits of the caller's account and region.
-func (p circuits) list(w http.ResponseWriter, r *Request) error {
+func (p breakers) list(w http.ResponseWriter, r *Request) error {
 	all, err := p.List(r.Context(), r.Scope)
 	if err != nil {
 		return err
@@ -62,10 +64,11 @@ func (p circuits) list(w http.ResponseWriter, r *Request) error {
 }
 
 // set decides about one.
-func (p circuits) set(w http.ResponseWriter, r *Request) error {
+func (p breakers) set(w http.ResponseWriter, r *Request) error {
 	var asked struct {
 		Mode   string `json:"mode"`
 		Reason string `json:"reason"`
+		Force  bool   `json:"force"`
 	}
 	if err := r.Decode(&asked); err != nil {
 		return err
@@ -74,7 +77,8 @@ func (p circuits) set(w http.ResponseWriter, r *Request) error {
 	if err != nil {
 		return err
 	}
-	c, err := p.Set(r.Context(), r.Scope, r.PathValue("arn"), mode, r.Principal, asked.Reason)
+	c, err := p.Set(r.Context(), r.Scope, r.PathValue("arn"),
+		circuits.Decision{Mode: mode, By: r.Principal, Reason: asked.Reason, Force: asked.Force})
 	if err != nil {
 		return err
 	}

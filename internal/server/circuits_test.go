@@ -164,10 +164,44 @@ func TestCircuitsRefuse(t *testing.T) {
 		{"no ARN", "billing", `{"mode":"open"}`, "is not the ARN of a destination"},
 		{"no mode", "arn:aws:sqs:us-east-1:000000000000:billing", `{"mode":"ajar"}`, `\"ajar\" is no mode of a circuit: it is open, closed or auto`},
 		{"a mode elsewhere", "arn:aws:sqs:us-east-1:000000000000:billing", `{"state":"open"}`, "is not the JSON"},
+		{"a long ARN", "arn:aws:sqs:us-east-1:000000000000:" + strings.Repeat("b", 500), `{"mode":"open","force":true}`, "The ARN has 535 bytes. Circuits can"},
 		{"a long reason", "arn:aws:sqs:us-east-1:000000000000:billing", `{"mode":"open","reason":"` + strings.Repeat("x", 257) + `"}`, "more than 256"},
 	} {
 		if status, answer := setCircuit(t, base, tc.arn, tc.body); status != http.StatusBadRequest || !strings.Contains(answer, tc.says) {
 			t.Errorf("%s: got %d %s, want %q", tc.name, status, answer, tc.says)
+		}
+	}
+}
+
+// TestCircuitsOfNothing refuses to decide about what nothing goes to, unless somebody insists.
+func TestCircuitsOfNothing(t *testing.T) {
+	base, _ := start(t, server.Config{})
+	eb := events(base, "us-east-1", "test", "test")
+	arn := func(name string) string { return "arn:aws:sqs:us-east-1:000000000000:" + name }
+	if _, err := eb.PutRule(t.Context(), &eventbridge.PutRuleInput{Name: aws.String("paid"), EventPattern: aws.String(`{"source":["shop"]}`)}); err != nil {
+		t.Fatal(err)
+	}
+	_, err := eb.PutTargets(t.Context(), &eventbridge.PutTargetsInput{Rule: aws.String("paid"), Targets: []types.Target{
+		{Id: aws.String("q"), Arn: aws.String(arn("billing")), DeadLetterConfig: &types.DeadLetterConfig{Arn: aws.String(arn("dead"))}},
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, tc := range []struct {
+		name, body string
+		want       int
+	}{
+		{"billing", `{"mode":"open"}`, http.StatusOK},
+		{"dead", `{"mode":"closed"}`, http.StatusOK},
+		{"biling", `{"mode":"open"}`, http.StatusNotFound},
+		{"biling", `{"mode":"closed"}`, http.StatusNotFound},
+		{"biling", `{"mode":"auto"}`, http.StatusOK},
+		{"biling", `{"mode":"open","force":true}`, http.StatusOK},
+		{"biling", `{"mode":"closed"}`, http.StatusOK}, // somebody has decided about it
+		{strings.Repeat("b", 400), `{"mode":"open","force":true}`, http.StatusOK},
+	} {
+		if status, answer := setCircuit(t, base, arn(tc.name), tc.body); status != tc.want {
+			t.Errorf("%s of %s: got %d %s, want %d", tc.body, tc.name, status, answer, tc.want)
 		}
 	}
 }

@@ -36,6 +36,7 @@ func TestMain(m *testing.M) {
 //	call OPERATION JSON     calls an operation of AWS, such as AWSEvents.PutRule, on the server that RIALTO_ENDPOINT names
 //	until REGEXP COMMAND... runs a command again and again until what it writes to standard output matches
 //	find VARIABLE FILE REGEXP  sets a variable to what the first group of a regular expression finds in a file
+//	club VARIABLE           starts a server that asks for a certificate, sets a variable to its address, and writes the files that it takes
 //	damage DIR TEXT         changes a byte of TEXT where a data directory has stored it
 func TestStories(t *testing.T) {
 	testscript.Run(t, testscript.Params{
@@ -50,7 +51,7 @@ func TestStories(t *testing.T) {
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"start": start, "await": await, "end": end, "load": load, "occupy": occupy, "damage": damage,
-			"call": call, "until": until, "find": find,
+			"call": call, "until": until, "find": find, "club": club,
 		},
 	})
 }

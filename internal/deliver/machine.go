@@ -220,7 +220,7 @@ func (a *apply) accept(terms byte, mortal bool) any {
 		}
 	}
 	if terms&termDedupe != 0 {
-		a.once.add(key, e.EventID, until)
+		a.once.add(a.now, key, e.EventID, until)
 	}
 	a.take(a.tx.Ref(len(a.body)-len(payload), len(a.body)), e.Expires)
 	return nil
@@ -498,6 +498,7 @@ func (m *Machine) codeIndex(code string) uint8 {
 func (m *Machine) Resume(tx *shard.Tx) {
 	now := tx.Now().UnixMicro()
 	clear(m.alarms)
+	m.once.early = 0
 	if list := m.waiters(); len(list) > 0 {
 		tx.Emit(resumed(list))
 	}

@@ -25,6 +25,7 @@ type once struct {
 	names   map[uint32]string // ids that are no UUIDs, by slot
 	forget  []uint32          // slots of entries; a heap, whose first is forgotten first
 	most    int               // entries that the tables had since they were made
+	early   uint64            // keys that were forgotten before their time since the start, for others; not part of the state that survives
 }
 
 type remembered struct {
@@ -52,9 +53,12 @@ func (o *once) find(key onceKey, now int64) (id string, ok bool) {
 	return e.id.String(), true
 }
 
-// add remembers an event until a time.
-func (o *once) add(key onceKey, id string, until int64) {
+// add remembers an event from now until a time.
+func (o *once) add(now int64, key onceKey, id string, until int64) {
 	for len(o.forget) >= maxRemembered {
+		if o.until(0) > now {
+			o.early++
+		}
 		o.drop()
 	}
 	e := remembered{key: key, until: until}
@@ -114,7 +118,7 @@ func (o *once) drop() {
 	o.forget = o.forget[:last]
 	o.down(0)
 	if last == 0 && o.most >= mapWorth {
-		*o = once{} // its tables were made for many
+		*o = once{early: o.early} // its tables were made for many
 	}
 }
 

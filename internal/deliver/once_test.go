@@ -149,12 +149,15 @@ func TestOnceMany(t *testing.T) {
 	for i := range maxRemembered + more {
 		now := int64(i)
 		o.expire(now)
-		o.add(key(i), "6b1f0f0e-3d52-7a4c-87aa-0e9d3b1c2f10", now+10*maxRemembered+int64(i%3))
+		o.add(now, key(i), "6b1f0f0e-3d52-7a4c-87aa-0e9d3b1c2f10", now+10*maxRemembered+int64(i%3))
 	}
 	each := float64(heapBytes()-before) / maxRemembered
 	t.Logf("%.0f bytes for each key", each)
 	if n := len(o.forget); n != maxRemembered || len(o.byKey) != n || o.entries.n != n {
 		t.Errorf("%d entries for %d keys, want %d", n, len(o.byKey), maxRemembered)
+	}
+	if o.early != more {
+		t.Errorf("%d keys were forgotten early, want %d", o.early, more)
 	}
 	if each > budget {
 		t.Errorf("%.0f bytes for each key, want at most %d", each, budget)
@@ -170,6 +173,9 @@ func TestOnceMany(t *testing.T) {
 	}
 	for len(o.forget) > 0 {
 		o.expire(20 * maxRemembered)
+	}
+	if o.early != more {
+		t.Errorf("keys whose time was over count as forgotten early: %d", o.early-more)
 	}
 	if o.byKey != nil || o.names != nil || o.forget != nil || o.entries.pages != nil {
 		t.Error("the memory for many keys was not given back")

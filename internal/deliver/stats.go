@@ -52,6 +52,21 @@ func (d *Deliverer) Stats(ctx context.Context) ([]Stats, error) {
 	return list, nil
 }
 
+// Keys is how many keys of events the machines remember, and how many they forgot before their time since the start, to make room for
+// others.
+func (d *Deliverer) Keys(ctx context.Context) (remembered int, early uint64, err error) {
+	for _, h := range d.hosts {
+		err := h.shard.View(ctx, func() {
+			remembered += len(h.machine.once.forget)
+			early += h.machine.once.early
+		})
+		if err != nil {
+			return 0, 0, fmt.Errorf("count keys of %s: %w", h.shard.Name(), err)
+		}
+	}
+	return remembered, early, nil
+}
+
 // stats are the figures of a destination to which so many deliveries have not ended.
 func (d *destination) stats(left int) Stats {
 	d.mu.Lock()

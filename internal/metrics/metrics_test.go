@@ -68,6 +68,7 @@ func everything(t *testing.T) *Metrics {
 			return queue.Counts{Visible: 3, Delayed: 1}, nil
 		},
 		Queued: func() map[string]int { return map[string]int{"shard-0": 4} }, LeftOut: func() uint64 { return 9 },
+		Keys:     func(context.Context) (int, uint64, error) { return 12, 3, nil },
 		Archives: func() Archives { return Archives{Waiting: 2, Stored: 3, Damaged: 1} },
 		Writable: func() error { return nil }, Room: func() error { return errors.New("none is left") },
 	})
@@ -142,7 +143,7 @@ func TestWhatIsCounted(t *testing.T) {
 		`rialto_dlq_messages_total{outcome="sent"} 2`, `rialto_dlq_messages_total{outcome="failed"} 2`,
 		`rialto_circuits{state="open"} 1`, `rialto_delivery_parked 7`, `rialto_circuit_changes_total{state="open"} 1`,
 		`rialto_queue_messages{account="000000000000",queue="q",region="us-east-1",state="visible"} 3`,
-		`rialto_shard_bytes_total{shard="shard-0"} 1000`, `rialto_shard_queued{shard="shard-0"} 4`,
+		`rialto_shard_bytes_total{shard="shard-0"} 1000`, `rialto_shard_queued{shard="shard-0"} 4`, `rialto_dedupe_keys 12`, `rialto_dedupe_forgotten_total 3`,
 		`rialto_journal_writable 1`, `rialto_journal_room 0`, `rialto_explain_left_out_total 9`, `rialto_build_info{version="1.2.3"} 1`,
 		`aws_events_matched_events_total` + rule + `1`, `aws_events_invocations_total` + rule + `3`, `aws_events_invocation_attempts_total` + rule + `3`,
 		`aws_events_successful_invocation_attempts_total` + rule + `1`, `aws_events_retry_invocation_attempts_total` + rule + `1`,

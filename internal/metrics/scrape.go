@@ -28,6 +28,7 @@ type Sources struct {
 	Room     func() error          // why the journal takes nothing new
 	LeftOut  func() uint64         // what happened to events, and is not kept
 	Archives func() Archives
+	Keys     func(context.Context) (remembered int, early uint64, err error) // of events that are accepted once
 }
 
 // Archives are the figures of all archives.
@@ -55,6 +56,8 @@ var (
 	unsealedDesc = describe("rialto_archive_unsealed", "Events for archives that are in the log of a shard and not in a segment yet.")
 	storedDesc   = describe("rialto_archive_stored_bytes", "Bytes of the segments of archives.")
 	damagedDesc  = describe("rialto_archive_damaged_total", "Segments and blocks of archives that were found damaged, and are not served.")
+	keysDesc     = describe("rialto_dedupe_keys", "Keys by which events are known again.")
+	earlyDesc    = describe("rialto_dedupe_forgotten_total", "Keys that were forgotten before their time, because a shard had too many.")
 	leftOutDesc  = describe("rialto_explain_left_out_total", "What happened to events and is not kept across a restart, because too much came or the log did not take it.")
 )
 
@@ -66,7 +69,7 @@ func describe(name, help string, labels ...string) *prometheus.Desc {
 func (s *scrape) Describe(ch chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{
 		pendingDesc, inFlightDesc, circuitsDesc, parkedDesc, queueDesc, queuedDesc, writableDesc, roomDesc, leftOutDesc, unsealedDesc,
-		storedDesc, damagedDesc,
+		storedDesc, damagedDesc, keysDesc, earlyDesc,
 	} {
 		ch <- d
 	}
@@ -88,6 +91,10 @@ func (s *scrape) Collect(ch chan<- prometheus.Metric) {
 	tell(writableDesc, good(s.Writable()))
 	tell(roomDesc, good(s.Room()))
 	ch <- prometheus.MustNewConstMetric(leftOutDesc, prometheus.CounterValue, float64(s.LeftOut()))
+	if remembered, early, err := s.Keys(ctx); err == nil {
+		tell(keysDesc, float64(remembered))
+		ch <- prometheus.MustNewConstMetric(earlyDesc, prometheus.CounterValue, float64(early))
+	}
 	archives := s.Archives()
 	tell(unsealedDesc, float64(archives.Waiting))
 	tell(storedDesc, float64(archives.Stored))

@@ -73,7 +73,7 @@ const recentShare = 3
 func (s *Server) measure(mux *http.ServeMux, auth aws.Authenticator) {
 	s.metrics.Ask(metrics.Sources{
 		Catalog: s.catalog, Stats: s.deliver.Stats, Circuits: s.deliver.Circuits, Queue: s.queues.Counts, Writable: s.journal.Health, Room: s.journal.Room,
-		LeftOut: s.recorder.LeftOut, Archives: s.archived,
+		LeftOut: s.recorder.LeftOut, Archives: s.archived, Keys: s.deliver.Keys,
 		Queued: func() map[string]int {
 			queued := make(map[string]int)
 			for _, sh := range s.shards {

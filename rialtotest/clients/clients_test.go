@@ -47,22 +47,8 @@ func TestBoto3(t *testing.T) {
 }
 
 func TestJavaScriptSDK(t *testing.T) {
-	node, npm := find(t, "node"), find(t, "npm")
 	p := start(t)
-	folder := t.TempDir()
-	install := command(t, p, 5*time.Minute, npm, "install", "--prefix", folder, "--no-audit", "--no-fund", "@aws-sdk/client-eventbridge@3", "@aws-sdk/client-sqs@3")
-	if text, err := install.CombinedOutput(); err != nil {
-		t.Skipf("the SDK cannot be installed: %v\n%s", err, text)
-	}
-	// Node looks for packages beside the script.
-	text, err := os.ReadFile(script(t, "sdk.mjs"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := os.WriteFile(filepath.Join(folder, "sdk.mjs"), text, 0o600); err != nil {
-		t.Fatal(err)
-	}
-	run(t, p, 2*time.Minute, node, filepath.Join(folder, "sdk.mjs"))
+	runNode(t, p, "sdk.mjs", "@aws-sdk/client-eventbridge@3", "@aws-sdk/client-sqs@3")
 	want := []string{"AWSEvents.PutEvents"}
 	for _, op := range everyOperation(t) {
 		if strings.HasPrefix(op, "AmazonSQS.") {
@@ -70,6 +56,37 @@ func TestJavaScriptSDK(t *testing.T) {
 		}
 	}
 	p.wantCalled(t, want)
+}
+
+// TestWorker has sqs-consumer, the library by which many services in JavaScript read their queues, work through one.
+func TestWorker(t *testing.T) {
+	p := start(t)
+	runNode(t, p, "worker.mjs", "@aws-sdk/client-sqs@3", "sqs-consumer@12", "sqs-producer@6")
+	p.wantCalled(t, []string{
+		"AmazonSQS.SendMessageBatch", "AmazonSQS.ReceiveMessage", "AmazonSQS.DeleteMessage", "AmazonSQS.DeleteMessageBatch",
+		"AmazonSQS.ChangeMessageVisibility", "AmazonSQS.ChangeMessageVisibilityBatch", "AmazonSQS.GetQueueAttributes",
+	})
+}
+
+// runNode runs a script with packages from npm, or skips the test if they cannot be had.
+func runNode(t *testing.T, p *proxy, name string, packages ...string) {
+	t.Helper()
+	node, npm := find(t, "node"), find(t, "npm")
+	folder := t.TempDir()
+	install := command(t, p, 5*time.Minute, npm, append([]string{"install", "--prefix", folder, "--no-audit", "--no-fund"}, packages...)...)
+	if text, err := install.CombinedOutput(); err != nil {
+		t.Skipf("%v cannot be installed: %v\n%s", packages, err, text)
+	}
+	// Node looks for packages beside the script.
+	text, err := os.ReadFile(script(t, name))
+	if err != nil {
+		t.Fatal(err)
+	}
+	at := filepath.Join(folder, name)
+	if err := os.WriteFile(at, text, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	run(t, p, 2*time.Minute, node, at)
 }
 
 // find finds a program, or skips the test.

@@ -91,6 +91,8 @@ type Machine struct {
 	nextKey    uint64
 	nextSerial uint32
 	nextTask   uint32
+
+	spill func(b []byte) []byte // of a view: takes what there is of a snapshot; see freeze.go
 }
 
 var _ shard.Machine = (*Machine)(nil)

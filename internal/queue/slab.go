@@ -58,6 +58,9 @@ type slab struct {
 	room   []uint64 // a bit for every chunk with a free slot, the lowest chunk in the lowest bit
 	spare  *chunk   // an empty chunk, kept so that a slab that grows and shrinks by one message is cheap
 	n      int
+
+	views  int      // that are in use, see freeze
+	shared []uint64 // while there are any: a bit for every chunk that they may have, too
 }
 
 type chunk struct {
@@ -69,7 +72,7 @@ type chunk struct {
 
 // get returns the message in a slot that is in use.
 func (s *slab) get(slot uint32) *message {
-	return &s.chunks[slot/chunkSize].messages[slot%chunkSize]
+	return &s.own(slot / chunkSize).messages[slot%chunkSize]
 }
 
 // find returns the message with that key if it is in that slot.
@@ -93,7 +96,7 @@ func (s *slab) inUse(slot uint32) bool {
 // add takes the lowest free slot. The message in it is zero.
 func (s *slab) add() (uint32, *message) {
 	i := s.open()
-	c := s.chunks[i]
+	c := s.own(uint32(i))
 	if c == nil {
 		c = s.spare
 		s.spare = nil
@@ -134,7 +137,7 @@ func (s *slab) grow(n int) {
 // use marks a free slot, whose chunk is there, as in use.
 func (s *slab) use(slot uint32) {
 	i := slot / chunkSize
-	c := s.chunks[i]
+	c := s.own(i)
 	word, bit := slot%chunkSize/64, slot%64
 	c.used[word] |= 1 << bit
 	if c.used[word] == ^uint64(0) {
@@ -163,7 +166,7 @@ func (s *slab) claim(slot uint32) (*message, bool) {
 // free gives a slot back.
 func (s *slab) free(slot uint32) {
 	i := slot / chunkSize
-	c := s.chunks[i]
+	c := s.own(i)
 	word, bit := slot%chunkSize/64, slot%64
 	c.messages[slot%chunkSize] = message{}
 	c.used[word] &^= 1 << bit

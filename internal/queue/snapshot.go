@@ -48,11 +48,11 @@ func (m *Machine) appendQueue(b []byte, q *queue) []byte {
 	}
 	for _, l := range []list{q.visible, q.moving} {
 		b = record.AppendUint(b, uint64(l.n))
-		l.each(&m.messages, func(slot uint32) { b = record.AppendUint(b, uint64(slot)) })
+		l.each(&m.messages, func(slot uint32) { b = m.spilled(record.AppendUint(b, uint64(slot))) })
 	}
 	b = record.AppendUint(b, uint64(len(q.waiting.slots)))
 	for _, slot := range q.waiting.slots {
-		b = record.AppendUint(b, uint64(slot))
+		b = m.spilled(record.AppendUint(b, uint64(slot)))
 	}
 	b = record.AppendUint(b, uint64(q.leaving.n))
 	q.leaving.each(&m.messages, func(slot uint32) { b = m.appendMessage(b, slot) })
@@ -75,7 +75,8 @@ func (m *Machine) appendMessage(b []byte, slot uint32) []byte {
 	b = record.AppendUint(b, uint64(msg.last))
 	b = record.AppendUint(b, uint64(msg.source))
 	b = append(b, byte(msg.state))
-	return record.AppendUint(b, uint64(msg.mark))
+	b = record.AppendUint(b, uint64(msg.mark))
+	return m.spilled(b)
 }
 
 // Restore reads a snapshot.
@@ -84,7 +85,10 @@ func (m *Machine) Restore(snapshot []byte) error {
 	if snapshot == nil {
 		return nil
 	}
-	r := record.NewReader(snapshot)
+	return m.restore(record.NewReader(snapshot))
+}
+
+func (m *Machine) restore(r *record.Reader) error {
 	v := r.Byte()
 	if v != firstSnapshot && v != snapshotVersion {
 		return fmt.Errorf("its version is %d, and this program reads %d", v, snapshotVersion)

@@ -39,21 +39,51 @@ func AppendTime(dst []byte, t time.Time) []byte {
 
 // A Reader takes values off the front of a record, in the order in which they were appended.
 type Reader struct {
-	rest []byte
-	err  error
+	rest  []byte
+	later int // bytes that next will bring
+	next  func() ([]byte, error)
+	err   error
 }
 
 // NewReader reads from b. The slices that [Reader.Bytes] returns point into b.
 func NewReader(b []byte) *Reader { return &Reader{rest: b} }
 
+// NewPartsReader reads from a record of so many bytes that is too large to be in memory at once: next returns one part of it after the
+// other. A value may begin in one part and end in another. An error of next is that of the reader.
+func NewPartsReader(size int, next func() ([]byte, error)) *Reader {
+	return &Reader{later: size, next: next}
+}
+
 // Err is nil if every value so far was there.
 func (r *Reader) Err() error { return r.err }
 
 // Len is how many bytes are left.
-func (r *Reader) Len() int { return len(r.rest) }
+func (r *Reader) Len() int { return len(r.rest) + r.later }
+
+// want brings as much of the parts that are left as is needed for n bytes, or all.
+func (r *Reader) want(n uint64) {
+	for r.later > 0 && uint64(len(r.rest)) < n {
+		part, err := r.next()
+		if err == nil && (len(part) == 0 || len(part) > r.later) {
+			err = ErrShort
+		}
+		if err != nil {
+			r.fail()
+			r.err = err
+			return
+		}
+		r.later -= len(part)
+		if len(r.rest) == 0 {
+			r.rest = part
+		} else {
+			r.rest = append(r.rest[:len(r.rest):len(r.rest)], part...)
+		}
+	}
+}
 
 // Rest takes everything that is left.
 func (r *Reader) Rest() []byte {
+	r.want(uint64(r.Len()))
 	b := r.rest
 	r.rest = nil
 	return b
@@ -61,6 +91,7 @@ func (r *Reader) Rest() []byte {
 
 // Uint takes a varint.
 func (r *Reader) Uint() uint64 {
+	r.want(binary.MaxVarintLen64)
 	n, size := binary.Uvarint(r.rest)
 	if size <= 0 {
 		r.fail()
@@ -72,6 +103,7 @@ func (r *Reader) Uint() uint64 {
 
 // Int takes a zigzag varint.
 func (r *Reader) Int() int64 {
+	r.want(binary.MaxVarintLen64)
 	n, size := binary.Varint(r.rest)
 	if size <= 0 {
 		r.fail()
@@ -85,7 +117,7 @@ func (r *Reader) Int() int64 {
 // its reader reserve more memory than the record is long.
 func (r *Reader) Count() int {
 	n := r.Uint()
-	if n > uint64(len(r.rest)) {
+	if n > uint64(r.Len()) {
 		r.fail()
 		return 0
 	}
@@ -95,6 +127,9 @@ func (r *Reader) Count() int {
 // Bytes takes a length and as many bytes, without copying them.
 func (r *Reader) Bytes() []byte {
 	n := r.Uint()
+	if r.err == nil && n <= uint64(r.Len()) {
+		r.want(n)
+	}
 	if r.err != nil || n > uint64(len(r.rest)) {
 		r.fail()
 		return nil
@@ -109,6 +144,7 @@ func (r *Reader) String() string { return string(r.Bytes()) }
 
 // Byte takes one byte.
 func (r *Reader) Byte() byte {
+	r.want(1)
 	if len(r.rest) == 0 {
 		r.fail()
 		return 0
@@ -128,7 +164,7 @@ func (r *Reader) Time() time.Time {
 }
 
 func (r *Reader) fail() {
-	r.rest = nil
+	r.rest, r.later = nil, 0
 	if r.err == nil {
 		r.err = ErrShort
 	}

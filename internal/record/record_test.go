@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"math"
+	"strings"
 	"testing"
 	"time"
 
@@ -95,4 +96,42 @@ func FuzzReader(f *testing.F) {
 			}
 		}
 	})
+}
+
+// TestParts: a record that comes in parts reads as the whole does, wherever it is cut, and one that ends too early is reported.
+func TestParts(t *testing.T) {
+	var whole []byte
+	for i := range uint64(50) {
+		whole = record.AppendUint(whole, i<<(i%60))
+		whole = record.AppendInt(whole, -int64(i*i*i))
+		whole = record.AppendString(whole, strings.Repeat("x", int(i%7)))
+		whole = append(whole, byte(i))
+	}
+	for size := 1; size <= len(whole); size++ {
+		rest := whole
+		r := record.NewPartsReader(len(whole), func() ([]byte, error) {
+			part := rest[:min(size, len(rest))]
+			rest = rest[len(part):]
+			return part, nil
+		})
+		for i := range uint64(50) {
+			if n, m, s, b := r.Uint(), r.Int(), r.String(), r.Byte(); n != i<<(i%60) || m != -int64(i*i*i) || len(s) != int(i%7) || b != byte(i) {
+				t.Fatalf("parts of %d bytes: values %d are %d, %d, %q, %d", size, i, n, m, s, b)
+			}
+		}
+		if r.Err() != nil || r.Len() != 0 {
+			t.Fatalf("parts of %d bytes: %d are left, %v", size, r.Len(), r.Err())
+		}
+	}
+	gone := errors.New("it is gone")
+	r := record.NewPartsReader(9, func() ([]byte, error) { return nil, gone })
+	if r.Uint() != 0 || !errors.Is(r.Err(), gone) {
+		t.Errorf("a part that cannot be read: %v", r.Err())
+	}
+	for _, part := range []string{"", "0123456789"} {
+		r := record.NewPartsReader(9, func() ([]byte, error) { return []byte(part), nil })
+		if r.Bytes(); !errors.Is(r.Err(), record.ErrShort) {
+			t.Errorf("a part of %d bytes where 9 are left: %v", len(part), r.Err())
+		}
+	}
 }

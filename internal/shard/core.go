@@ -49,6 +49,10 @@ type core struct {
 	byKind   [256]int // index into machines, or -1
 	limit    frameLimit
 
+	partBytes   int   // of a large state in one part of a snapshot
+	minSnapshot int64 // bytes of frames before a snapshot is worth its writing
+	slack       int64 // bytes of the log that are not worth any effort
+
 	tip  tip // the last frame
 	live liveTable
 	tx   Tx // reused
@@ -64,7 +68,7 @@ type core struct {
 
 func newCore(log journal.Log, blob journal.Blob, machines []Hosted) *core {
 	c := &core{
-		log: log, blob: blob, machines: machines, limit: frameLimitOf(log.MaxRecord()),
+		log: log, blob: blob, machines: machines, limit: frameLimitOf(log.MaxRecord()), partBytes: snapshotPart, minSnapshot: minSnapshotBytes, slack: slackBytes,
 		warn: func(string, uint64, error) {}, wait: pause, stall: func(bool) {},
 	}
 	for k := range c.byKind {

@@ -15,7 +15,8 @@ type liveTable struct {
 	frames []frameUse
 	total  int64 // bytes of all frames
 	live   int64 // bytes that are referred to
-	oldest int   // every frame before frames[oldest] has no references
+	refs   int64
+	oldest int // every frame before frames[oldest] has no references
 }
 
 type frameUse struct {
@@ -44,6 +45,7 @@ func (t *liveTable) add(r Ref, n int32) {
 	f.refs += n
 	f.live += n * int32(r.Len)
 	t.live += int64(n) * int64(r.Len)
+	t.refs += int64(n)
 	if f.refs < 0 {
 		panic(fmt.Sprintf("shard: a payload in frame %d was released more often than retained", r.Seq))
 	}
@@ -83,19 +85,31 @@ func (t *liveTable) truncate(before uint64) {
 	t.oldest = max(0, t.oldest-n)
 }
 
-// sparse finds the range of old frames that is worth emptying: from the oldest frame on, while less than a quarter of it
-// lives and at most limit bytes do. It returns the frame before which to carry, or 0 if nothing is worth it.
-func (t *liveTable) sparse(limit int64) (before uint64) {
-	var size, live int64
-	for i, f := range t.frames {
-		size += int64(f.size)
-		live += int64(f.live)
-		if live > limit {
+// What a log may have beside what lives in it. A payload needs a command around it, and a frame around that.
+const (
+	overhead   = 32       // bytes beside a payload that lives
+	slackBytes = 64 << 20 // bytes that are not worth any effort
+)
+
+// excess is how many bytes the frames from the oldest live one on have beyond half as much again as lives in them, and beyond slack.
+func (t *liveTable) excess(slack int64) int64 {
+	needed := t.live + overhead*t.refs
+	return t.total - t.dead() - needed - needed/2 - slack
+}
+
+// carryBefore finds the frame before which all is to be carried forward so that the log gets shorter by so many bytes, at the cost of
+// no more than limit bytes, or refs payloads, to be written again. If that much cannot be had at once, it is as far as the limit goes: what
+// lives moves to the end of the log then, and the next time comes to what is dead behind it.
+func (t *liveTable) carryBefore(wanted, limit, refs int64) (before uint64) {
+	var freed, live, n int64
+	for i := int(t.oldestLive() - t.first); i < len(t.frames) && freed < wanted; i++ {
+		f := t.frames[i]
+		live, n = live+int64(f.live), n+int64(f.refs)
+		if before > 0 && (live > limit || n > refs) {
 			break
 		}
-		if live > 0 && live*4 <= size {
-			before = t.first + uint64(i) + 1
-		}
+		freed += int64(f.size) - int64(f.live) - overhead*int64(f.refs)
+		before = t.first + uint64(i) + 1
 	}
 	return before
 }

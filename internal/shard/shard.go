@@ -14,14 +14,12 @@ import (
 )
 
 const (
-	maxQueued       = 4096     // proposals that wait for a frame; further ones wait for their turn to wait
-	defaultCache    = 16 << 20 // bytes of frames kept in memory for Read
-	closeTimeout    = 10 * time.Second
-	lookEvery       = time.Second      // at the room that is left
-	alarmEvery      = 10 * time.Second // the longest wait before the clock is looked at again: it may have been set
-	carryLimit      = 8 << 20          // bytes of payload carried forward in one go
-	worthRoom       = 1 << 20          // bytes of log that are worth two snapshots when space is short
-	carryWorthwhile = 64 << 20         // bytes of log that are never worth compacting
+	maxQueued    = 4096     // proposals that wait for a frame; further ones wait for their turn to wait
+	defaultCache = 16 << 20 // bytes of frames kept in memory for Read
+	closeTimeout = 10 * time.Second
+	lookEvery    = time.Second      // at the length of the log, and at the room that is left
+	alarmEvery   = 10 * time.Second // the longest wait before the clock is looked at again: it may have been set
+	worthRoom    = 1 << 20          // bytes of log that are worth two snapshots when space is short
 )
 
 // Options tunes a Shard. The zero value is ready to use.
@@ -50,7 +48,7 @@ type Shard struct {
 
 	snapshotting bool          // a snapshot is on its way to the disk
 	snapshotDone chan snapshot // the owner learns here how it went
-	compacting   atomic.Bool
+	compacting   bool          // what lives in old frames is being carried forward
 	background   sync.WaitGroup
 
 	stopped chan struct{} // closed when Run returns
@@ -73,9 +71,9 @@ type answer struct {
 }
 
 type snapshot struct {
-	seq  uint64
-	size int
-	err  error
+	image image
+	size  int64
+	err   error
 }
 
 // Open recovers a shard and takes it over. Nothing happens in it until [Shard.Run] is called.
@@ -147,6 +145,11 @@ func (s *Shard) Insist(ctx context.Context, build func(b *Batch)) ([]any, error)
 // returns an error, f may still be called later.
 func (s *Shard) View(ctx context.Context, f func()) error {
 	return s.ask(ctx, request{view: f}).err
+}
+
+// insistView is like View, but waits as long as the log does not answer. An error says that the shard has ended.
+func (s *Shard) insistView(f func()) error {
+	return s.ask(context.Background(), request{view: f, waits: true}).err
 }
 
 func (s *Shard) ask(ctx context.Context, r request) answer {
@@ -272,9 +275,6 @@ func (s *Shard) loop(ctx context.Context) error {
 	defer alarm.Stop()
 	look := s.opts.Clock.NewTimer(lookEvery)
 	defer look.Stop()
-	if s.opts.Room == nil {
-		look.Stop()
-	}
 	for {
 		if len(s.timers) > 0 {
 			alarm.Reset(min(s.timers[0].at.Sub(s.Now()), alarmEvery))
@@ -287,7 +287,7 @@ func (s *Shard) loop(ctx context.Context) error {
 		case <-alarm.C():
 			s.ring()
 		case <-look.C():
-			if err := s.makeRoom(writing); err != nil {
+			if err := s.shorten(writing); err != nil {
 				return err
 			}
 			look.Reset(lookEvery)
@@ -402,10 +402,14 @@ func (s *Shard) handle(out outcome) {
 	}
 }
 
-// makeRoom lets the log be truncated sooner than usual while space is short. It takes two snapshots to truncate, and a snapshot
-// is only another one if there is another frame.
-func (s *Shard) makeRoom(ctx context.Context) error {
-	if s.snapshotting || s.opts.Room() == nil || s.core.live.dead() < worthRoom {
+// shorten keeps the log short although nobody writes any more: after a purge, or after many deletes among messages that stay. It takes two
+// snapshots to truncate, and a snapshot is only another one if there is another frame.
+func (s *Shard) shorten(ctx context.Context) error {
+	if s.snapshotting {
+		return nil
+	}
+	if !s.worthTruncating() {
+		s.compact()
 		return nil
 	}
 	if s.core.sinceSnapshot == 0 {
@@ -414,37 +418,49 @@ func (s *Shard) makeRoom(ctx context.Context) error {
 			return err
 		}
 	}
-	s.startSnapshot()
+	if !s.snapshotting { // that frame was not the last straw
+		s.startSnapshot()
+	}
 	return nil
+}
+
+// worthTruncating reports whether the log has more frames at its head that nothing refers to than while the usual snapshots come and go,
+// or, when space is short, any to speak of.
+func (s *Shard) worthTruncating() bool {
+	worth := 2*s.core.snapshotEvery() + s.core.slack
+	if s.opts.Room != nil && s.opts.Room() != nil {
+		worth = worthRoom
+	}
+	return s.core.live.dead() >= worth
 }
 
 // startSnapshot takes a snapshot; writing it goes on beside the owner.
 func (s *Shard) startSnapshot() {
 	s.snapshotting = true
 	s.core.sinceSnapshot = 0
-	seq, b := s.core.tip.seq, s.core.snapshot()
+	img := s.core.capture()
 	s.background.Go(func() {
-		s.snapshotDone <- snapshot{seq, len(b), s.core.store(context.Background(), seq, b)}
+		size, err := s.core.store(context.Background(), img)
+		s.snapshotDone <- snapshot{img, size, err}
 	})
 }
 
 // snapshotted cleans up after a snapshot is safe.
 func (s *Shard) snapshotted(done snapshot) {
 	s.snapshotting = false
+	thaw(done.image.views)
 	if done.err != nil {
 		s.opts.Logger.Warn("snapshot not written", "log", s.Name(), "err", done.err)
 		return
 	}
-	drop, before := s.core.stored(done.seq, done.size)
-	s.core.live.truncate(before)
+	old := s.core.stored(done.image.seq, done.size)
+	s.core.live.truncate(old.before)
 	s.background.Go(func() {
-		if err := s.core.clean(context.Background(), drop, before); err != nil {
+		if err := s.core.clean(context.Background(), old); err != nil {
 			s.opts.Logger.Warn("log not truncated", "log", s.Name(), "err", err)
 		}
 	})
-	if s.core.live.total > carryWorthwhile+2*s.core.live.live {
-		s.startCarry(s.core.live.sparse(carryLimit))
-	}
+	s.compact()
 }
 
 // shut commits what was proposed before the end and writes a last snapshot.
@@ -468,13 +484,14 @@ func (s *Shard) shut() error {
 	if s.core.sinceSnapshot == 0 {
 		return nil
 	}
-	seq, b := s.core.tip.seq, s.core.snapshot()
-	if err := s.core.store(ctx, seq, b); err != nil {
+	img := s.core.capture()
+	size, err := s.core.store(ctx, img)
+	thaw(img.views)
+	if err != nil {
 		s.opts.Logger.Warn("last snapshot not written; the next start reads more of the log", "log", s.Name(), "err", err)
 		return nil
 	}
-	drop, before := s.core.stored(seq, len(b))
-	if err := s.core.clean(ctx, drop, before); err != nil {
+	if err := s.core.clean(ctx, s.core.stored(img.seq, size)); err != nil {
 		s.opts.Logger.Warn("log not truncated", "log", s.Name(), "err", err)
 	}
 	return nil

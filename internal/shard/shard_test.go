@@ -3,7 +3,9 @@ package shard_test
 import (
 	"bytes"
 	"context"
+	"encoding/binary"
 	"errors"
+	"hash/crc32"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -274,5 +276,50 @@ func TestNewMachine(t *testing.T) {
 	}
 	if len(is.items) != 1 || len(late.items) != 0 || late.items == nil {
 		t.Errorf("the old machine has %d items, want 1; the new one %v, want none", len(is.items), late.items)
+	}
+}
+
+// TestFirstSnapshot: a snapshot of version 1, which had all states inside, is read.
+func TestFirstSnapshot(t *testing.T) {
+	d := newDisk(t)
+	was := &shelf{}
+	s, err := shard.OpenStepper(d.log, d.blob, time.Unix(1, 0), shard.Hosted{Machine: was})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.Commit(time.Unix(2, 0), func(b *shard.Batch) { b.Add(kindPut, record.AppendUint(nil, 7)) }); err != nil {
+		t.Fatal(err)
+	}
+	b := append([]byte("RLTS"), 1)
+	b = record.AppendString(b, "test")
+	b = record.AppendUint(b, 2)
+	last, err := d.log.Get(t.Context(), 2)
+	if err != nil {
+		t.Fatal(err)
+	}
+	first, err := d.log.Get(t.Context(), 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	hash := journal.HashOf(last)
+	b = append(b, hash[:]...)
+	b = record.AppendUint(b, 1)
+	b = record.AppendTime(b, time.Unix(2, 0))
+	for _, n := range []int{1, 2, len(first), len(last), 1} {
+		b = record.AppendUint(b, uint64(n))
+	}
+	b = record.AppendString(b, was.Name())
+	b = record.AppendBytes(b, was.Snapshot(nil))
+	b = binary.BigEndian.AppendUint32(b, crc32.Checksum(b, crc32.MakeTable(crc32.Castagnoli)))
+	if err := d.blob.Put(t.Context(), "test/00000000000000000002", b); err != nil {
+		t.Fatal(err)
+	}
+	if err := d.log.Truncate(t.Context(), 3); err != nil { // so that the snapshot must be read
+		t.Fatal(err)
+	}
+	is := &shelf{}
+	_, err = shard.OpenStepper(d.log, d.blob, time.Unix(3, 0), shard.Hosted{Machine: is})
+	if damage, ok := errors.AsType[*journal.DamageError](err); !ok || damage.First != 2 || len(is.items) != 1 {
+		t.Errorf("opened with %v and %d items; want the one item, whose frame is missing", err, len(is.items))
 	}
 }

@@ -16,10 +16,14 @@ type Stepper struct {
 	timers timerHeap
 }
 
+// stepperPart is the size of a part of a snapshot, so small that a few payloads need several.
+const stepperPart = 100
+
 // OpenStepper recovers a shard and takes it over at the given time, as [Open] does. The effects of what waits are handed to
 // the handlers before it returns.
 func OpenStepper(log journal.Log, blob journal.Blob, now time.Time, machines ...Hosted) (*Stepper, error) {
 	s := &Stepper{core: newCore(log, blob, machines)}
+	s.core.partBytes = stepperPart
 	s.core.wait = func(ctx context.Context, _ time.Duration) error { return ctx.Err() }
 	if err := s.core.takeOver(context.Background(), "stepper", now); err != nil {
 		return nil, err
@@ -73,33 +77,52 @@ func (s *Stepper) NextTimer() (at time.Time, ok bool) {
 }
 
 // Snapshot writes a snapshot and truncates the log as far as it may be.
-func (s *Stepper) Snapshot() error {
-	ctx, seq, b := context.Background(), s.core.tip.seq, s.core.snapshot()
-	if err := s.core.store(ctx, seq, b); err != nil {
-		return err
-	}
+func (s *Stepper) Snapshot() error { return s.StartSnapshot()() }
+
+// StartSnapshot takes a snapshot of the present state. What it returns writes that, at any later time, and truncates the log; until then
+// no other may be started.
+func (s *Stepper) StartSnapshot() (finish func() error) {
+	img := s.core.capture()
 	s.core.sinceSnapshot = 0
-	drop, before := s.core.stored(seq, len(b))
-	s.core.live.truncate(before)
-	return s.core.clean(ctx, drop, before)
+	return func() error {
+		size, err := s.core.store(context.Background(), img)
+		thaw(img.views)
+		if err != nil {
+			return err
+		}
+		old := s.core.stored(img.seq, size)
+		s.core.live.truncate(old.before)
+		return s.core.clean(context.Background(), old)
+	}
 }
 
 // Compact carries every payload that stands in a frame before the youngest n into a new frame.
 func (s *Stepper) Compact(now time.Time, n uint64) error {
-	var bodies [][]byte
-	for _, p := range s.core.livePayloads(s.core.tip.seq - min(n, s.core.tip.seq)) {
-		b, err := s.Read(p.ref)
-		if err != nil {
+	for carry := s.StartCompact(n); ; {
+		if done, err := carry(now, 1<<20); done || err != nil {
 			return err
 		}
-		bodies = append(bodies, appendCarry(nil, p.machine, p.key, b))
 	}
-	_, err := s.Commit(now, func(b *Batch) {
-		for _, body := range bodies {
-			b.Add(kindCarry, body)
+}
+
+// StartCompact lists the payloads that stand in frames before the youngest n. What it returns carries the first few of those that are left,
+// up to so many bytes or one, into a new frame.
+func (s *Stepper) StartCompact(n uint64) (carry func(now time.Time, bytes int) (done bool, err error)) {
+	before := s.core.tip.seq - min(n, s.core.tip.seq)
+	views := s.core.freeze()
+	payloads := liveThen(s.core.liveNow(views, before), views, before)
+	thaw(views)
+	return func(now time.Time, bytes int) (bool, error) {
+		bodies, n, err := carryBodies(payloads, bytes, s.Read)
+		if err != nil {
+			return false, err
 		}
-	})
-	return err
+		if _, err := s.Commit(now, addCarry(bodies)); err != nil {
+			return false, err
+		}
+		payloads = payloads[n:]
+		return len(payloads) == 0, nil
+	}
 }
 
 // Read returns a payload from the log.

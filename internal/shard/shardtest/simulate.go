@@ -89,6 +89,9 @@ type life struct {
 	proc     *journal.SimJournal
 	machines []shard.Hosted
 	stepper  *shard.Stepper // nil while no process runs
+
+	snapshot func() error                                          // writes the one that was taken, or nil
+	compact  func(now time.Time, bytes int) (done bool, err error) // carries what was listed, or nil
 }
 
 func (l *life) run() error {
@@ -117,9 +120,9 @@ func (l *life) step() error {
 	case n < 5: // somebody else takes over; the present owner learns it at its next append
 		return l.replace()
 	case n < 12:
-		err = l.stepper.Snapshot()
+		err = l.writeSnapshot()
 	case n < 17:
-		err = l.stepper.Compact(l.now, l.rand.Uint64N(8))
+		err = l.carryOn()
 	case n < 25:
 		l.stepper.Ring(l.now)
 	default:
@@ -134,6 +137,35 @@ func (l *life) step() error {
 		return err
 	}
 	return nil // the write was refused; the process goes on
+}
+
+// writeSnapshot takes a snapshot, and writes it at once or some steps later.
+func (l *life) writeSnapshot() error {
+	if l.snapshot == nil {
+		l.snapshot = l.stepper.StartSnapshot()
+		if l.rand.IntN(2) == 0 {
+			return nil
+		}
+	}
+	write := l.snapshot
+	l.snapshot = nil
+	return write()
+}
+
+// carryOn lists what lives in old frames, and carries it forward, a part now and others some steps later.
+func (l *life) carryOn() error {
+	if l.compact == nil {
+		l.compact = l.stepper.StartCompact(l.rand.Uint64N(8))
+	}
+	bytes := 1 << 20
+	if l.rand.IntN(2) == 0 {
+		bytes = l.rand.IntN(200)
+	}
+	done, err := l.compact(l.now, bytes)
+	if done || err != nil {
+		l.compact = nil
+	}
+	return err
 }
 
 func isDamage(err error) bool {
@@ -179,6 +211,7 @@ func (l *life) replace() error {
 			return err
 		}
 		l.proc, l.machines, l.stepper = proc, machines, s
+		l.snapshot, l.compact = nil, nil
 		return sameState(log, former, formerMachines, machines)
 	}
 	return errors.New("no process came up in 100 tries")

@@ -1,6 +1,7 @@
 package catalog
 
 import (
+	"math"
 	"strings"
 	"time"
 
@@ -48,8 +49,13 @@ func (a *Archive) Target(s rialto.Scope) Target {
 	}
 }
 
+// maxRetentionDays is as many days as a [time.Duration] has room for, 292 years. Clients may ask for millions of them, and mean it as for ever.
+const maxRetentionDays = int64(math.MaxInt64 / (24 * time.Hour))
+
 // Retention is how long the archive keeps an event; 0 is for ever.
-func (a *Archive) Retention() time.Duration { return time.Duration(a.RetentionDays) * 24 * time.Hour }
+func (a *Archive) Retention() time.Duration {
+	return time.Duration(min(int64(a.RetentionDays), maxRetentionDays)) * 24 * time.Hour
+}
 
 // StoreID takes the ID of an archive out of an [Archive.StoreARN]; ok is false if it is another ARN.
 func StoreID(storeARN string) (id string, ok bool) {

@@ -142,7 +142,10 @@ func (s *Service) scan(ctx context.Context, archive string, w Window, o *order, 
 
 func (st *store) scan(ctx context.Context, in limits, o *order, to scanner) error {
 	var damaged error // the first
-	l := st.current()
+	l, err := st.present(ctx)
+	if err != nil {
+		return err
+	}
 	for i := range l.segments {
 		info := &l.segments[i]
 		if !in.meets(o.segment(info), info.accepted) {

@@ -145,7 +145,10 @@ func (s *Service) reading(ctx context.Context, archive string, w Window, after P
 
 // run reads by the present ledger, until the end or until a segment that it needs is gone.
 func (r *reading) run() error {
-	l := r.store.current()
+	l, err := r.store.present(r.ctx)
+	if err != nil {
+		return err
+	}
 	var closed []*segmentInfo
 	for i := range l.segments {
 		info := &l.segments[i]
@@ -382,6 +385,12 @@ func (st *store) damage(info *segmentInfo, block int, times span, events int64, 
 	}
 	st.service.found(d)
 	return d
+}
+
+// present is the ledger, if the archive is there: that of a deleted one is empty, which would be taken for the end.
+func (st *store) present(ctx context.Context) (*ledger, error) {
+	l := st.current()
+	return l, st.readable(ctx)
 }
 
 // readable is nil while there is somebody to read for, and something to read.

@@ -250,6 +250,36 @@ func TestDeletedArchive(t *testing.T) {
 	}
 }
 
+// TestDeletedBetween deletes an archive while a segment of it is being fetched. Nobody may take that for the end of what it has.
+func TestDeletedBetween(t *testing.T) {
+	for name, look := range map[string]func(*rig) error{
+		"Read": func(r *rig) error { _, err := r.ids("kept", Window{}); return err },
+		"Tally": func(r *rig) error {
+			_, err := r.Tally(t.Context(), "kept-id", Window{From: testStart.Add(time.Millisecond)}, nil)
+			return err
+		},
+	} {
+		r := newRig(t, testArchive("kept", 0))
+		r.accept(testStart.Add(time.Second), "", "kept")
+		r.accept(testStart, "", "kept")
+		r.flush("kept")
+		names, err := r.blobs.List(t.Context(), "kept-id/")
+		if err != nil || len(names) != 1 {
+			t.Fatalf("the segments are %q, %v", names, err)
+		}
+		r.blobs.spoil[names[0]] = func([]byte) ([]byte, error) {
+			r.follow("", testArchive("kept", 0), nil)
+			if err := r.Delete(t.Context(), "kept-id"); err != nil {
+				t.Fatal(err)
+			}
+			return nil, journal.ErrNotFound
+		}
+		if err := look(r); rialto.KindOf(err) != rialto.NotFound {
+			t.Errorf("%s ends with %v", name, err)
+		}
+	}
+}
+
 // TestDeletedWhileAway opens what an archive has left that was deleted before all of it was removed.
 func TestDeletedWhileAway(t *testing.T) {
 	r := newRig(t, testArchive("kept", 0), testArchive("other", 0))

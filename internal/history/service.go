@@ -336,6 +336,22 @@ func (s *Service) Flush(ctx context.Context, archive string) error {
 	return st.sealUntil(ctx, arrived)
 }
 
+// Horizon is after the acceptance of all that is sealed. It is in the future if the clock was set back.
+func (s *Service) Horizon(archive string) (time.Time, error) {
+	st, err := s.store(archive)
+	if err != nil {
+		return time.Time{}, err
+	}
+	all := noSpan
+	for _, info := range st.current().segments {
+		all = all.join(info.accepted)
+	}
+	if all == noSpan {
+		return time.Time{}, nil
+	}
+	return microTime(all.last + 1), nil
+}
+
 // Delete removes all that an archive has, and returns when its space is given back. The archive must be gone from the catalog, since which
 // moment it takes in nothing more and cannot be read. What Delete does not get to do, Run does, also after a restart.
 func (s *Service) Delete(ctx context.Context, archive string) error {

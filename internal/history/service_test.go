@@ -140,6 +140,10 @@ func TestWindows(t *testing.T) {
 	r.want("kept", Window{From: at(3), To: at(4)}, "1 2 6")
 	r.want("kept", Window{Before: testStart.Add(time.Second)}, "4 1 2 5 0 3")
 	r.want("kept", Window{From: at(10)}, "")
+	horizon, err := r.Horizon("kept-id")
+	if want := testStart.Add(time.Minute + time.Microsecond); err != nil || !horizon.Equal(want) {
+		t.Errorf("the horizon is %s, want %s, %v", horizon, want, err)
+	}
 	if _, err := r.ids("nobody", Window{}); rialto.KindOf(err) != rialto.NotFound {
 		t.Errorf("an archive that is not there is read with %v", err)
 	}

@@ -154,7 +154,7 @@ func (r *Replay) progress(p progress, now time.Time) {
 		r.State = Running
 	}
 	if p.read > 0 {
-		r.Position, r.Last = p.position, p.last
+		r.Position, r.Last, r.Moved = p.position, p.last, now
 	}
 	r.Read, r.Put, r.Delivered = r.Read+p.read, r.Put+p.put, r.Delivered+p.delivered
 	if r.Damage == "" {

@@ -1,6 +1,7 @@
 package replay
 
 import (
+	"cmp"
 	"strings"
 	"time"
 
@@ -120,14 +121,16 @@ type Replay struct {
 	Expected  int64            `json:"expected"`         // events of the window, counted at the start
 	Damage    string           `json:"damage,omitempty"` // what could not be read, and was left out
 	Started   time.Time        `json:"started"`          // what was accepted later is not in it
+	Before    time.Time        `json:"before,omitzero"`  // the same, if the clock was set back; otherwise zero
 	Last      time.Time        `json:"last,omitzero"`    // time of the last event that was read
+	Moved     time.Time        `json:"moved,omitzero"`   // when that was
 	Ended     time.Time        `json:"ended,omitzero"`
 	Revision  uint64           `json:"revision"` // grows with each change
 }
 
 // window is what the replay reads.
 func (r *Replay) window() history.Window {
-	return history.Window{From: r.From, To: r.To, Before: r.Started}
+	return history.Window{From: r.From, To: r.To, Before: cmp.Or(r.Before, r.Started)}
 }
 
 // LastMinute is AWS's EventLastReplayedTime: the beginning of the minute that was reached; zero if nothing was read yet.

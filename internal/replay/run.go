@@ -123,22 +123,26 @@ func (r *runner) run(ctx context.Context) {
 		if err == nil {
 			continue
 		}
-		r.resync(ctx)
 		r.wait(ctx, pause)
 		pause = min(2*pause, maxPause)
+		for r.resync(ctx) != nil && ctx.Err() == nil {
+			r.wait(ctx, maxPause)
+		}
 	}
 }
 
 // errChanged ends a stretch: somebody wants the replay otherwise.
 var errChanged = errors.New("the replay was changed")
 
-// resync asks the machine how the replay is, after something of which the outcome may not be known.
-func (r *runner) resync(ctx context.Context) {
+// resync asks the machine how the replay is, after something of which the outcome may not be known. Nothing may be put before that is.
+func (r *runner) resync(ctx context.Context) error {
 	h := r.known.host
 	var is *Replay
-	if err := h.shard.View(ctx, func() { is = h.machine.replays[r.key] }); err == nil && is != nil {
+	err := h.shard.View(ctx, func() { is = h.machine.replays[r.key] })
+	if err == nil && is != nil {
 		r.service.learn(h, is)
 	}
+	return err
 }
 
 // wait waits for a change, or for a while.
@@ -188,13 +192,12 @@ func (r *runner) play(ctx context.Context) error {
 	var reader sync.WaitGroup
 	defer reader.Wait()
 	defer stop()
-	speed, window, from := r.known.Speed, r.known.window(), r.known.Position
-	archive := r.known.ArchiveID
+	window, from, archive := r.known.window(), r.known.Position, r.known.ArchiveID
+	metronome, began := r.tempo(r.service.opts.Clock.Now())
 	reader.Go(func() {
 		defer close(batches)
-		r.service.read(ctx, archive, window, from, newMetronome(speed), batches)
+		r.service.read(ctx, archive, window, from, metronome, batches)
 	})
-	began := r.service.opts.Clock.Now()
 	for b := range batches {
 		if b.err != nil && len(b.entries) == 0 {
 			return b.err
@@ -264,7 +267,18 @@ type metronome struct {
 	first time.Time
 }
 
-func newMetronome(s Speed) *metronome { return &metronome{speed: s} }
+// tempo is when events are due in a stretch that begins now, and since when. The stretch goes on from the last event that was put, if there was one:
+// a restart between two events that are hours apart does not make the second one come at once.
+func (r *runner) tempo(now time.Time) (m *metronome, since time.Time) {
+	m, since = &metronome{speed: r.known.Speed}, now
+	if moved := r.known.Moved; !moved.IsZero() {
+		m.due(r.known.Last)
+		if moved.Before(now) { // or the clock was set back
+			since = moved
+		}
+	}
+	return m, since
+}
 
 // due is when the next event is due, since the first one was.
 func (m *metronome) due(event time.Time) time.Duration {
@@ -274,11 +288,18 @@ func (m *metronome) due(event time.Time) time.Duration {
 	m.n++
 	switch {
 	case m.speed.PerSecond > 0:
-		return time.Duration(float64(m.n-1) / m.speed.PerSecond * float64(time.Second))
+		return seconds(float64(m.n-1) / m.speed.PerSecond)
 	case m.speed.Times > 0:
-		return time.Duration(float64(event.Sub(m.first)) / m.speed.Times)
+		return seconds(event.Sub(m.first).Seconds() / m.speed.Times)
 	}
 	return 0
+}
+
+// longest is what a slow replay waits at most: archives may have events of any year, and a [time.Duration] ends after 292.
+const longest = 100 * 365 * 24 * time.Hour
+
+func seconds(n float64) time.Duration {
+	return time.Duration(min(n, longest.Seconds()) * float64(time.Second))
 }
 
 // read makes batches of what an archive has.

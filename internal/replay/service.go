@@ -25,6 +25,7 @@ import (
 // A History is what archives have. Package history has it.
 type History interface {
 	Flush(ctx context.Context, archive string) error
+	Horizon(archive string) (time.Time, error)
 	Read(ctx context.Context, archive string, w history.Window, after history.Position) iter.Seq2[history.Entry, error]
 	Tally(ctx context.Context, archive string, w history.Window, match func(event []byte) bool) (history.Total, error)
 }
@@ -244,6 +245,13 @@ func (s *Service) Start(ctx context.Context, spec Spec) (Replay, error) {
 		return Replay{}, fmt.Errorf("gather what archive %s has: %w", a.Name, err)
 	}
 	r := Replay{Spec: spec, Started: s.opts.Clock.Now().UTC()}
+	horizon, err := s.history.Horizon(a.ID)
+	if err != nil {
+		return Replay{}, err
+	}
+	if horizon.After(r.Started) { // the clock was set back: what was put before must be in it all the same
+		r.Before = horizon
+	}
 	has, err := s.history.Tally(ctx, a.ID, r.window(), nil)
 	if _, damaged := errors.AsType[*history.DamageError](err); err != nil && !damaged { // the replay tells of it
 		return Replay{}, fmt.Errorf("count what archive %s has: %w", a.Name, err)

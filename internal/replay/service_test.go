@@ -28,6 +28,7 @@ type fakeHistory struct {
 	mu      sync.Mutex
 	events  []history.Entry
 	damaged int // the event of this number cannot be read; 0 is none
+	horizon time.Time
 	gone    bool
 }
 
@@ -37,6 +38,8 @@ func (h *fakeHistory) add(at time.Time, event string) {
 }
 
 func (h *fakeHistory) Flush(context.Context, string) error { return nil }
+
+func (h *fakeHistory) Horizon(string) (time.Time, error) { return h.horizon, nil }
 
 func (h *fakeHistory) Tally(context.Context, string, history.Window, func([]byte) bool) (history.Total, error) {
 	return history.Total{Events: int64(len(h.events))}, nil
@@ -351,6 +354,65 @@ func TestSpeed(t *testing.T) {
 			})
 		})
 	}
+}
+
+// TestGaps restarts the server, and changes the speed, while a replay at the original pace waits for an event that is hours away.
+func TestGaps(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, Options{})
+		first := time.Date(2026, 3, 1, 10, 0, 0, 0, time.UTC)
+		r.history.add(first, `{"n":0}`)
+		r.history.add(first.Add(2*time.Hour), `{"n":1}`)
+		r.history.add(first.Add(9*time.Hour), `{"n":2}`)
+		r.history.add(first.Add(1_000_000*time.Hour), `{"n":3}`)
+		r.begin(func(s *Spec) { s.Speed.Times = 0.5 })
+		for range 3 {
+			r.pass(time.Hour)
+			r.kill()
+		}
+		if got := r.get(); got.Put != 1 {
+			t.Errorf("%d events were put after 3 hours", got.Put)
+		}
+		r.pass(time.Hour)
+		if got := r.get(); got.Put != 2 {
+			t.Errorf("%d events were put after 4 hours", got.Put)
+		}
+		r.pass(time.Hour)
+		if _, err := r.SetSpeed(t.Context(), simScope, "r", Speed{Times: 1}); err != nil {
+			t.Fatal(err)
+		}
+		r.pass(5 * time.Hour)
+		if got := r.get(); got.Put != 2 {
+			t.Errorf("%d events were put an hour before the third is due", got.Put)
+		}
+		r.pass(time.Hour + time.Second)
+		if got := r.get(); got.Put != 3 {
+			t.Errorf("%d events were put when the third was due", got.Put)
+		}
+		if _, err := r.SetSpeed(t.Context(), simScope, "r", Speed{Times: minSpeed}); err != nil {
+			t.Fatal(err)
+		}
+		r.pass(time.Hour)
+		if got := r.get(); got.Put != 3 {
+			t.Errorf("an event that is due in 114,000 years was put after an hour")
+		}
+	})
+}
+
+// TestClockSetBack starts a replay when the clock is behind the acceptance of what the archive has.
+func TestClockSetBack(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, Options{})
+		r.begin(func(s *Spec) { s.Name = "before" })
+		if got, err := r.Get(t.Context(), simScope, "before"); err != nil || !got.window().Before.Equal(got.Started) {
+			t.Errorf("what was accepted before %s is in a replay that was started at %s, %v", got.window().Before, got.Started, err)
+		}
+		r.history.horizon = time.Now().Add(time.Hour)
+		r.begin(nil)
+		if got := r.get(); !got.window().Before.Equal(r.history.horizon) {
+			t.Errorf("what was accepted before %s is in it, and the archive has events up to %s", got.window().Before, r.history.horizon)
+		}
+	})
 }
 
 func TestPauseAndChangeOfSpeed(t *testing.T) {

@@ -3,6 +3,7 @@ package notary_test
 import (
 	"context"
 	"crypto/x509"
+	"encoding/binary"
 	"encoding/pem"
 	"errors"
 	"fmt"
@@ -280,5 +281,31 @@ func TestJournalIsDown(t *testing.T) {
 	kv.up = true
 	if _, _, err := n.Sign(t.Context(), "1", nil); err != nil {
 		t.Error(err)
+	}
+}
+
+// BenchmarkSign is what a signature costs: the first of a message, and those for its other subscribers.
+func BenchmarkSign(b *testing.B) {
+	v, err := vault.Open(b.TempDir())
+	if err != nil {
+		b.Fatal(err)
+	}
+	kv, err := journal.NewSim(1, journal.SimFaults{}).Open().KV(b.Context(), "notary")
+	if err != nil {
+		b.Fatal(err)
+	}
+	n := notary.New(kv, v, notary.Options{})
+	message := make([]byte, 1024)
+	for _, fresh := range []bool{true, false} {
+		b.Run(fmt.Sprintf("fresh=%t", fresh), func(b *testing.B) {
+			for i := range b.N {
+				if fresh {
+					binary.BigEndian.PutUint64(message, uint64(i))
+				}
+				if _, _, err := n.Sign(b.Context(), "1", message); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
 	}
 }

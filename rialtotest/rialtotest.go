@@ -42,6 +42,7 @@ type Options struct {
 	Patience  time.Duration  // how long Want waits before it fails the test; 0 is 20 seconds
 	AWSQuotas bool           // enforce AWS's own quotas where rialto's are larger
 	Networks  []netip.Prefix // private networks that API destinations may be in; loopback always is
+	PublicURL string         // at which clients reach the server, for what stands in front of it; "" is the address that it listens on
 	Clock     rialto.Clock   // nil is the machine's
 	Logger    *slog.Logger   // nil is the log of the test, from warnings up; go test shows it when the test fails
 }
@@ -100,7 +101,7 @@ func (p *process) start(t testing.TB) {
 		var s *server.Server
 		s, err = server.Open(ctx, server.Config{
 			Listen: p.address, DataDir: p.options.DataDir, AllowTargets: p.options.Networks, AWSQuotas: p.options.AWSQuotas,
-			Logger: p.options.Logger, Clock: p.options.Clock,
+			PublicURL: p.options.PublicURL, Logger: p.options.Logger, Clock: p.options.Clock,
 		})
 		if err != nil {
 			return

@@ -51,7 +51,7 @@ func (s *Sender) Send(ctx context.Context, m *target.Message) error {
 		return &target.Error{Code: target.CodeInvalidParameter, Permanent: true, Message: fmt.Sprintf("%s is not the ARN of an SQS queue.", m.Definition.ARN)}
 	}
 	if s.options.OwnQueuesOnly && arn.Account != m.Definition.Rule.Account {
-		return denied(arn)
+		return denied(arn, m.Definition)
 	}
 	if strings.HasSuffix(arn.Resource, ".fifo") {
 		return &target.Error{Code: target.CodeInvalidParameter, Permanent: true,
@@ -64,10 +64,14 @@ func (s *Sender) Send(ctx context.Context, m *target.Message) error {
 }
 
 // denied says that the policy of a queue allows nothing, in AWS's words (recorded on AWS).
-func denied(queue rialto.ARN) error {
+func denied(queue rialto.ARN, by *target.Definition) error {
+	service := "events"
+	if by.Subscription != nil {
+		service = "sns"
+	}
 	return &target.Error{Code: target.CodeNoPermissions, Permanent: true,
-		Message: fmt.Sprintf("User: events.amazonaws.com is not authorized to perform: sqs:sendmessage on resource: %s "+
-			"because no resource-based policy allows the sqs:sendmessage action ", queue) + answer(403, "AccessDenied")}
+		Message: fmt.Sprintf("User: %s.amazonaws.com is not authorized to perform: sqs:sendmessage on resource: %s "+
+			"because no resource-based policy allows the sqs:sendmessage action ", service, queue) + answer(403, "AccessDenied")}
 }
 
 // answer is how AWS quotes what SQS has answered.

@@ -105,6 +105,7 @@ func TestQueuesOfOthers(t *testing.T) {
 	mine, theirs := definition("works"), definition("works")
 	mine.Rule = scope.RuleARN("default", "r")
 	theirs.Rule = rialto.Scope{Account: "111122223333", Region: scope.Region}.RuleARN("default", "r")
+	subscribed := (&target.Subscription{ARN: theirs.Rule, Protocol: target.ProtocolSQS, Endpoint: mine.ARN}).Definition()
 	for _, tc := range []struct {
 		name    string
 		options targetqueue.Options
@@ -113,14 +114,19 @@ func TestQueuesOfOthers(t *testing.T) {
 	}{
 		{"own", targetqueue.Options{OwnQueuesOnly: true}, mine, false},
 		{"another account's", targetqueue.Options{OwnQueuesOnly: true}, theirs, true},
+		{"another account's topic's", targetqueue.Options{OwnQueuesOnly: true}, subscribed, true},
 		{"another account's, where anybody is believed", targetqueue.Options{}, theirs, false},
 	} {
 		err := targetqueue.New(queues, tc.options).Send(t.Context(), &target.Message{Definition: tc.target, Payload: []byte("x")})
 		e, failed := err.(*target.Error)
+		service := "events"
+		if tc.target.Subscription != nil {
+			service = "sns"
+		}
 		switch {
 		case failed != tc.denied:
 			t.Errorf("%s: got %v", tc.name, err)
-		case failed && (e.Code != target.CodeNoPermissions || !e.Permanent || !strings.HasPrefix(e.Message, "User: events.amazonaws.com is not authorized")):
+		case failed && (e.Code != target.CodeNoPermissions || !e.Permanent || !strings.HasPrefix(e.Message, "User: "+service+".amazonaws.com is not authorized")):
 			t.Errorf("%s: got %s %s", tc.name, e.Code, e.Message)
 		}
 	}

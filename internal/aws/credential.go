@@ -64,6 +64,11 @@ func credentialOf(r *http.Request) Credential {
 	return Credential{}
 }
 
+// unsigned reports whether a request does not even pretend to be signed.
+func (in *incoming) unsigned() bool {
+	return in.credential == (Credential{}) && in.Header.Get("Authorization") == ""
+}
+
 // authorization splits "AWS4-HMAC-SHA256 Credential=…, SignedHeaders=…, Signature=…" into its fields. Other schemes have none.
 func authorization(r *http.Request) map[string]string {
 	scheme, rest, _ := strings.Cut(r.Header.Get("Authorization"), " ")

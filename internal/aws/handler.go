@@ -139,16 +139,17 @@ func (h *Handler) serve(w http.ResponseWriter, r *http.Request, req *Request, to
 	}
 	req.Service, req.Operation = to.service.model.Name, to.operation
 	req.Query = to.protocol.name() == "query"
-	who, err := h.auth.Authenticate(r, in.body, in.credential)
-	if err != nil {
-		return nil, err
+	op, unknown := to.service.find(to.operation)
+	req.Scope.Region = in.region()
+	if req.Anonymous = op.open && in.unsigned(); !req.Anonymous {
+		who, err := h.auth.Authenticate(r, in.body, in.credential)
+		if err != nil {
+			return nil, err
+		}
+		req.Principal, req.Scope.Account = who.Principal, who.Account
 	}
-	req.Principal = who.Principal
-	req.Scope = rialto.Scope{Account: who.Account, Region: in.region()}
-
-	op, err := to.service.find(to.operation)
-	if err != nil {
-		return nil, err
+	if unknown != nil {
+		return nil, unknown
 	}
 	d, err := to.protocol.decoder(to.service.model, in)
 	if err != nil {
@@ -218,9 +219,9 @@ func (h *Handler) route(in *incoming, to *route) error {
 	}
 	if action := values.Get("Action"); action != "" {
 		in.values = values
-		to.protocol = queryProtocol{}
+		to.protocol = queryProtocol{json: acceptsJSON(in.Header.Get("Accept"))}
 		if s := h.queryService(in.credential.Service, values.Get("Version"), action); s != nil {
-			*to = route{s, action, http.StatusOK, queryProtocol{}}
+			to.service, to.operation, to.status = s, action, http.StatusOK
 			return nil
 		}
 		return rialto.WithCode(rialto.Invalid, unknownOperation, "The action %s is not valid for this endpoint.", action)
@@ -261,6 +262,12 @@ func (in *incoming) form() (url.Values, error) {
 
 func errMalformedForm(err error) error {
 	return &rialto.Error{Kind: rialto.Invalid, Code: "MalformedQueryString", Message: "The parameters of the request could not be parsed: " + err.Error(), Cause: err}
+}
+
+// acceptsJSON reports whether a header Accept names JSON, and not as one of several.
+func acceptsJSON(accept string) bool {
+	kind, _, err := mime.ParseMediaType(accept)
+	return err == nil && kind == "application/json"
 }
 
 // queryService finds who serves an action: the service that the request was signed for, else the one whose version it names,

@@ -72,8 +72,9 @@ func (jsonProtocol) failure(m *Model, _ *Request, f failure) answer {
 	return a
 }
 
-// queryProtocol is what older SDKs and curl send: a form with Action and Version, answered in XML.
-type queryProtocol struct{}
+// queryProtocol is what older SDKs and curl send: a form with Action and Version, answered in XML, or in JSON with the same names if
+// the header Accept asks for it.
+type queryProtocol struct{ json bool }
 
 func (queryProtocol) name() string { return "query" }
 
@@ -88,9 +89,17 @@ func (queryProtocol) decoder(m *Model, in *incoming) (Decoder, error) {
 	return &queryDecoder{at: root}, nil
 }
 
-func (queryProtocol) header(h http.Header, _ *Model) { h["Content-Type"] = []string{"text/xml"} }
+func (p queryProtocol) header(h http.Header, _ *Model) {
+	h["Content-Type"] = []string{"text/xml"}
+	if p.json {
+		h["Content-Type"] = []string{"application/json"}
+	}
+}
 
-func (queryProtocol) output(m *Model, r *Request, out Encodable) []byte {
+func (p queryProtocol) output(m *Model, r *Request, out Encodable) []byte {
+	if p.json {
+		return jsonOutput(r, out)
+	}
 	var e xmlEncoder
 	e.buf.WriteString(xmlHeader)
 	e.start(r.Operation + `Response xmlns="` + m.Namespace + `"`)
@@ -106,7 +115,10 @@ func (queryProtocol) output(m *Model, r *Request, out Encodable) []byte {
 	return e.buf.Bytes()
 }
 
-func (queryProtocol) failure(m *Model, r *Request, f failure) answer {
+func (p queryProtocol) failure(m *Model, r *Request, f failure) answer {
+	if p.json {
+		return answer{status: f.queryStatus, code: f.queryCode, body: jsonFailure(r, f)}
+	}
 	var e xmlEncoder
 	e.buf.WriteString(xmlHeader)
 	if m.Namespace == "" { // of a service that is not served
@@ -123,6 +135,43 @@ func (queryProtocol) failure(m *Model, r *Request, f failure) answer {
 	e.element("RequestId", r.ID)
 	e.end("ErrorResponse")
 	return answer{status: f.queryStatus, code: f.queryCode, body: e.buf.Bytes()}
+}
+
+// jsonOutput is an output of the query protocol in JSON: {"PublishResponse":{"PublishResult":{…},"ResponseMetadata":{…}}}.
+func jsonOutput(r *Request, out Encodable) []byte {
+	e := newJSONEncoder()
+	e.BeginMap()
+	e.Key(r.Operation + "Response")
+	e.BeginMap()
+	if _, none := out.(*NoOutput); !none {
+		e.Key(r.Operation + "Result")
+		out.Encode(e)
+	}
+	e.Key("ResponseMetadata")
+	e.BeginMap()
+	e.Key("RequestId")
+	e.String(r.ID)
+	e.EndMap()
+	e.EndMap()
+	e.EndMap()
+	return e.buf
+}
+
+// jsonFailure is an error of the query protocol in JSON.
+func jsonFailure(r *Request, f failure) []byte {
+	e := newJSONEncoder()
+	e.BeginMap()
+	e.Key("Error")
+	e.BeginMap()
+	for _, m := range [][2]string{{"Code", f.queryCode}, {"Message", f.queryMessage}, {"Type", fault(f.queryStatus)}} {
+		e.Key(m[0])
+		e.String(m[1])
+	}
+	e.EndMap()
+	e.Key("RequestId")
+	e.String(r.ID)
+	e.EndMap()
+	return e.buf
 }
 
 const xmlHeader = `<?xml version="1.0"?>` + "\n"

@@ -123,8 +123,19 @@ func (d *queryDecoder) NextMember() int {
 	return -1
 }
 
+// elements is where the elements of the list or map that is read next are.
+func (d *queryDecoder) elements() *form {
+	if d.member.Item == "" {
+		return d.at
+	}
+	if kid := d.at.kids[d.member.Item]; kid != nil {
+		return kid
+	}
+	return &form{}
+}
+
 func (d *queryDecoder) BeginList() {
-	items := d.at.items()
+	items := d.elements().items()
 	if d.at.value != "" && len(items) == 0 {
 		items = []*form{d.at} // AttributeName=All, without a number, is accepted as a list of one; SDKs write an empty list as AttributeName=
 	}
@@ -143,7 +154,7 @@ func (d *queryDecoder) NextItem() bool {
 }
 
 func (d *queryDecoder) BeginMap() {
-	items := d.at.items()
+	items := d.elements().items()
 	if d.at.kids[d.member.Key] != nil && len(items) == 0 {
 		items = []*form{d.at} // Attribute.Name=x&Attribute.Value=y likewise
 	}

@@ -13,6 +13,7 @@ type Request struct {
 	Operation   string       // such as "PutEvents"
 	Scope       rialto.Scope // the caller's account, and the region that is spoken to
 	Principal   string       // ARN of who calls
+	Anonymous   bool         // nobody has signed: there is neither an account nor a principal; see [Open]
 	BaseURL     string       // at which the caller reached this server, such as "http://localhost:4566"; queue URLs begin with it
 	Trace       string       // the header X-Amzn-Trace-Id
 	TraceParent string       // the header traceparent, and the tracestate that belongs to it

@@ -73,7 +73,15 @@ type ErrorShape struct {
 // An Operation is a function of a [Service], ready to be called from the wire. See [Op].
 type Operation struct {
 	name string
+	open bool // it may be called without a signature
 	call func(context.Context, Decoder) (Encodable, error)
+}
+
+// Open is an operation that may also be called without a signature, such as by a link in a message. The caller is anonymous then, and
+// the operation has to know by something else what it may do.
+func Open(op Operation) Operation {
+	op.open = true
+	return op
 }
 
 // Op makes an [Operation] from a function from input to output.

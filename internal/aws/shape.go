@@ -13,8 +13,10 @@ type Shape struct {
 type Member struct {
 	Name string // on the wire, such as "EventBusName"
 
-	// The query protocol calls a list or map by the name of its element and writes it flat: Tag.1.Key=colour&Tag.1.Value=red.
+	// The query protocol has two ways to write a list or map. The older one calls it by the name of its element and writes it flat:
+	// Tag.1.Key=colour&Tag.1.Value=red. The other one gives the elements a name of their own: Tags.member.1.Key=colour.
 	Query string // in forms and in XML, such as "Tag"; empty: as Name
+	Item  string // of elements that are not flat, "member" in lists and "entry" in maps
 	Key   string // of a map's keys there, such as "Key"
 	Value string // of a map's values there, such as "Value"
 

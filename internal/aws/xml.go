@@ -8,7 +8,8 @@ import (
 	"time"
 )
 
-// xmlEncoder writes the responses of the query protocol. A list or map is flat: its element, by the name of the member, repeats.
+// xmlEncoder writes the responses of the query protocol. A list or map is flat, which is to say that its element, by the name of the
+// member, repeats; or it is an element of its own, in which others repeat that are all called [Member.Item].
 type xmlEncoder struct {
 	buf  bytes.Buffer
 	open []xmlScope
@@ -19,6 +20,14 @@ type xmlScope struct {
 	shape   *Shape  // of a structure
 	member  *Member // the one being written
 	mapping bool
+}
+
+// element is what the values in the scope are called, or the entries of a map.
+func (s *xmlScope) element() string {
+	if s.shape == nil && s.member.Item != "" {
+		return s.member.Item
+	}
+	return s.member.query()
 }
 
 func (e *xmlEncoder) top() *xmlScope { return &e.open[len(e.open)-1] }
@@ -35,7 +44,7 @@ func (e *xmlEncoder) before() {
 	if s := e.top(); s.mapping {
 		e.start(s.member.Value)
 	} else {
-		e.start(s.member.query())
+		e.start(s.element())
 	}
 }
 
@@ -45,9 +54,9 @@ func (e *xmlEncoder) after() {
 	}
 	if s := e.top(); s.mapping {
 		e.end(s.member.Value)
-		e.end(s.member.query())
+		e.end(s.element())
 	} else {
-		e.end(s.member.query())
+		e.end(s.element())
 	}
 }
 
@@ -74,17 +83,30 @@ func (e *xmlEncoder) EndStruct() {
 	e.after()
 }
 
-func (e *xmlEncoder) BeginList() { e.open = append(e.open, xmlScope{member: e.top().member}) }
-func (e *xmlEncoder) EndList()   { e.pop() }
+func (e *xmlEncoder) BeginList() { e.begin(xmlScope{member: e.top().member}) }
+func (e *xmlEncoder) EndList()   { e.close() }
 
-func (e *xmlEncoder) BeginMap() {
-	e.open = append(e.open, xmlScope{member: e.top().member, mapping: true})
+func (e *xmlEncoder) BeginMap() { e.begin(xmlScope{member: e.top().member, mapping: true}) }
+func (e *xmlEncoder) EndMap()   { e.close() }
+
+// begin begins a list or a map.
+func (e *xmlEncoder) begin(s xmlScope) {
+	if s.member.Item != "" {
+		e.start(s.member.query())
+	}
+	e.open = append(e.open, s)
 }
-func (e *xmlEncoder) EndMap() { e.pop() }
+
+func (e *xmlEncoder) close() {
+	if m := e.top().member; m.Item != "" {
+		e.end(m.query())
+	}
+	e.pop()
+}
 
 func (e *xmlEncoder) Key(key string) {
 	m := e.top().member
-	e.start(m.query())
+	e.start(e.top().element())
 	e.start(m.Key)
 	e.escape(key)
 	e.end(m.Key)

@@ -19,6 +19,7 @@ type model struct {
 		FullName       string         `json:"serviceFullName"`
 		UID            string         `json:"uid"`
 		Query          jsontext.Value `json:"awsQueryCompatible"` // present if it spoke the query protocol once
+		Namespace      string         `json:"xmlNamespace"`       // of a service that speaks the query protocol only
 	} `json:"metadata"`
 	Operations ordered[operation] `json:"operations"`
 	Shapes     ordered[*shape]    `json:"shapes"`
@@ -38,7 +39,7 @@ type operation struct {
 type ref struct {
 	Shape    string `json:"shape"`
 	Location string `json:"location"`     // of a member in the REST-JSON protocol: uri, querystring; empty is the body
-	Name     string `json:"locationName"` // of a member there, if it is another
+	Name     string `json:"locationName"` // of a member there, or of a key or value of a map in the query protocol, if it is another
 }
 
 type shape struct {
@@ -56,8 +57,9 @@ type shape struct {
 	Exception bool         `json:"exception"`
 	Fault     bool         `json:"fault"`
 	Error     struct {
-		Status int `json:"httpStatusCode"`
-	} `json:"error"`
+		Code   string `json:"code"` // in the query protocol
+		Status int    `json:"httpStatusCode"`
+	} `json:"error"` // how an exception is told
 }
 
 // ordered is a JSON object whose members keep their order, on which the order of messages depends.

@@ -114,6 +114,20 @@ var services = map[string]service{
 			"ScheduleGroupSummary.LastModificationDate":   true,
 		},
 	},
+	"sns": {
+		pkg: "snsapi",
+		kinds: map[string]string{
+			"Invalid":   "InvalidParameterException",
+			"NotFound":  "NotFoundException",
+			"Denied":    "AuthorizationErrorException",
+			"Conflict":  "ConcurrentAccessException",
+			"Throttled": "ThrottledException",
+			"Internal":  "InternalErrorException",
+		},
+		errors: map[string]errorRow{
+			"ValidationException": {code: "ValidationError"}, // recorded on AWS: what the model says is of one operation that is newer
+		},
+	},
 	"secretsmanager": {
 		pkg: "secretsapi",
 		kinds: map[string]string{

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"net/http"
@@ -13,14 +14,20 @@ import (
 func (w *writer) modelVariable() {
 	meta := w.model.Metadata
 	w.p("var model = aws.Model{")
-	w.p("Name: %q,\nTargetPrefix: %q,\nJSONVersion: %q,", meta.EndpointPrefix, meta.TargetPrefix, meta.JSONVersion)
+	w.p("Name: %q,", meta.EndpointPrefix)
+	if !w.onlyQuery() {
+		w.p("TargetPrefix: %q,\nJSONVersion: %q,", meta.TargetPrefix, meta.JSONVersion)
+	}
 	w.p("Operations: []string{")
 	for _, name := range slices.Sorted(slices.Values(w.model.Operations.names)) {
 		w.p("%q,", name)
 	}
 	w.p("},")
 	if w.speaksQuery() {
-		w.p("Version: %q,\nNamespace: %q,\nPathMember: %q,", meta.APIVersion, namespaces[meta.EndpointPrefix], w.pathMember)
+		w.p("Version: %q,\nNamespace: %q,", meta.APIVersion, cmp.Or(meta.Namespace, namespaces[meta.EndpointPrefix]))
+	}
+	if w.pathMember != "" {
+		w.p("PathMember: %q,", w.pathMember)
 	}
 	if w.speaksREST() {
 		w.routes()
@@ -49,8 +56,11 @@ func (w *writer) modelVariable() {
 	}
 }
 
-func (w *writer) speaksQuery() bool { return w.model.Metadata.Query != nil }
+func (w *writer) speaksQuery() bool { return w.model.Metadata.Query != nil || w.onlyQuery() }
 func (w *writer) speaksREST() bool  { return w.model.Metadata.Protocol == "rest-json" }
+
+// onlyQuery reports whether the service speaks the query protocol and nothing else. Then its model describes that protocol.
+func (w *writer) onlyQuery() bool { return w.model.Metadata.Protocol == "query" }
 
 // routes writes how requests name operations, and what the messages of errors are called.
 func (w *writer) routes() {
@@ -77,6 +87,14 @@ func (w *writer) errorShape(name string, s *shape) string {
 	}
 	if s.Fault && row.status == 0 {
 		row.status = http.StatusInternalServerError
+	}
+	if w.onlyQuery() {
+		if row.status == 0 && s.Error.Status != http.StatusBadRequest {
+			row.status = s.Error.Status
+		}
+		if row.code == "" && s.Error.Code != name {
+			row.code = s.Error.Code
+		}
 	}
 	var fields []string
 	if row.status != 0 {
@@ -132,7 +150,12 @@ func (w *writer) memberNames(m member) string {
 	default:
 		w.fail("the member %s is in the %s, which is not known here", m.name, m.location)
 	}
-	if w.speaksQuery() && (m.of.Type == "list" || m.of.Type == "map") {
+	switch {
+	case w.onlyQuery() && m.of.Type == "list":
+		fields = append(fields, `Item: "member"`)
+	case w.onlyQuery() && m.of.Type == "map":
+		fields = append(fields, fmt.Sprintf(`Item: "entry", Key: %q, Value: %q`, cmp.Or(m.of.Key.Name, "key"), cmp.Or(m.of.Value.Name, "value")))
+	case w.speaksQuery() && (m.of.Type == "list" || m.of.Type == "map"):
 		fields = append(fields, fmt.Sprintf("Query: %q", w.queryName(m)))
 		if m.of.Type == "map" {
 			key := "Name"

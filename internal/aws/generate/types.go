@@ -294,6 +294,9 @@ func (w *writer) checked(m member) (lines []string) {
 		}
 	case "map":
 		key, value := m.of.Key.Shape, m.of.Value.Shape
+		if w.shape(value).Type == "structure" && !m.of.limited() && !w.shape(key).limited() {
+			return lines // see checks
+		}
 		if w.shape(value).Type != "string" {
 			w.fail("the constraints on the values of %s are not known here", m.shape)
 		}

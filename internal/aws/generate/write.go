@@ -18,7 +18,7 @@ type writer struct {
 	out   bytes.Buffer
 
 	inputs  map[string]bool // structures and enums that requests hold
-	checks  map[string]bool // those of them that check themselves: all but the values of maps, on which no model has constraints
+	checks  map[string]bool // those of them that check themselves: all but the values of maps, which operations check
 	outputs map[string]bool // structures and enums that responses hold
 	limits  map[string]bool // shapes whose constraints a check has named
 

@@ -29,7 +29,7 @@ type Accepted struct {
 	Accepted time.Time
 	Trace    string // normalised X-Ray trace header, or empty
 	Hops     target.Hops
-	Targets  []*target.Sealed // at least one
+	Targets  []*target.Sealed // at least one, unless the event is only to be known again
 
 	Orders  []uint64  // for each target, a hash of what its deliveries are ordered by, 0 for none; nil if none is ordered
 	Expires time.Time // no attempt is made after it; zero is never
@@ -38,6 +38,11 @@ type Accepted struct {
 
 	Redrives int       // how often it came back from a dead-letter queue, this time among them
 	Redriven time.Time // when it did; its age counts from then
+
+	// Stamp is called just before the event goes into a frame, with the time of its shard, and may change EventID and Event, but not
+	// how long they are. Events of one home are stamped in the order in which they are in the log. It must be quick, and may be called
+	// again if the frame came to nothing. nil does nothing.
+	Stamp func(now time.Time)
 
 	DuplicateOf string // set by Accept: the event was accepted before, under this id, and is not accepted again
 	Err         error  // set by Accept: why the event is not accepted, as far as is known; nil if it is
@@ -53,7 +58,7 @@ func (e *Accepted) ordered() bool {
 // check finds what no caller may ask for.
 func (e *Accepted) check() error {
 	switch {
-	case len(e.Targets) == 0 || len(e.Event) == 0:
+	case len(e.Targets) == 0 && e.Dedupe.Window == 0 || len(e.Event) == 0:
 		return errors.New("it has no content or no target")
 	case len(e.EventID) > maxEventID:
 		return fmt.Errorf("its id is longer than %d bytes", maxEventID)
@@ -171,6 +176,15 @@ type proposed struct {
 	done bool // it is in the log, or an earlier one is
 }
 
+// add adds the command to a frame of a shard.
+func (p *proposed) add(b *shard.Batch, now time.Time) {
+	if p.Stamp != nil {
+		p.Stamp(now)
+		p.kind, p.body = acceptCommand(p.Accepted)
+	}
+	b.Add(p.kind, p.body)
+}
+
 // take takes events, and tells those that are not taken why.
 func (h *host) take(ctx context.Context, list []*proposed) error {
 	h.accepting.Add(1)
@@ -253,7 +267,7 @@ func (h *host) propose(ctx context.Context, list []*proposed) ([]any, error) {
 					n++
 				}
 			}
-			b.Add(p.kind, p.body)
+			p.add(b, h.shard.Now())
 			at[i] = n
 			n++
 		}

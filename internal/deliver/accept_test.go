@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -139,6 +140,56 @@ func TestAcceptOnce(t *testing.T) {
 	}
 	if here, there := p.kept(0), p.kept(1); here != "a1 x1 x1" || there != "b1 b2" {
 		t.Errorf("the shards have %q and %q", here, there)
+	}
+}
+
+// TestKnownAgain accepts an event that goes nowhere: all that is kept of it is that it was there.
+func TestKnownAgain(t *testing.T) {
+	p := newPair(t)
+	home := p.homes(0, 1)[0]
+	for i, id := range []string{"e1", "e2", "e3"} {
+		e := homed(id, home)
+		e.Dedupe = Dedupe{Key: [16]byte{1}, Window: time.Hour}
+		if i == 0 {
+			e.Targets = nil
+		}
+		if err := p.Accept(context.Background(), []Accepted{e}); err != nil {
+			t.Fatal(err)
+		}
+		list := []Accepted{e}
+		if err := p.Accept(context.Background(), list); err != nil || list[0].DuplicateOf != "e1" {
+			t.Errorf("%s is a duplicate of %q, want e1; %v", id, list[0].DuplicateOf, err)
+		}
+	}
+	if got := p.kept(0); got != "" {
+		t.Errorf("the shard has %q, want nothing", got)
+	}
+}
+
+// TestStamp has many put events into one home at once: the numbers that they get are in the order of the log.
+func TestStamp(t *testing.T) {
+	p := newPair(t)
+	home := p.homes(0, 1)[0]
+	var number int
+	var all sync.WaitGroup
+	for range 50 {
+		all.Go(func() {
+			list := []Accepted{homed("000", home), homed("000", home)}
+			for i := range list {
+				list[i].Stamp = func(time.Time) {
+					number++ // the owner of the shard alone stamps
+					list[i].EventID = fmt.Sprintf("%03d", number)
+				}
+			}
+			if err := p.Accept(context.Background(), list); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	all.Wait()
+	got := strings.Fields(p.kept(0))
+	if len(got) != 100 || !slices.IsSorted(got) || slices.Compact(got)[0] != "001" || len(slices.Compact(got)) != 100 {
+		t.Errorf("the log has %v", got)
 	}
 }
 

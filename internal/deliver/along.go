@@ -58,7 +58,7 @@ func (d *Deliverer) AcceptAlong(ctx context.Context, along Along, events []Accep
 					n++
 				}
 			}
-			b.Add(list[i].kind, list[i].body)
+			list[i].add(b, h.shard.Now())
 			list[i].at = n
 			n++
 		}

@@ -210,7 +210,7 @@ func (a *apply) accept(terms byte, mortal bool) any {
 		return err
 	}
 	payload := a.body[len(a.body)-a.r.Len():]
-	if len(a.found) == 0 || len(payload) == 0 {
+	if len(a.found) == 0 && terms&termDedupe == 0 || len(payload) == 0 {
 		return errEmpty
 	}
 	var e Accepted
@@ -221,6 +221,9 @@ func (a *apply) accept(terms byte, mortal bool) any {
 	}
 	if terms&termDedupe != 0 {
 		a.once.add(a.now, key, e.EventID, until)
+	}
+	if len(a.found) == 0 {
+		return nil // only to be known again
 	}
 	a.take(a.tx.Ref(len(a.body)-len(payload), len(a.body)), e.Expires)
 	return nil

@@ -1,4 +1,8 @@
-package route
+// Package policy says what the resource policies of buses and topics allow, and changes the statements of those of queues and topics.
+//
+// A policy is a JSON document of IAM's. What it can say and rialto does not know, such as conditions on organisations, never gives
+// permission. Start with [Allows]; [Document] is for operations that add a statement and take it away again.
+package policy
 
 import (
 	"encoding/json"
@@ -6,38 +10,19 @@ import (
 	"strings"
 
 	"github.com/rialto-events/rialto"
-	"github.com/rialto-events/rialto/internal/catalog"
 )
 
-// An Access is what somebody wants to do on a bus.
+// An Access is what somebody wants to do with a resource.
 type Access struct {
 	Account  rialto.AccountID  // whose
+	Service  string            // that does it for them, such as "events.amazonaws.com"; empty if they do it themselves
 	Action   string            // such as "events:PutEvents"
-	Resource string            // an ARN, such as that of a rule on the bus; empty is the bus itself
-	Context  map[string]string // see the constants for condition keys; empty is absent, and what is not there is not known
-
-	bus rialto.BusName
+	Resource string            // an ARN, such as that of a rule on a bus
+	Context  map[string]string // condition keys, in lower case; empty is absent, and what is not there is not known
 }
 
-// Allows reports whether an access to a bus is allowed. Its own account always may; others need a statement of the bus's policy.
-// Where policies are not enforced, everybody may.
-func (r *Router) Allows(bus Bus, a Access) bool {
-	if !r.opts.Policies || a.Account == bus.Scope.Account {
-		return true
-	}
-	b := r.catalog.Buses.Get(catalog.BusKey(bus.Scope, bus.Name))
-	if b == nil || len(b.Policy) == 0 {
-		return false
-	}
-	a.bus = bus.Name
-	if a.Resource == "" {
-		a.Resource = bus.ARN().String()
-	}
-	return allows(b.Policy, a)
-}
-
-// A policy is a resource policy, as far as it matters here.
-type policy struct {
+// A document is a resource policy, as far as it matters here.
+type document struct {
 	Statement list[statement]
 }
 
@@ -62,27 +47,31 @@ func (l *list[T]) UnmarshalJSON(b []byte) error {
 	return err
 }
 
-// A principal is "*" or {"AWS": one or more accounts}.
-type principal struct{ AWS list[string] }
+// A principal is "*", {"AWS": one or more accounts} or {"Service": one or more services}.
+type principal struct{ AWS, Service list[string] }
 
 func (p *principal) UnmarshalJSON(b []byte) error {
 	if len(b) > 0 && b[0] == '"' {
-		return json.Unmarshal(b, &p.AWS)
+		if err := json.Unmarshal(b, &p.AWS); err != nil {
+			return err
+		}
+		p.Service = p.AWS
+		return nil
 	}
 	type plain principal
 	return json.Unmarshal(b, (*plain)(p))
 }
 
-// allows evaluates a policy: a statement that denies beats those that allow. Where it is not known whether the conditions of a
+// Allows evaluates a policy: a statement that denies beats those that allow. Where it is not known whether the conditions of a
 // statement hold, because they ask for what rialto does not have, such as organisations, it allows nothing and denies.
-func allows(document []byte, a Access) bool {
-	var p policy
-	if err := json.Unmarshal(document, &p); err != nil {
+func Allows(policy []byte, a Access) bool {
+	var p document
+	if err := json.Unmarshal(policy, &p); err != nil {
 		return false
 	}
 	allowed := false
 	for _, s := range p.Statement {
-		if !s.Principal.has(a.Account) || !matches(s.Action, a.Action) || !matches(s.Resource, a.Resource) {
+		if !s.Principal.has(a) || !matches(s.Action, a.Action) || !matches(s.Resource, a.Resource) {
 			continue
 		}
 		holds := s.Condition.hold(a)
@@ -96,14 +85,18 @@ func allows(document []byte, a Access) bool {
 	return allowed
 }
 
-func (p principal) has(account rialto.AccountID) bool {
+// has reports whether somebody is meant: a service for itself, everybody else by account.
+func (p principal) has(a Access) bool {
+	if a.Service != "" {
+		return slices.Contains(p.Service, "*") || slices.Contains(p.Service, a.Service)
+	}
 	return slices.ContainsFunc(p.AWS, func(s string) bool {
-		return s == "*" || s == string(account) || s == "arn:aws:iam::"+string(account)+":root"
+		return s == "*" || s == string(a.Account) || s == "arn:aws:iam::"+string(a.Account)+":root"
 	})
 }
 
-// matches reports whether one of the patterns is the text. Case does not count in actions, and does not hurt in ARNs of buses that a
-// policy of the bus itself names.
+// matches reports whether one of the patterns is the text. Case does not count in actions, and does not hurt in ARNs of a
+// resource that its own policy names.
 func matches(patterns []string, text string) bool {
 	return slices.ContainsFunc(patterns, func(p string) bool { return glob(strings.ToLower(p), strings.ToLower(text)) })
 }

@@ -1,4 +1,4 @@
-package route
+package policy
 
 import (
 	"encoding/json"
@@ -6,21 +6,8 @@ import (
 	"strings"
 )
 
-// Condition keys that the policy of a bus may ask for (EventBridge user guide, "Condition keys"; IAM user guide, "Global condition
-// context keys"). Case does not count in their names; here they are in lower case.
-const (
-	KeySource        = "events:source"             // of the event
-	KeyDetailType    = "events:detail-type"        // of the event
-	KeyBusInvocation = "events:eventbusinvocation" // "true" if a rule forwards the event, "false" if somebody puts it
-	KeyCreator       = "events:creatoraccount"     // that made the rule
-	KeyManagedBy     = "events:managedby"          // the service that the rule belongs to
-	KeyTargetARN     = "events:targetarn"          // of a target that is put
-	KeySourceARN     = "aws:sourcearn"             // of the rule that forwards
-	KeySourceAccount = "aws:sourceaccount"         // of that rule
-
-	keyPrincipalAccount = "aws:principalaccount"
-	keyBusName          = "events:eventbusname"
-)
+// keyPrincipalAccount is a condition key whose value every access has (IAM user guide, "Global condition context keys").
+const keyPrincipalAccount = "aws:principalaccount"
 
 // conditions are those of a statement: operators, then condition keys, then values of which one must fit.
 type conditions map[string]map[string]list[operand]
@@ -98,13 +85,10 @@ func answerOf(holds bool) answer {
 	return no
 }
 
-// value is the value of a condition key, which is empty if it is absent.
+// value is the value of a condition key, which is empty if it is absent. Case does not count in names of keys; here they are in lower case.
 func (a Access) value(key string) (value string, known bool) {
-	switch key {
-	case keyPrincipalAccount:
+	if key == keyPrincipalAccount {
 		return string(a.Account), true
-	case keyBusName:
-		return string(a.bus), true
 	}
 	value, known = a.Context[key]
 	return value, known

@@ -12,6 +12,7 @@ type (
 	BusName   string // an event bus within a scope, such as "orders"
 	RuleName  string // a rule on a bus, such as "paid"
 	QueueName string // an SQS queue within a scope, such as "billing"
+	TopicName string // an SNS topic within a scope, such as "orders"
 )
 
 const (
@@ -74,6 +75,9 @@ func (s Scope) RuleARN(bus BusName, rule RuleName) ARN {
 	}
 	return s.ARN("events", "rule/"+string(bus)+"/"+string(rule))
 }
+
+// TopicARN is the ARN of an SNS topic.
+func (s Scope) TopicARN(t TopicName) ARN { return s.ARN("sns", string(t)) }
 
 // QueueARN is the ARN of an SQS queue.
 func (s Scope) QueueARN(q QueueName) ARN { return s.ARN("sqs", string(q)) }

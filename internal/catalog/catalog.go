@@ -1,5 +1,5 @@
 // Package catalog keeps what users have defined: buses, rules with their targets, connections, API destinations,
-// queues, archives.
+// queues, archives, topics with their subscriptions.
 //
 // Each kind of resource is a [Table] from keys to values. All of it lives in one bucket of the journal and is held in memory
 // as well, so that reads are quick and never fail. A change is first in the journal, then in memory, then known to whoever
@@ -34,6 +34,8 @@ type Catalog struct {
 	Queues       *Table[Queue]
 	Circuits     *Table[Circuit]
 	Archives     *Table[Archive]
+	Topics       *Table[Topic]
+	Subscribers  *Table[Subscription]
 
 	kv     journal.KV
 	log    *slog.Logger
@@ -72,6 +74,8 @@ func Open(ctx context.Context, kv journal.KV, opts Options) (*Catalog, error) {
 	c.Queues = newTable[Queue](c, "queue")
 	c.Circuits = newTable[Circuit](c, "circuit")
 	c.Archives = newTable[Archive](c, "archive")
+	c.Topics = newTable[Topic](c, "topic")
+	c.Subscribers = newTable[Subscription](c, "subscription")
 	entries, err := kv.List(ctx, "")
 	if err != nil {
 		return nil, fmt.Errorf("read the catalog: %w", err)

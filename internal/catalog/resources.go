@@ -269,7 +269,7 @@ func RuleKey(s rialto.Scope, bus rialto.BusName, rule rialto.RuleName) string {
 	return RulesKey(s, bus) + string(rule)
 }
 
-// NameKey is the key of a connection, a destination, a queue, an archive or, by its ARN, a circuit.
+// NameKey is the key of a connection, a destination, a queue, an archive, a topic or, by its ARN, a circuit.
 func NameKey(s rialto.Scope, name string) string { return ScopeKey(s) + name }
 
 // SplitKey takes the scope off a key.

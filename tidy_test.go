@@ -25,6 +25,7 @@ var floors = map[string]int{
 	"internal/record":         0,
 	"internal/tracecontext":   0,
 	"internal/redact":         0,
+	"internal/policy":         0,
 	"internal/transform":      1,
 	"internal/journal":        1,
 	"internal/vault":          1,
@@ -48,9 +49,11 @@ var floors = map[string]int{
 	"internal/explain":        4,
 	"internal/metrics":        4,
 	"internal/tracing":        4,
+	"internal/topic":          4,
 	"internal/replay":         5,
 	"internal/aws/eventsapi":  6,
 	"internal/aws/sqsapi":     6,
+	"internal/aws/snsapi":     6,
 	"internal/aws/secretsapi": 6,
 	"internal/aws/generate":   6,
 	"internal/console":        6,
@@ -61,7 +64,7 @@ var floors = map[string]int{
 }
 
 // pure packages do no I/O, start no goroutine and read no clock.
-var pure = []string{".", "pattern", "internal/jsonpath", "internal/cron", "internal/record", "internal/tracecontext", "internal/redact", "internal/transform", "internal/tuning", "internal/cloudevents", "internal/notification", "internal/topic/filter"}
+var pure = []string{".", "pattern", "internal/jsonpath", "internal/cron", "internal/record", "internal/tracecontext", "internal/redact", "internal/policy", "internal/transform", "internal/tuning", "internal/cloudevents", "internal/notification", "internal/topic/filter"}
 
 type source struct {
 	dir  string // relative to the module

@@ -109,3 +109,6 @@ func fault(status int) string {
 	}
 	return "Sender"
 }
+
+// QueryCode is what the query protocol of a service calls an error, for fronts that tell of errors within a good answer.
+func QueryCode(m *Model, err error) string { return failureOf(m, err).queryCode }

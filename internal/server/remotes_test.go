@@ -58,7 +58,7 @@ func TestAnotherServerIsARemote(t *testing.T) {
 		types.Target{Id: aws.String("queue"), Arn: aws.String("arn:aws:sqs:eu-west-1:111122223333:billing"), InputPath: aws.String("$.detail")},
 		types.Target{Id: aws.String("bus"), Arn: aws.String("arn:aws:events:eu-west-1:111122223333:event-bus/default"), RoleArn: role},
 		types.Target{Id: aws.String("missing"), Arn: aws.String("arn:aws:sqs:eu-west-1:111122223333:none"), DeadLetterConfig: dead},
-		types.Target{Id: aws.String("topic"), Arn: aws.String("arn:aws:sns:eu-west-1:000000000000:mine"), DeadLetterConfig: dead},
+		types.Target{Id: aws.String("stream"), Arn: aws.String("arn:aws:kinesis:eu-west-1:000000000000:stream/mine"), RoleArn: role, DeadLetterConfig: dead},
 	)
 	put := entries("default")
 	if _, err := ours.PutEvents(t.Context(), &eventbridge.PutEventsInput{Entries: put}); err != nil {
@@ -78,7 +78,7 @@ func TestAnotherServerIsARemote(t *testing.T) {
 	want := map[string]string{
 		"arn:aws:sqs:eu-west-1:111122223333:none": "The specified queue does not exist. (Service: AmazonSQS; Status Code: 400; " +
 			"Error Code: AWS.SimpleQueueService.NonExistentQueue; Request ID: ",
-		"arn:aws:sns:eu-west-1:000000000000:mine": `no remote claims arn:aws:sns:eu-west-1:000000000000:mine`,
+		"arn:aws:kinesis:eu-west-1:000000000000:stream/mine": `no remote claims arn:aws:kinesis:eu-west-1:000000000000:stream/mine`,
 	}
 	for range len(want) {
 		m := receiveOne(t, their, urls["dead"])

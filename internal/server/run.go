@@ -28,6 +28,7 @@ func (s *Server) Run(ctx context.Context) error {
 	}
 	stack.start("queues", s.queues.Run)
 	stack.start("deliveries", s.deliver.Run)
+	stack.start("topics", s.topics.Run)
 	stack.start("archives", s.history.Run)
 	stack.start("circuits", s.circuits.Run)
 	stack.start("redrives", s.redrive.Run)

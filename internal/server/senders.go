@@ -13,13 +13,14 @@ import (
 	"github.com/rialto-events/rialto/internal/targets/http"
 	"github.com/rialto-events/rialto/internal/targets/queue"
 	"github.com/rialto-events/rialto/internal/targets/subscription"
+	"github.com/rialto-events/rialto/internal/targets/topic"
 	"github.com/rialto-events/rialto/target"
 )
 
 // senders knows who delivers to which kind of target. It is filled after the deliverer is made, because buses are targets, too.
 type senders struct {
-	queue, bus, http, subscription target.Sender
-	remotes                        *remote.Sender
+	queue, topic, bus, http, subscription target.Sender
+	remotes                               *remote.Sender
 	kinds
 	ownOnly bool // rules reach what is of their own account
 }
@@ -28,7 +29,7 @@ func (s *Server) senders(all *senders) senders {
 	queues := queue.New(s.queues, queue.Options{OwnQueuesOnly: s.config.Credentials != ""})
 	s.remotes = remote.New(s.config.Remotes, remote.Options{Clock: s.config.Clock, OwnOnly: s.config.Credentials != ""})
 	writer := notification.Writer{URL: s.url(), Signer: s.notary}
-	return senders{queue: queues, bus: bus.New(s.ingest), http: s.conns.Sender(), remotes: s.remotes,
+	return senders{queue: queues, topic: topic.New(s.topics), bus: bus.New(s.ingest), http: s.conns.Sender(), remotes: s.remotes,
 		subscription: subscription.New(all.of, s.conns.Sender(), writer), kinds: s.kinds, ownOnly: s.config.Credentials != ""}
 }
 
@@ -72,6 +73,8 @@ func (s *senders) of(d *target.Definition) target.Sender {
 		return s.remotes
 	case arn.Service == "sqs":
 		return s.queue
+	case arn.Service == "sns":
+		return s.topic
 	case arn.Service == "events" && strings.HasPrefix(arn.Resource, "event-bus/"):
 		return s.bus
 	case arn.Service == "events" && strings.HasPrefix(arn.Resource, "api-destination/"):

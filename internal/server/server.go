@@ -3,6 +3,7 @@
 //	               ┌ eventsapi ─► ingest ─► route
 //	HTTP ─► aws ───┤                 └────► deliver ─► targets: http, bus, queue ─┐
 //	               ├ sqsapi ──► queue ◄──────────────────────────────────────────┘
+//	               ├ snsapi ──► topic ─► deliver
 //	               └ secretsapi ─► catalog
 //	                               deliver and queue stand on shards, shards on the journal, definitions in the catalog
 //
@@ -25,6 +26,7 @@ import (
 	"github.com/rialto-events/rialto/internal/aws"
 	"github.com/rialto-events/rialto/internal/aws/eventsapi"
 	"github.com/rialto-events/rialto/internal/aws/secretsapi"
+	"github.com/rialto-events/rialto/internal/aws/snsapi"
 	"github.com/rialto-events/rialto/internal/aws/sqsapi"
 	"github.com/rialto-events/rialto/internal/catalog"
 	"github.com/rialto-events/rialto/internal/circuits"
@@ -43,6 +45,7 @@ import (
 	"github.com/rialto-events/rialto/internal/route"
 	"github.com/rialto-events/rialto/internal/shard"
 	remote "github.com/rialto-events/rialto/internal/targets/aws"
+	"github.com/rialto-events/rialto/internal/topic"
 	"github.com/rialto-events/rialto/internal/tracing"
 	"github.com/rialto-events/rialto/internal/vault"
 )
@@ -58,6 +61,7 @@ type Server struct {
 	remotes  *remote.Sender // nil before there can be any calls
 	notary   *notary.Notary
 	queues   *queue.Service
+	topics   *topic.Service
 	deliver  *deliver.Deliverer
 	history  *history.Service
 	redrive  *redrive.Service
@@ -123,6 +127,10 @@ func Open(ctx context.Context, c Config) (_ *Server, err error) {
 	s.history.Attach(s.deliver)
 	routes := route.New(s.catalog, route.Options{Logger: c.Logger, Policies: c.Credentials != "", Changed: s.deliver.Renew})
 	s.ingest = ingest.New(routes, s.deliver, ingest.Options{Logger: c.Logger, Clock: c.Clock, Room: s.journal.Room, Observer: watch})
+	s.topics = topic.New(s.catalog, s.deliver, topic.Options{
+		Logger: c.Logger, Clock: c.Clock, Room: s.journal.Room, Policies: c.Credentials != "",
+		Firehose: func(stream rialto.ARN) bool { return s.remotes.Claims(stream) },
+	})
 	s.replays = replay.New(s.catalog, s.history, s.ingest, s.deliver, replay.Options{Logger: c.Logger, Clock: c.Clock})
 	s.redrive = redrive.New(s.queues, s.catalog, s.deliver, redrive.Options{Logger: c.Logger, Clock: c.Clock})
 	news := connections.NewNews(s.ingest, s.catalog, c.Clock, c.Logger)
@@ -281,6 +289,7 @@ func (s *Server) serve(auth aws.Authenticator, routes *route.Router, secrets *va
 		aws.Options{Logger: s.config.Logger, Authenticator: auth, Clock: s.config.Clock, PublicURL: s.config.PublicURL},
 		eventsapi.New(s.catalog, s.ingest, secrets, events).Service(),
 		sqsapi.New(s.queues, sqsapi.Options{OwnQueuesOnly: s.config.Credentials != ""}).Service(),
+		snsapi.New(s.topics).Service(),
 		secretsapi.New(s.catalog, secrets, secretsapi.Options{OwnSecretsOnly: s.config.Credentials != ""}).Service(),
 	)
 	mux := http.NewServeMux()

@@ -150,6 +150,9 @@ func (s *Service) Deliver(ctx context.Context, arn rialto.ARN, m *target.Message
 	case at.FIFO():
 		return rialto.Errorf(rialto.Invalid, "Rules cannot publish on FIFO topics, since their events have no message group. Use a standard topic, or a FIFO queue.")
 	}
+	if !s.allowsRule(at, m.Definition.Rule) {
+		return rialto.Errorf(rialto.Denied, "the policy of %s does not let %s publish", arn, m.Definition.Rule)
+	}
 	receipts, err := s.Publish(ctx, at, []Draft{{Message: string(m.Payload), Trace: m.Trace}})
 	if err != nil {
 		return err

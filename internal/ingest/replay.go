@@ -38,8 +38,8 @@ func (in *Ingester) Again(bus route.Bus, replay string, event []byte) (deliver.A
 	return e, nil
 }
 
-// Repeated tells those who look on of events that [Ingester.Again] prepared and that are committed.
-func (in *Ingester) Repeated(bus route.Bus, events []deliver.Accepted) {
+// Committed tells those who look on of events that [Ingester.Again] or [Ingester.Scheduled] prepared and that are committed.
+func (in *Ingester) Committed(bus route.Bus, events []deliver.Accepted) {
 	for i := range events {
 		in.taps.show(bus, events[i].Event)
 	}

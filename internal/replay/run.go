@@ -396,7 +396,7 @@ func (r *runner) put(ctx context.Context, b *batch) (targets []*target.Sealed, e
 		return r.halves(ctx, b)
 	}
 	if err == nil {
-		r.service.events.Repeated(r.known.bus(), events)
+		r.service.events.Committed(r.known.bus(), events)
 	}
 	return targets, err
 }

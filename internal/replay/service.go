@@ -33,7 +33,7 @@ type History interface {
 // An Events prepares events to come again, and tells those who look on of them. Package ingest has it.
 type Events interface {
 	Again(bus route.Bus, replay string, event []byte) (deliver.Accepted, error)
-	Repeated(bus route.Bus, events []deliver.Accepted)
+	Committed(bus route.Bus, events []deliver.Accepted)
 	Room() error
 }
 

@@ -102,7 +102,7 @@ func (f *fakeEvents) Again(bus route.Bus, replay string, event []byte) (deliver.
 	return e, nil
 }
 
-func (f *fakeEvents) Repeated(route.Bus, []deliver.Accepted) {}
+func (f *fakeEvents) Committed(route.Bus, []deliver.Accepted) {}
 
 func (f *fakeEvents) Room() error {
 	f.mu.Lock()

@@ -89,6 +89,8 @@ type table struct {
 	set   pattern.Set
 	rules map[rialto.RuleName]*rule
 	byID  atomic.Pointer[[]*rule] // by pattern.ID; only appended to, since a reader may still come with an old id
+
+	scheduled sync.Map // rialto.RuleName → *goals of each enabled rule with a schedule
 }
 
 // A rule is an enabled rule.
@@ -123,17 +125,21 @@ func (r *Router) follow(key string, was, is *catalog.Rule) {
 	t := r.table(bus)
 	if is == nil {
 		t.remove(named.Name)
+		t.scheduled.Delete(named.Name)
 		return
 	}
 	targets := r.targets(scope, is)
 	if r.opts.Changed != nil {
 		r.opts.Changed(targets)
 	}
+	g, err := goalsOf(targets)
+	if err == nil {
+		t.schedule(is, g)
+	}
 	if !is.Enabled || is.Pattern == nil || *is.Pattern == "" {
 		t.remove(named.Name)
 		return
 	}
-	g, err := goalsOf(targets)
 	if err == nil {
 		err = t.put(is.Name, *is.Pattern, g)
 	}

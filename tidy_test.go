@@ -43,6 +43,7 @@ var floors = map[string]int{
 	"internal/connections":    3,
 	"internal/queue":          3,
 	"internal/history":        4,
+	"internal/scheduler":      4,
 	"internal/ingest":         4,
 	"internal/circuits":       4,
 	"internal/redrive":        4,

@@ -33,6 +33,8 @@ func (s *Server) Run(ctx context.Context) error {
 	stack.start("circuits", s.circuits.Run)
 	stack.start("redrives", s.redrive.Run)
 	stack.start("replays", s.replays.Run)
+	stack.start("schedules", s.timers.Run)
+	stack.start("schedules of rules", s.rules.Run)
 	stack.start("connections", s.conns.Run)
 	if s.scrapes != nil {
 		stack.start("metrics", s.serveMetrics)

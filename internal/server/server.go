@@ -43,6 +43,7 @@ import (
 	"github.com/rialto-events/rialto/internal/redrive"
 	"github.com/rialto-events/rialto/internal/replay"
 	"github.com/rialto-events/rialto/internal/route"
+	"github.com/rialto-events/rialto/internal/scheduler"
 	"github.com/rialto-events/rialto/internal/shard"
 	remote "github.com/rialto-events/rialto/internal/targets/aws"
 	"github.com/rialto-events/rialto/internal/topic"
@@ -67,6 +68,8 @@ type Server struct {
 	redrive  *redrive.Service
 	ingest   *ingest.Ingester
 	replays  *replay.Service
+	timers   *scheduler.Timers
+	rules    *scheduler.Rules
 	shards   []*shard.Shard
 	circuits *circuits.Service
 	recorder *explain.Recorder
@@ -132,6 +135,8 @@ func Open(ctx context.Context, c Config) (_ *Server, err error) {
 		Firehose: func(stream rialto.ARN) bool { return s.remotes.Claims(stream) },
 	})
 	s.replays = replay.New(s.catalog, s.history, s.ingest, s.deliver, replay.Options{Logger: c.Logger, Clock: c.Clock})
+	s.timers = scheduler.New(s.deliver, scheduler.Options{Logger: c.Logger, Clock: c.Clock})
+	s.rules = scheduler.NewRules(s.timers, s.catalog, s.ingest)
 	s.redrive = redrive.New(s.queues, s.catalog, s.deliver, redrive.Options{Logger: c.Logger, Clock: c.Clock})
 	news := connections.NewNews(s.ingest, s.catalog, c.Clock, c.Logger)
 	s.conns = connections.New(s.catalog, secrets, connections.Options{Logger: c.Logger, Clock: c.Clock, Guard: s.guard(), News: news, TLSOnly: !c.trusted()})
@@ -239,7 +244,7 @@ func (s *Server) openShards(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		sh, err := shard.Open(ctx, log, blob, []shard.Hosted{s.deliver.Host(), s.queues.Host(), s.replays.Host()},
+		sh, err := shard.Open(ctx, log, blob, []shard.Hosted{s.deliver.Host(), s.queues.Host(), s.replays.Host(), s.timers.Host()},
 			shard.Options{Logger: s.config.Logger, Clock: s.config.Clock, Owner: owner, Room: s.journal.Room, Appended: s.metrics.Appended(name)})
 		if err != nil {
 			return fmt.Errorf("open shard %d: %w", i, err)
@@ -249,6 +254,7 @@ func (s *Server) openShards(ctx context.Context) error {
 	s.deliver.Attach(s.shards)
 	s.queues.Attach(s.shards)
 	s.replays.Attach(s.shards)
+	s.timers.Attach(s.shards)
 	return nil
 }
 

@@ -1,0 +1,457 @@
+package scheduler
+
+import (
+	"container/heap"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/rialto-events/rialto/internal/record"
+	"github.com/rialto-events/rialto/internal/shard"
+)
+
+// Kinds 0x50 to 0x5f belong to schedules.
+const (
+	kindFirst shard.Kind = 0x50
+	kindLast  shard.Kind = 0x5f
+
+	kindPut    shard.Kind = 0x50 // a definition, and when it is due first
+	kindDelete shard.Kind = 0x51
+	kindFire   shard.Kind = 0x52 // occurrences whose events are in this very frame, and when each is due next
+)
+
+const snapshotVersion = 1
+
+// What a command may answer instead of a revision.
+var (
+	errThere   = errors.New("there is a schedule of that key")
+	errAbsent  = errors.New("there is no schedule of that key")
+	errChanged = errors.New("the schedule is another by now")
+	errUnknown = errors.New("the command is unknown")
+)
+
+// Revisions that a put or delete may ask for instead of one that it has seen.
+const (
+	revisionNone uint64 = 0         // there must be none
+	revisionAny  uint64 = 1<<63 - 1 // whatever there is
+)
+
+// A Due says when a schedule fires next.
+type Due struct {
+	Time time.Time // of the occurrence, to the second; zero is never
+	At   time.Time // when it is to fire, which may be later; never before Time
+}
+
+func (d Due) never() bool { return d.Time.IsZero() }
+
+func appendDue(dst []byte, d Due) []byte {
+	if d.never() {
+		return record.AppendUint(dst, 0)
+	}
+	dst = record.AppendUint(dst, 1)
+	dst = record.AppendInt(dst, d.Time.Unix())
+	return record.AppendUint(dst, uint64(d.At.Unix()-d.Time.Unix()))
+}
+
+func readDue(r *record.Reader) (d Due) {
+	if r.Uint() == 0 {
+		return Due{}
+	}
+	d.Time = time.Unix(r.Int(), 0).UTC()
+	d.At = d.Time.Add(time.Duration(r.Uint()&(1<<32-1)) * time.Second)
+	return d
+}
+
+// An entry is a schedule as the machine has it: all but its definition, which stays in the log.
+type entry struct {
+	key      string
+	ref      shard.Ref // of the definition
+	revision uint64    // of the definition; no two of a machine have the same, whatever their keys
+	due      int64     // Unix second of the next occurrence, or of the last one if there is none
+	late     uint32    // seconds after it at which it is to fire
+	index    int32     // in the heap; -1 if it is due no more
+}
+
+func (e *entry) at() int64 { return e.due + int64(e.late) }
+
+func (e *entry) next() Due {
+	if e.index < 0 {
+		return Due{}
+	}
+	t := time.Unix(e.due, 0).UTC()
+	return Due{Time: t, At: t.Add(time.Duration(e.late) * time.Second)}
+}
+
+// A changed is the effect that something is due earlier than anything was.
+type changed struct{}
+
+// A Machine knows the schedules of one shard, and which is due next. One at rest costs its place in two lists, and no time.
+type Machine struct {
+	entries map[string]*entry
+	queue   dueHeap
+	names   names
+	last    uint64 // revision that was given away last
+}
+
+var _ shard.Machine = (*Machine)(nil)
+
+func newMachine() *Machine { return &Machine{entries: make(map[string]*entry)} }
+
+// Name is that of the machine in snapshots.
+func (m *Machine) Name() string { return "scheduler" }
+
+// Kinds is the range of the machine's commands.
+func (m *Machine) Kinds() (first, last shard.Kind) { return kindFirst, kindLast }
+
+// Apply carries out a command. A put answers with the revision, and all others with nil, or with an error if nothing was changed.
+func (m *Machine) Apply(tx *shard.Tx, kind shard.Kind, body []byte) any {
+	r := record.NewReader(body)
+	var answer any
+	var err error
+	switch kind {
+	case kindPut:
+		answer, err = m.put(tx, r, len(body))
+	case kindDelete:
+		err = m.remove(tx, r)
+	case kindFire:
+		m.fire(tx, r)
+	default:
+		return errUnknown
+	}
+	if err = errors.Join(err, r.Err()); err != nil {
+		return err
+	}
+	return answer
+}
+
+// putCommand stores a definition. The revision is the one that must be there.
+func putCommand(key string, revision uint64, due Due, definition []byte) []byte {
+	b := record.AppendString(nil, key)
+	b = record.AppendUint(b, revision)
+	return append(appendDue(b, due), definition...)
+}
+
+func (m *Machine) put(tx *shard.Tx, r *record.Reader, size int) (any, error) {
+	key, revision, due := r.String(), r.Uint(), readDue(r)
+	if r.Err() != nil {
+		return nil, nil
+	}
+	e, err := m.find(key, revision)
+	if err != nil {
+		return nil, err
+	}
+	if e == nil {
+		e = &entry{key: key, index: -1}
+		m.entries[key] = e
+		m.names.add(key)
+	} else {
+		tx.Release(e.ref)
+	}
+	e.ref = tx.Ref(size-r.Len(), size)
+	tx.Retain(e.ref)
+	m.last++
+	e.revision = m.last
+	m.plan(tx, e, due)
+	return e.revision, nil
+}
+
+// find is the entry of a key, nil if there is none, or an error if that is not what was asked for.
+func (m *Machine) find(key string, revision uint64) (*entry, error) {
+	e := m.entries[key]
+	switch {
+	case revision == revisionAny:
+	case e == nil && revision != revisionNone:
+		return nil, errAbsent
+	case e != nil && revision == revisionNone:
+		return nil, errThere
+	case e != nil && e.revision != revision:
+		return nil, errChanged
+	}
+	return e, nil
+}
+
+// plan moves an entry to where it belongs in the queue.
+func (m *Machine) plan(tx *shard.Tx, e *entry, due Due) {
+	if due.never() {
+		if e.index >= 0 {
+			heap.Remove(&m.queue, int(e.index))
+		}
+		return
+	}
+	e.due, e.late = due.Time.Unix(), uint32(due.At.Unix()-due.Time.Unix())
+	if e.index >= 0 {
+		heap.Fix(&m.queue, int(e.index))
+	} else {
+		heap.Push(&m.queue, e)
+	}
+	if e.index == 0 {
+		tx.Emit(changed{})
+	}
+}
+
+func deleteCommand(key string, revision uint64) []byte {
+	return record.AppendUint(record.AppendString(nil, key), revision)
+}
+
+func (m *Machine) remove(tx *shard.Tx, r *record.Reader) error {
+	key, revision := r.String(), r.Uint()
+	if r.Err() != nil {
+		return nil
+	}
+	e, err := m.find(key, revision)
+	if err != nil {
+		return err
+	}
+	if e == nil {
+		return errAbsent
+	}
+	m.plan(tx, e, Due{})
+	tx.Release(e.ref)
+	delete(m.entries, key)
+	m.names.remove()
+	return nil
+}
+
+// A firing is one occurrence.
+type firing struct {
+	key      string
+	revision uint64
+	due      time.Time
+	next     Due
+}
+
+func fireCommand(list []firing) []byte {
+	b := record.AppendUint(nil, uint64(len(list)))
+	for _, f := range list {
+		b = record.AppendString(b, f.key)
+		b = record.AppendUint(b, f.revision)
+		b = record.AppendInt(b, f.due.Unix())
+		b = appendDue(b, f.next)
+	}
+	return b
+}
+
+// fire moves schedules on. One that was changed or taken away since its events were made is left as it is.
+func (m *Machine) fire(tx *shard.Tx, r *record.Reader) {
+	for range r.Count() {
+		key, revision, due, next := r.String(), r.Uint(), r.Int(), readDue(r)
+		if r.Err() != nil {
+			return
+		}
+		if e := m.entries[key]; e != nil && e.revision == revision && e.due == due && e.index >= 0 {
+			m.plan(tx, e, next)
+		}
+	}
+}
+
+// A ready schedule is one that is to fire.
+type ready struct {
+	key      string
+	ref      shard.Ref
+	revision uint64
+	due      time.Time
+}
+
+// due lists schedules that are to fire by now, the earliest first and no more than most, and says when the next one after them is. It is
+// for the owner of the shard.
+func (m *Machine) due(now time.Time, most int) (list []ready, next time.Time) {
+	limit := now.Unix()
+	// The heap stays as it is until the firing is committed, so its top is walked, best first.
+	var front indexHeap
+	if len(m.queue) > 0 {
+		front = indexHeap{queue: m.queue, at: []int{0}}
+	}
+	for front.Len() > 0 {
+		i := front.at[0]
+		e := m.queue[i]
+		if e.at() > limit || len(list) == most {
+			return list, time.Unix(e.at(), 0).UTC()
+		}
+		list = append(list, ready{e.key, e.ref, e.revision, time.Unix(e.due, 0).UTC()})
+		heap.Pop(&front)
+		for _, child := range [...]int{2*i + 1, 2*i + 2} {
+			if child < len(m.queue) {
+				heap.Push(&front, child)
+			}
+		}
+	}
+	return list, time.Time{}
+}
+
+// Snapshot appends the schedules, sorted by key.
+func (m *Machine) Snapshot(dst []byte) []byte {
+	dst = record.AppendUint(dst, snapshotVersion)
+	dst = record.AppendUint(dst, m.last)
+	dst = record.AppendUint(dst, uint64(len(m.entries)))
+	for _, key := range m.names.all(m.has) {
+		e := m.entries[key]
+		dst = record.AppendString(dst, key)
+		dst = shard.AppendRef(dst, e.ref)
+		dst = record.AppendUint(dst, e.revision)
+		dst = appendDue(dst, e.next())
+		if e.index < 0 {
+			dst = record.AppendInt(dst, e.due)
+		}
+	}
+	return dst
+}
+
+func (m *Machine) has(key string) bool { return m.entries[key] != nil }
+
+// Restore takes the schedules of a snapshot.
+func (m *Machine) Restore(snapshot []byte) error {
+	*m = *newMachine()
+	if snapshot == nil {
+		return nil
+	}
+	r := record.NewReader(snapshot)
+	if v := r.Uint(); r.Err() == nil && v != snapshotVersion {
+		return fmt.Errorf("the snapshot has version %d, and this program reads %d", v, snapshotVersion)
+	}
+	m.last = r.Uint()
+	n := r.Count()
+	m.entries = make(map[string]*entry, n)
+	for range n {
+		e := &entry{key: r.String(), ref: shard.ReadRef(r), revision: r.Uint(), index: -1}
+		if due := readDue(r); due.never() {
+			e.due = r.Int()
+		} else {
+			e.due, e.late, e.index = due.Time.Unix(), uint32(due.At.Unix()-due.Time.Unix()), int32(len(m.queue))
+			m.queue = append(m.queue, e)
+		}
+		if err := r.Err(); err != nil {
+			return err
+		}
+		m.entries[e.key] = e
+		m.names.add(e.key)
+	}
+	heap.Init(&m.queue)
+	return r.Err()
+}
+
+// Resume says that something may be due.
+func (m *Machine) Resume(tx *shard.Tx) { tx.Emit(changed{}) }
+
+// Live yields the definitions in old frames.
+func (m *Machine) Live(before uint64, yield func(key []byte, ref shard.Ref) bool) {
+	var buf []byte
+	for _, key := range m.names.all(m.has) {
+		if e := m.entries[key]; e.ref.Seq < before {
+			buf = record.AppendUint(record.AppendString(buf[:0], key), e.revision)
+			if !yield(buf, e.ref) {
+				return
+			}
+		}
+	}
+}
+
+// Carried moves the reference to a definition, if it is still the one.
+func (m *Machine) Carried(tx *shard.Tx, key []byte, ref shard.Ref) {
+	r := record.NewReader(key)
+	e, revision := m.entries[r.String()], r.Uint()
+	if r.Err() != nil || e == nil || e.revision != revision {
+		return
+	}
+	tx.Retain(ref)
+	tx.Release(e.ref)
+	e.ref = ref
+}
+
+// A dueHeap has the schedules that are due at some time, the earliest first.
+type dueHeap []*entry
+
+func (h dueHeap) Len() int { return len(h) }
+
+func (h dueHeap) Less(i, j int) bool { return earlier(h[i], h[j]) }
+
+func earlier(a, b *entry) bool {
+	if a.at() != b.at() {
+		return a.at() < b.at()
+	}
+	return a.key < b.key
+}
+
+func (h dueHeap) Swap(i, j int) {
+	h[i], h[j] = h[j], h[i]
+	h[i].index, h[j].index = int32(i), int32(j)
+}
+
+func (h *dueHeap) Push(x any) {
+	e := x.(*entry)
+	e.index = int32(len(*h))
+	*h = append(*h, e)
+}
+
+func (h *dueHeap) Pop() any {
+	last := len(*h) - 1
+	e := (*h)[last]
+	(*h)[last] = nil
+	*h = (*h)[:last]
+	e.index = -1
+	return e
+}
+
+// An indexHeap has places in a heap, the one of the earliest entry first.
+type indexHeap struct {
+	queue dueHeap
+	at    []int
+}
+
+func (h indexHeap) Len() int           { return len(h.at) }
+func (h indexHeap) Less(i, j int) bool { return earlier(h.queue[h.at[i]], h.queue[h.at[j]]) }
+func (h indexHeap) Swap(i, j int)      { h.at[i], h.at[j] = h.at[j], h.at[i] }
+func (h *indexHeap) Push(x any)        { h.at = append(h.at, x.(int)) }
+
+func (h *indexHeap) Pop() any {
+	last := h.at[len(h.at)-1]
+	h.at = h.at[:len(h.at)-1]
+	return last
+}
+
+// names has keys in order. New ones are sorted in when somebody looks, and those that are gone are thrown out when they are many.
+type names struct {
+	sorted []string
+	fresh  []string
+	gone   int // how many of them are gone, at most
+}
+
+func (n *names) add(key string) { n.fresh = append(n.fresh, key) }
+func (n *names) remove()        { n.gone++ }
+
+// all lists the keys that are there. The list is valid until the next change.
+func (n *names) all(there func(string) bool) []string {
+	if len(n.fresh) == 0 && n.gone == 0 {
+		return n.sorted
+	}
+	slices.Sort(n.fresh)
+	merged := make([]string, 0, len(n.sorted)+len(n.fresh)-min(n.gone, len(n.sorted)))
+	for a, b := n.sorted, n.fresh; len(a) > 0 || len(b) > 0; {
+		var key string
+		if len(b) == 0 || len(a) > 0 && a[0] <= b[0] {
+			key, a = a[0], a[1:]
+		} else {
+			key, b = b[0], b[1:]
+		}
+		if there(key) && (len(merged) == 0 || merged[len(merged)-1] != key) { // one may have been deleted and made again
+			merged = append(merged, key)
+		}
+	}
+	n.sorted, n.fresh, n.gone = merged, nil, 0
+	return merged
+}
+
+// page lists keys with a prefix, in order: those after a key, no more than most.
+func (m *Machine) page(prefix, after string, most int) []string {
+	keys := m.names.all(m.has)
+	from, found := slices.BinarySearch(keys, max(prefix, after))
+	if found && after >= prefix && after != "" {
+		from++
+	}
+	var list []string
+	for ; from < len(keys) && len(list) < most && strings.HasPrefix(keys[from], prefix); from++ {
+		list = append(list, keys[from])
+	}
+	return list
+}

@@ -1,21 +1,43 @@
 package topic
 
-import "github.com/rialto-events/rialto/internal/notification"
-
-// A filter says which messages a subscription wants.
-type filter interface {
-	Match(n *notification.Notification) bool
-}
+import (
+	"github.com/rialto-events/rialto"
+	"github.com/rialto-events/rialto/internal/topic/filter"
+)
 
 // filterOf reads the filter policy among attributes, which is nil if there is none.
-func filterOf(attributes map[string]string) (filter, reason, error) {
-	switch attributes["FilterPolicyScope"] {
-	case "", "MessageAttributes", "MessageBody":
-	default:
-		return nil, reasonf("FilterPolicyScope: Invalid value [%s]. Please use either MessageBody or MessageAttributes", attributes["FilterPolicyScope"]), nil
+func filterOf(attributes map[string]string) (*filter.Policy, reason) {
+	scope, err := filter.ParseScope(attributes["FilterPolicyScope"])
+	if err != nil {
+		return nil, reason(err.Error())
 	}
-	if p := attributes["FilterPolicy"]; p != "" && p != "{}" {
-		return nil, "FilterPolicy: filter policies are not served yet", nil
+	text := attributes["FilterPolicy"]
+	if text == "" {
+		return nil, ""
 	}
-	return nil, "", nil
+	p, err := filter.Parse([]byte(text), scope)
+	if err != nil {
+		return nil, reason(err.Error())
+	}
+	return p, ""
+}
+
+// filtered reports whether attributes have a filter policy.
+func filtered(attributes map[string]string) bool { return attributes["FilterPolicy"] != "" }
+
+// roomForFilter refuses another filter policy on a topic that has as many as it may (SNS developer guide, "Filter policy constraints").
+func (st *state) roomForFilter(id string) error {
+	st.mu.Lock()
+	defer st.mu.Unlock()
+	n := 0
+	for _, m := range st.members {
+		if m.entry.ID != id && filtered(m.entry.Attributes) {
+			n++
+		}
+	}
+	if n >= filter.MaxPerTopic {
+		return rialto.WithCode(rialto.Exceeded, "FilterPolicyLimitExceededException",
+			"Filter policy limit exceeded: the subscriptions of a topic may have %d filter policies", filter.MaxPerTopic)
+	}
+	return nil
 }

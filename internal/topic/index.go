@@ -12,7 +12,7 @@ import (
 
 	"github.com/rialto-events/rialto"
 	"github.com/rialto-events/rialto/internal/catalog"
-	"github.com/rialto-events/rialto/internal/notification"
+	"github.com/rialto-events/rialto/internal/topic/filter"
 	"github.com/rialto-events/rialto/target"
 )
 
@@ -42,7 +42,8 @@ type state struct {
 type view struct {
 	topic *catalog.Topic
 	settings
-	members []*member // that are delivered to, by id
+	members []*member     // that are delivered to, by id
+	filters *filter.Table // of the members, in their order
 }
 
 // A member is a subscription with what its deliveries are made by. It does not change but for what is made when it is first needed.
@@ -50,7 +51,7 @@ type member struct {
 	entry  *catalog.Subscription
 	sealed *target.Sealed // for the settings of the topic at that moment; nil if it is not made yet
 	salt   [8]byte        // tells its orders from those of others
-	filter filter
+	filter *filter.Policy // nil wants every message
 }
 
 func (x *index) state(s rialto.Scope, name rialto.TopicName) *state {
@@ -131,6 +132,11 @@ func (st *state) current() *view {
 		}
 	}
 	slices.SortFunc(v.members, func(a, b *member) int { return cmp.Compare(a.entry.ID, b.entry.ID) })
+	policies := make([]*filter.Policy, len(v.members))
+	for i, m := range v.members {
+		policies[i] = m.filter
+	}
+	v.filters = filter.NewTable(policies)
 	st.view.Store(v)
 	return v
 }
@@ -141,10 +147,8 @@ func (st *state) ready(m *member, s *settings) bool {
 		return true
 	}
 	g := goal{st.at, m.entry.Protocol, m.entry.Endpoint}
-	f, why, err := filterOf(m.entry.Attributes)
-	if err == nil {
-		err = why.alone()
-	}
+	f, why := filterOf(m.entry.Attributes)
+	err := why.alone()
 	var sealed *target.Sealed
 	if err == nil {
 		sealed, err = target.Seal(g.definition(m.entry, s))
@@ -169,17 +173,6 @@ func (st *state) counts(t *catalog.Topic) map[catalog.SubscriptionState]int {
 		}
 	}
 	return counts
-}
-
-// match finds the subscriptions that want a message.
-func (v *view) match(n *notification.Notification) []*member {
-	var wanted []*member
-	for _, m := range v.members {
-		if m.filter == nil || m.filter.Match(n) {
-			wanted = append(wanted, m)
-		}
-	}
-	return wanted
 }
 
 // order is what the deliveries of a group to the member are ordered by.

@@ -93,17 +93,17 @@ func (r *Receipt) is(e *deliver.Accepted, at Address) {
 
 // address finds the targets of a message.
 func (v *view) address(e *deliver.Accepted, n *notification.Notification) {
-	wanted := v.match(n)
+	wanted := v.filters.Match(n)
 	e.Targets = make([]*target.Sealed, len(wanted))
-	for i, m := range wanted {
-		e.Targets[i] = m.sealed
+	for i, place := range wanted {
+		e.Targets[i] = v.members[place].sealed
 	}
 	if n.Dedupe == "" {
 		return
 	}
 	e.Orders = make([]uint64, len(wanted))
-	for i, m := range wanted {
-		e.Orders[i] = m.order(n.Group)
+	for i, place := range wanted {
+		e.Orders[i] = v.members[place].order(n.Group)
 	}
 }
 

@@ -38,7 +38,7 @@ type Wish struct {
 // Subscribe makes a subscription. One that is there already, with the same protocol and endpoint, and with all the given attributes, is
 // left as it is. Web servers are asked whether they want it, and asked again if they have not answered.
 func (s *Service) Subscribe(ctx context.Context, at Address, w Wish) (Subscription, error) {
-	_, v, err := s.index.find(at)
+	st, v, err := s.index.find(at)
 	if err != nil {
 		return Subscription{}, err
 	}
@@ -47,9 +47,8 @@ func (s *Service) Subscribe(ctx context.Context, at Address, w Wish) (Subscripti
 		return Subscription{}, err
 	}
 	g := goal{at, w.Protocol, w.Endpoint}
-	why, err := g.check(w.Attributes)
-	if why != "" || err != nil {
-		return Subscription{}, firstOf(err, why.among())
+	if why := g.check(w.Attributes); why != "" {
+		return Subscription{}, why.among()
 	}
 	if w.Protocol == target.ProtocolFirehose && w.Attributes["SubscriptionRoleArn"] == "" {
 		return Subscription{}, invalid("Attributes Reason: SubscriptionRoleArn is required for the protocol firehose")
@@ -57,6 +56,11 @@ func (s *Service) Subscribe(ctx context.Context, at Address, w Wish) (Subscripti
 	// The id says what is subscribed to what, so that of two callers who want the same at once, one makes it.
 	address := SubscriptionAddress{at, uuid.NewSHA1(uuid.MustParse(v.topic.ID), []byte(string(w.Protocol)+"\x00"+w.Endpoint)).String()}
 	token := newToken(address.ID)
+	if filtered(w.Attributes) {
+		if err := st.roomForFilter(address.ID); err != nil {
+			return Subscription{}, err
+		}
+	}
 	asked := asks(w.Protocol) || s.policies && arn.Account != w.Owner
 	ask := false
 	is, err := s.subscribers.Edit(ctx, address.key(), func(was *catalog.Subscription) (*catalog.Subscription, error) {
@@ -93,15 +97,6 @@ func (s *Service) Subscribe(ctx context.Context, at Address, w Wish) (Subscripti
 		err = s.ask(ctx, g, is, &v.settings, notification.SubscriptionConfirmation, token)
 	}
 	return Subscription{is, address}, err
-}
-
-func firstOf(errs ...error) error {
-	for _, err := range errs {
-		if err != nil {
-			return err
-		}
-	}
-	return nil
 }
 
 // ask brings a question to the endpoint of a subscription. The question is committed like a message, and is no dead letter if nobody
@@ -239,8 +234,13 @@ func (s *Service) SetSubscriptionAttribute(ctx context.Context, address Subscrip
 		}
 		is := *was
 		is.Attributes = merge(maps.Clone(was.Attributes), name, value)
-		if why, err := g.check(is.Attributes); why != "" || err != nil {
-			return nil, firstOf(err, why.alone())
+		if why := g.check(is.Attributes); why != "" {
+			return nil, why.alone()
+		}
+		if filtered(is.Attributes) && !filtered(was.Attributes) {
+			if err := s.index.state(address.Topic.Scope, address.Topic.Name).roomForFilter(was.ID); err != nil {
+				return nil, err
+			}
 		}
 		return &is, nil
 	})

@@ -24,14 +24,14 @@ type goal struct {
 }
 
 // check finds why attributes, all that the subscription will have, are refused.
-func (g goal) check(given map[string]string) (reason, error) {
+func (g goal) check(given map[string]string) reason {
 	for _, name := range slices.Sorted(maps.Keys(given)) {
 		if why := g.checkOne(name, given[name]); why != "" {
-			return why, nil
+			return why
 		}
 	}
-	_, why, err := filterOf(given)
-	return why, err
+	_, why := filterOf(given)
+	return why
 }
 
 func (g goal) checkOne(name, value string) reason {

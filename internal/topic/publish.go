@@ -35,8 +35,8 @@ func (s *Service) Publish(ctx context.Context, at Address, drafts []Draft) ([]Re
 		return nil, err
 	}
 	receipts := make([]Receipt, len(drafts))
-	var accepted []deliver.Accepted
-	var of []int // for each accepted, the index of its draft
+	accepted := make([]deliver.Accepted, 0, len(drafts)) // which stays where it is: those of FIFO topics are stamped later
+	var of []int                                         // for each accepted, the index of its draft
 	now := s.clock.Now().UTC()
 	for i := range drafts {
 		n, err := drafts[i].notification(at, &v.settings)
@@ -48,15 +48,15 @@ func (s *Service) Publish(ctx context.Context, at Address, drafts []Draft) ([]Re
 		receipts[i].ID = n.ID
 		e := deliver.Accepted{EventID: n.ID, Bus: n.Topic, Accepted: now, Trace: drafts[i].Trace}
 		v.address(&e, n)
-		switch {
-		case at.FIFO():
-			st.line(&e, n, v)
-		case len(e.Targets) == 0:
+		if len(e.Targets) == 0 && !at.FIFO() {
 			continue // nobody wants it
-		default:
-			e.Event = n.Append(nil)
 		}
 		accepted, of = append(accepted, e), append(of, i)
+		if last := &accepted[len(accepted)-1]; at.FIFO() {
+			st.line(last, n, v)
+		} else {
+			last.Event = n.Append(nil)
+		}
 	}
 	if len(accepted) == 0 {
 		return receipts, nil

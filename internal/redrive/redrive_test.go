@@ -121,7 +121,7 @@ func (w *world) must(err error) {
 // run starts another Service after the present one has ended.
 func (w *world) run() {
 	w.stop()
-	w.Service = redrive.New(w.queues, w.catalog, w.taker, redrive.Options{})
+	w.Service = redrive.New(w.queues, w.catalog, w.taker, redrive.Options{Subscriptions: subscriptions})
 	ctx, cancel := context.WithCancel(context.Background())
 	var group sync.WaitGroup
 	s := w.Service
@@ -145,6 +145,44 @@ func (w *world) deleteRule() {
 	w.t.Helper()
 	_, err := w.catalog.Rules.Edit(w.t.Context(), catalog.RuleKey(scope, "b", "r"), func(*catalog.Rule) (*catalog.Rule, error) { return nil, nil })
 	w.must(err)
+}
+
+// subscriptions knows one, of a web server.
+func subscriptions(arn rialto.ARN) (*target.Definition, bool) {
+	s := &target.Subscription{Topic: scope.ARN("sns", "news"), ARN: arn, Protocol: target.ProtocolHTTPS, Endpoint: "https://shop.example.com"}
+	return s.Definition(), arn.Resource == "news:1"
+}
+
+// TestLettersOfSubscriptions brings the letters of a topic's subscriber back to it, or to another queue.
+func TestLettersOfSubscriptions(t *testing.T) {
+	for _, c := range []struct{ name, subscription, to, want, arrives string }{
+		{"to the subscriber", "news:1", "", "completed 1/1/0/0", scope.ARN("sns", "news:1").String()},
+		{"to a queue", "news:1", scope.QueueARN("q").String(), "completed 1/1/0/0", scope.QueueARN("q").String()},
+		{"to what takes no letters", "news:1", scope.BusARN("default").String(), "completed 1/0/0/1", ""},
+		{"of a subscription that was deleted", "news:2", "", "completed 1/0/0/1", ""},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				w := newWorld(t)
+				w.must(w.queues.Create(t.Context(), at("q"), nil, nil))
+				arn := at("dead").ARN()
+				w.must(w.queues.Deliver(t.Context(), arn, &target.Message{
+					Definition: &target.Definition{ARN: arn.String()}, Payload: []byte("envelope"),
+					Origin: &target.Origin{EventID: "m", Event: []byte(`{"kind":"Notification"}`), Bus: scope.ARN("sns", "news"), Rule: scope.ARN("sns", c.subscription), TargetID: "https"},
+				}))
+				w.want(w.start(redrive.Spec{To: c.to}, 0), c.want)
+				for _, e := range w.taker.taken {
+					d := e.Targets[0]
+					if d.ARN != c.arrives || d.Subscription == nil || d.Rule != scope.ARN("sns", c.subscription) || string(e.Event) != `{"kind":"Notification"}` {
+						t.Errorf("it comes back as %+v to %+v", e, d.Definition)
+					}
+				}
+				if len(w.taker.taken) > 0 != (c.arrives != "") {
+					t.Errorf("%d came back", len(w.taker.taken))
+				}
+			})
+		})
+	}
 }
 
 // letter brings a dead letter of the rule.

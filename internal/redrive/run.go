@@ -316,7 +316,7 @@ func (j *job) handOver(ctx context.Context, v *queue.Survey, again bool) error {
 
 // pack reads letters and finds where each of them goes.
 func (j *job) pack(ctx context.Context, v *queue.Survey) ([]*parcel, error) {
-	all := &ways{catalog: j.catalog, from: j.at, to: j.to, known: make(map[wayKey]way)}
+	all := &ways{catalog: j.catalog, topics: j.opts.Subscriptions, from: j.at, to: j.to, known: make(map[wayKey]way)}
 	now := j.opts.Clock.Now().UTC()
 	list := make([]*parcel, len(v.Messages))
 	for i := range v.Messages {

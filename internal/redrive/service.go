@@ -14,6 +14,7 @@ import (
 	"github.com/rialto-events/rialto/internal/catalog"
 	"github.com/rialto-events/rialto/internal/deliver"
 	"github.com/rialto-events/rialto/internal/queue"
+	"github.com/rialto-events/rialto/target"
 )
 
 // MaxRate is how many letters a second a redrive moves at most, if it is limited at all.
@@ -30,7 +31,12 @@ type Deliverer interface {
 type Options struct {
 	Logger *slog.Logger // nil discards
 	Clock  rialto.Clock // nil is the system's
+
+	Subscriptions Subscriptions // nil knows none
 }
+
+// Subscriptions are how subscriptions of topics are delivered to now, by their ARNs.
+type Subscriptions func(arn rialto.ARN) (*target.Definition, bool)
 
 // A Service shows dead letters and carries redrives out.
 type Service struct {

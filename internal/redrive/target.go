@@ -18,6 +18,9 @@ const (
 	noRule       = "the rule was deleted"
 	disabledRule = "the rule is disabled"
 	noTarget     = "the target was removed from the rule"
+
+	noSubscription = "the subscription was deleted"
+	noQueue        = "a letter of a subscription goes back to it, or to a queue"
 )
 
 // A way is where a letter goes: a target as it is now, or the reason why there is none.
@@ -30,6 +33,7 @@ type way struct {
 // ways finds where letters go, and remembers it for as long as a batch takes.
 type ways struct {
 	catalog *catalog.Catalog
+	topics  Subscriptions
 	from    queue.Address
 	to      string // ARN of what everything is delivered to, or empty
 	known   map[wayKey]way
@@ -51,6 +55,9 @@ func (w *ways) of(o *target.Origin) way {
 }
 
 func (w *ways) find(o *target.Origin) way {
+	if o.Rule.Service == "sns" {
+		return w.toSubscriber(o)
+	}
 	if w.to != "" {
 		return w.elsewhere(o)
 	}
@@ -78,6 +85,24 @@ func (w *ways) elsewhere(o *target.Origin) way {
 	return sealed(&target.Definition{
 		Rule: o.Rule, RuleName: name, ID: o.TargetID, ARN: w.to, Retry: target.DefaultRetry, DeadLetter: w.from.ARN().String(),
 	})
+}
+
+// toSubscriber is the way of a letter that no rule has sent, but a topic: to the subscriber, or to a queue as it would have got it.
+func (w *ways) toSubscriber(o *target.Origin) way {
+	if w.topics == nil {
+		return way{reason: noSubscription}
+	}
+	d, ok := w.topics(o.Rule)
+	if !ok {
+		return way{reason: noSubscription}
+	}
+	if w.to != "" {
+		if arn, err := rialto.ParseARN(w.to); err != nil || arn.Service != "sqs" {
+			return way{reason: noQueue}
+		}
+		d.ARN, d.DeadLetter, d.Retry = w.to, w.from.ARN().String(), target.DefaultRetry
+	}
+	return sealed(d)
 }
 
 func sealed(d *target.Definition) way {

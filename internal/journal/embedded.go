@@ -303,15 +303,15 @@ func (e *embedded) reconnected(ctx context.Context) error {
 }
 
 func (e *embedded) recheck(ctx context.Context) {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	for _, l := range e.logs {
+	e.opening.Lock()
+	defer e.opening.Unlock()
+	for l := range e.logs.all {
 		l.recheck(ctx)
 	}
-	for _, kv := range e.kvs {
+	for kv := range e.kvs.all {
 		kv.recheck(ctx)
 	}
-	for _, b := range e.blobs {
+	for b := range e.blobs.all {
 		b.index.recheck(ctx)
 	}
 }

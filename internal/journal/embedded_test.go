@@ -3,12 +3,14 @@ package journal_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -328,6 +330,59 @@ func TestRelaxedDies(t *testing.T) {
 		}
 		journaltest.WantRecords(t, openWriter(t, dead).Log, 1, recs)
 		if err := dead.Close(ctx); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// TestOpenSideBySide opens everything at once, some of it twice: what has one name is one, before and after a restart.
+func TestOpenSideBySide(t *testing.T) {
+	dir := t.TempDir()
+	for range 2 {
+		j, err := journal.OpenEmbedded(t.Context(), dir, journal.Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		const names, times = 3, 4
+		var opened [names * times]struct {
+			log  journal.Log
+			kv   journal.KV
+			blob journal.Blob
+		}
+		var all sync.WaitGroup
+		for i := range opened {
+			o, name := &opened[i], fmt.Sprint("side-", i%names)
+			note := func(err error) {
+				if err != nil {
+					t.Errorf("open %s: %v", name, err)
+				}
+			}
+			all.Go(func() {
+				var err error
+				o.log, err = j.Log(t.Context(), name)
+				note(err)
+			})
+			all.Go(func() {
+				var err error
+				o.kv, err = j.KV(t.Context(), name)
+				note(err)
+			})
+			all.Go(func() {
+				var err error
+				o.blob, err = j.Blob(t.Context(), name)
+				note(err)
+			})
+		}
+		all.Wait()
+		for i := range opened {
+			for k := range opened {
+				if same := i%names == k%names; (opened[i].log == opened[k].log) != same || (opened[i].kv == opened[k].kv) != same ||
+					(opened[i].blob == opened[k].blob) != same {
+					t.Errorf("the openings %d and %d of the names %d and %d are the same, or are not", i, k, i%names, k%names)
+				}
+			}
+		}
+		if err := j.Close(t.Context()); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -146,6 +146,13 @@ func (f *fileMark) pin(_ context.Context, m mark) error {
 	defer f.mu.Unlock()
 	f.is = m
 	if f.lag == 0 {
+		made, err := f.open()
+		if err != nil {
+			return fmt.Errorf("write the high-water mark: %w", err)
+		}
+		if made && m == (mark{}) {
+			return nil // that is in it
+		}
 		return f.write(m, true)
 	}
 	if f.held != (mark{}) {
@@ -171,7 +178,7 @@ func (f *fileMark) close(context.Context) error {
 }
 
 func (f *fileMark) write(m mark, sync bool) error {
-	if err := f.open(); err != nil {
+	if _, err := f.open(); err != nil {
 		return fmt.Errorf("write the high-water mark: %w", err)
 	}
 	count := f.count + 1
@@ -188,31 +195,31 @@ func (f *fileMark) write(m mark, sync bool) error {
 	return nil
 }
 
-// open opens the file. If it is not there it appears with a mark in it, or not at all.
-func (f *fileMark) open() (err error) {
+// open opens the file. If it is not there it appears for good with the zero mark in it, or not at all.
+func (f *fileMark) open() (made bool, err error) {
 	if f.file != nil {
-		return nil
+		return false, nil
 	}
 	if f.file, err = os.OpenFile(f.path, os.O_RDWR, 0); !errors.Is(err, os.ErrNotExist) {
-		return err
+		return false, err
 	}
-	made, err := os.OpenFile(f.path+".new", os.O_RDWR|os.O_CREATE|os.O_TRUNC, 0o640)
+	fresh, err := os.OpenFile(f.path+".new", os.O_RDWR|os.O_CREATE|os.O_TRUNC, 0o640)
 	if err != nil {
-		return err
+		return false, err
 	}
-	_, err = made.Write(mark{}.append(nil, 0))
+	_, err = fresh.Write(mark{}.append(nil, 0))
 	if err == nil {
-		err = made.Sync()
+		err = fresh.Sync()
 	}
 	if err == nil {
-		err = os.Rename(made.Name(), f.path)
+		err = os.Rename(fresh.Name(), f.path)
 	}
 	if err == nil {
 		err = syncFolder(filepath.Dir(f.path))
 	}
 	if err != nil {
-		return errors.Join(err, made.Close(), os.Remove(made.Name()))
+		return false, errors.Join(err, fresh.Close(), os.Remove(fresh.Name()))
 	}
-	f.file = made
-	return nil
+	f.file = fresh
+	return true, nil
 }

@@ -44,10 +44,11 @@ type store struct {
 	owned    bool                   // nobody else writes to this journal
 	written  atomic.Int64           // bytes published since the embedded server was last asked how much it occupies
 
-	mu    sync.Mutex // held while something is opened
-	logs  map[string]*streamLog
-	kvs   map[string]*streamKV
-	blobs map[string]*streamBlob
+	// Several may open something at a time, since each waits for the disk; whoever looks at all that is open shuts them out.
+	opening sync.RWMutex
+	logs    opened[streamLog]
+	kvs     opened[streamKV]
+	blobs   opened[streamBlob]
 }
 
 func newStore(opts Options) *store {
@@ -62,7 +63,6 @@ func newStore(opts Options) *store {
 	}
 	return &store{
 		opts: opts, room: func() error { return nil }, suspect: func(error) {},
-		logs: make(map[string]*streamLog), kvs: make(map[string]*streamKV), blobs: make(map[string]*streamBlob),
 	}
 }
 
@@ -410,52 +410,90 @@ func (s *store) Health() error {
 }
 
 func (s *store) Log(ctx context.Context, name string) (Log, error) {
-	return open(s, s.logs, name, func() (*streamLog, error) { return s.openLog(ctx, name) })
+	return open(s, &s.logs, name, func() (*streamLog, error) { return s.openLog(ctx, name) })
 }
 
 func (s *store) KV(ctx context.Context, bucket string) (KV, error) {
-	return open(s, s.kvs, bucket, func() (*streamKV, error) {
+	return open(s, &s.kvs, bucket, func() (*streamKV, error) {
 		return s.openKV(ctx, "bucket "+bucket, "rialto-kv-"+bucket, "rialto.kv."+bucket)
 	})
 }
 
 func (s *store) Blob(ctx context.Context, bucket string) (Blob, error) {
-	return open(s, s.blobs, bucket, func() (*streamBlob, error) { return s.openBlob(ctx, bucket) })
+	return open(s, &s.blobs, bucket, func() (*streamBlob, error) { return s.openBlob(ctx, bucket) })
+}
+
+// opened is what is open of one sort. The zero value is ready to use.
+type opened[T any] struct {
+	mu     sync.Mutex
+	byName map[string]*place[T]
+}
+
+// A place is where one of them is, once it is open.
+type place[T any] struct {
+	mu sync.Mutex // held while it is opened
+	is *T
+}
+
+func (o *opened[T]) at(name string) *place[T] {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.byName == nil {
+		o.byName = make(map[string]*place[T])
+	}
+	p := o.byName[name]
+	if p == nil {
+		p = new(place[T])
+		o.byName[name] = p
+	}
+	return p
+}
+
+// all yields what is open. Nobody may be opening anything.
+func (o *opened[T]) all(yield func(*T) bool) {
+	for _, p := range o.byName {
+		if p.is != nil && !yield(p.is) {
+			return
+		}
+	}
 }
 
 // open returns what is open already under a name, or opens it.
-func open[T any](s *store, opened map[string]*T, name string, fresh func() (*T, error)) (*T, error) {
+func open[T any](s *store, o *opened[T], name string, fresh func() (*T, error)) (*T, error) {
 	if err := checkName(name); err != nil {
 		return nil, err
 	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
+	s.opening.RLock()
+	defer s.opening.RUnlock()
 	if err := s.gate.refusal(); err != nil {
 		return nil, err
 	}
-	if t := opened[name]; t != nil {
-		return t, nil
+	p := o.at(name)
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.is != nil {
+		return p.is, nil
 	}
 	t, err := fresh()
 	if err != nil {
 		return nil, err
 	}
-	opened[name] = t
+	p.is = t
 	return t, nil
 }
 
 // closeMarks keeps every mark for good.
 func (s *store) closeMarks(ctx context.Context) error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
+	s.opening.Lock()
+	defer s.opening.Unlock()
 	var errs []error
-	for _, l := range s.logs {
+	for l := range s.logs.all {
 		errs = append(errs, l.marker.close(ctx))
 	}
-	for _, kv := range s.kvs {
+	for kv := range s.kvs.all {
 		errs = append(errs, kv.closeMark(ctx))
 	}
-	for _, b := range s.blobs {
+	for b := range s.blobs.all {
 		errs = append(errs, b.index.closeMark(ctx))
 	}
 	return errors.Join(errs...)

@@ -20,6 +20,7 @@ import (
 	"net/http"
 	"os"
 	"strconv"
+	"sync"
 	"syscall"
 
 	"github.com/rialto-events/rialto"
@@ -108,6 +109,7 @@ func Open(ctx context.Context, c Config) (_ *Server, err error) {
 	if s.journal, err = openJournal(ctx, c); err != nil {
 		return nil, err
 	}
+	s.warm(ctx)
 	if err := s.openCatalog(ctx); err != nil {
 		return nil, err
 	}
@@ -194,6 +196,26 @@ func openVault(c Config) (*vault.Vault, error) {
 	return vault.Open(dir)
 }
 
+// warm opens what is stored all at once, for those who open one after the other what they need: at a first start the disk is waited for some
+// fifty times. What goes wrong is met again there. Logs are made when their number is known for good.
+func (s *Server) warm(ctx context.Context) {
+	var all sync.WaitGroup
+	defer all.Wait()
+	for _, bucket := range []string{"catalog", "history", "notary"} {
+		all.Go(func() { _, _ = s.journal.KV(ctx, bucket) })
+	}
+	for _, bucket := range []string{"snapshots", "history"} {
+		all.Go(func() { _, _ = s.journal.Blob(ctx, bucket) })
+	}
+	n, err := s.countShards(ctx)
+	if err != nil {
+		return
+	}
+	for i := range n {
+		all.Go(func() { _, _ = s.journal.Log(ctx, shardName(i)) })
+	}
+}
+
 func (s *Server) openCatalog(ctx context.Context) error {
 	kv, err := s.journal.KV(ctx, "catalog")
 	if err != nil {
@@ -227,35 +249,48 @@ func (s *Server) openHistory(ctx context.Context) error {
 	return err
 }
 
-// openShards recovers the shards, as many as the journal was made with.
+// openShards recovers the shards, as many as the journal was made with, side by side.
 func (s *Server) openShards(ctx context.Context) error {
 	n, err := s.countShards(ctx)
 	if err != nil {
 		return err
 	}
-	blob, err := s.journal.Blob(ctx, "snapshots")
-	if err != nil {
-		return err
-	}
 	owner, _ := os.Hostname()
+	s.shards = make([]*shard.Shard, n)
+	errs := make([]error, n)
+	var all sync.WaitGroup
 	for i := range n {
-		name := "shard-" + strconv.Itoa(i)
-		log, err := s.journal.Log(ctx, name)
-		if err != nil {
-			return err
-		}
-		sh, err := shard.Open(ctx, log, blob, []shard.Hosted{s.deliver.Host(), s.queues.Host(), s.replays.Host(), s.timers.Host()},
-			shard.Options{Logger: s.config.Logger, Clock: s.config.Clock, Owner: owner, Room: s.journal.Room, Appended: s.metrics.Appended(name)})
-		if err != nil {
-			return fmt.Errorf("open shard %d: %w", i, err)
-		}
-		s.shards = append(s.shards, sh)
+		hosted := []shard.Hosted{s.deliver.Host(), s.queues.Host(), s.replays.Host(), s.timers.Host()}
+		all.Go(func() { s.shards[i], errs[i] = s.openShard(ctx, shardName(i), owner, hosted) })
+	}
+	all.Wait()
+	if err := errors.Join(errs...); err != nil {
+		return err
 	}
 	s.deliver.Attach(s.shards)
 	s.queues.Attach(s.shards)
 	s.replays.Attach(s.shards)
 	s.timers.Attach(s.shards)
 	return nil
+}
+
+func shardName(i int) string { return "shard-" + strconv.Itoa(i) }
+
+func (s *Server) openShard(ctx context.Context, name, owner string, hosted []shard.Hosted) (*shard.Shard, error) {
+	blob, err := s.journal.Blob(ctx, "snapshots")
+	if err != nil {
+		return nil, err
+	}
+	log, err := s.journal.Log(ctx, name)
+	if err != nil {
+		return nil, err
+	}
+	sh, err := shard.Open(ctx, log, blob, hosted,
+		shard.Options{Logger: s.config.Logger, Clock: s.config.Clock, Owner: owner, Room: s.journal.Room, Appended: s.metrics.Appended(name)})
+	if err != nil {
+		return nil, fmt.Errorf("open %s: %w", name, err)
+	}
+	return sh, nil
 }
 
 // countShards is the number of shards, which is fixed when the journal is made.

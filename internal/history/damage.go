@@ -7,8 +7,8 @@ import (
 
 // A DamageError says that a part of an archive cannot be trusted, and is not served.
 type DamageError struct {
-	Archive  string    // its ID
-	Segment  string    // its name among the blobs
+	Archive  string    // its name
+	Segment  string    // its name among the archive's blobs
 	Block    int       // within the segment, from 0; -1 is all of it
 	From, To time.Time // times of the first and the last event that may be missing
 	Events   int64     // that are in it

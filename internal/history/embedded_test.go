@@ -144,7 +144,7 @@ func TestAFlippedBitOnTheDiskIsNamed(t *testing.T) {
 	d.open()
 	list, err := collect(d.Read(t.Context(), "kept-id", Window{}, Position{}), 0)
 	damage, ok := errors.AsType[*DamageError](err)
-	if !ok || damage.Archive != "kept-id" || damage.Events != 300 || !damage.From.Equal(testStart.Add(time.Hour)) {
+	if !ok || damage.Archive != "kept" || damage.Events != 300 || !damage.From.Equal(testStart.Add(time.Hour)) {
 		t.Errorf("the damage is reported as %v", err)
 	}
 	if len(list) != 600 {

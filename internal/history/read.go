@@ -381,9 +381,9 @@ func (st *store) readBlock(ctx context.Context, info *segmentInfo, block int) ([
 
 func (st *store) damage(info *segmentInfo, block int, times span, events int64, cause error) *DamageError {
 	d := &DamageError{
-		Archive: st.id, Segment: info.name, Block: block, From: microTime(times.first), To: microTime(times.last), Events: events, Cause: cause,
+		Archive: st.name, Segment: info.name, Block: block, From: microTime(times.first), To: microTime(times.last), Events: events, Cause: cause,
 	}
-	st.service.found(d)
+	st.service.found(st.blob(info.name), d)
 	return d
 }
 

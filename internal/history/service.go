@@ -429,11 +429,11 @@ type damage struct {
 	block   int
 }
 
-// found logs a damage, once, and counts it.
-func (s *Service) found(e *DamageError) {
+// found logs a damage of a blob, once, and counts it.
+func (s *Service) found(blob string, e *DamageError) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	d := damage{e.Archive + "/" + e.Segment, e.Block}
+	d := damage{blob, e.Block}
 	if s.damages[d] {
 		return
 	}

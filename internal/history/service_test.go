@@ -333,7 +333,7 @@ func TestDamage(t *testing.T) {
 		r.blobs.spoil[name(1)] = c.spoil
 		got, err := r.ids("kept", Window{})
 		d, ok := errors.AsType[*DamageError](err)
-		if !ok || got != c.left || d.Archive != "kept-id" || d.Segment != segments[1].name || d.Block != c.block || d.Events != c.lost ||
+		if !ok || got != c.left || d.Archive != "kept" || d.Segment != segments[1].name || d.Block != c.block || d.Events != c.lost ||
 			!d.From.Equal(testStart.Add(3*time.Minute)) {
 			t.Errorf("%s: the events %q are read, with %v", c.name, got, err)
 		}

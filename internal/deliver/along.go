@@ -106,9 +106,15 @@ func (d *destination) lag(key laneKey) int {
 	return 0
 }
 
-// Held is how many deliveries on the shard of a home wait for an earlier one, by their order.
-func (d *Deliverer) Held(ctx context.Context, home string) (n int, err error) {
+// Held is how many deliveries to one of these targets, whichever has the most, wait on the shard of a home for an earlier one, by their order.
+func (d *Deliverer) Held(ctx context.Context, home string, targets []*target.Sealed) (most int, err error) {
 	h := d.home(home)
-	err = h.shard.View(ctx, func() { n = h.machine.orders.held })
-	return n, err
+	err = h.shard.View(ctx, func() {
+		for _, t := range targets {
+			if def, ok := h.machine.byKey[t.Key]; ok {
+				most = max(most, def.held)
+			}
+		}
+	})
+	return most, err
 }

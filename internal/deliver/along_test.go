@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/rialto-events/rialto/internal/shard"
+	"github.com/rialto-events/rialto/target"
 )
 
 // TestAcceptAlong: events and the command of somebody else are in the log together, or not at all. Here the command is one of the
@@ -96,6 +97,31 @@ func TestLag(t *testing.T) {
 		}
 		if lag := r.Lag(append(simTargets[:0:0], quick, slow)); lag != 16 {
 			t.Errorf("the slow target lags by %d, want 16", lag)
+		}
+	})
+}
+
+// TestHeld has deliveries to one target wait for each other, and those to another one not.
+func TestHeld(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, Options{})
+		slow, quick := testTarget("slow", false), testTarget("quick", false)
+		r.sender.when(slow.ARN, hangs)
+		for i := range 20 {
+			e := newEvent(fmt.Sprint("e", i), slow, quick)
+			e.Home, e.Orders = "orders", []uint64{1, 2}
+			if err := r.Accept(t.Context(), []Accepted{e}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		settle()
+		for _, c := range []struct {
+			targets []*target.Sealed
+			want    int
+		}{{nil, 0}, {append(simTargets[:0:0], quick), 0}, {append(simTargets[:0:0], quick, slow), 19}} {
+			if n, err := r.Held(t.Context(), "orders", c.targets); err != nil || n != c.want {
+				t.Errorf("%d deliveries to %d targets are held, want %d, %v", n, len(c.targets), c.want, err)
+			}
 		}
 	})
 }

@@ -76,6 +76,7 @@ type definition struct {
 	used       int64 // when a delivery was last accepted or ended, in microseconds
 	deliveries int   // that have not ended
 	letters    int   // of these, that are on their way to the dead-letter queue
+	held       int   // of these, that wait for another one by their order
 	pulse      pulse // of those that arrived
 }
 

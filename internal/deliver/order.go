@@ -34,7 +34,7 @@ func (m *Machine) join(slot uint32, d *delivery, hash uint64) {
 		g := o.groups.get(at)
 		m.deliveries.get(g.tail).next = slot + 1
 		g.tail, d.group = slot, at+1
-		o.held++
+		m.hold(d, +1)
 		return
 	}
 	if o.byHash == nil {
@@ -44,6 +44,12 @@ func (m *Machine) join(slot uint32, d *delivery, hash uint64) {
 	*g, d.group = group{hash: hash, head: slot, tail: slot}, at+1
 	o.byHash[hash] = at
 	o.most = max(o.most, len(o.byHash))
+}
+
+// hold counts a delivery that waits for another from now on, or does no more.
+func (m *Machine) hold(d *delivery, by int) {
+	m.orders.held += by
+	(*m.targets.get(d.target)).held += by
 }
 
 // turn reports whether a delivery waits for no other.
@@ -66,7 +72,7 @@ func (m *Machine) leave(slot uint32, d *delivery) (next uint32, ok bool) {
 		}
 	case g.head == slot:
 		g.head = d.next - 1
-		o.held--
+		m.hold(m.deliveries.get(g.head), -1)
 		next, ok = g.head, true
 	default:
 		// Somebody has ended one that is held. The way to it is long, but hardly anybody ever goes it.
@@ -78,7 +84,7 @@ func (m *Machine) leave(slot uint32, d *delivery) (next uint32, ok bool) {
 		if d.next == 0 {
 			g.tail = before
 		}
-		o.held--
+		m.hold(d, -1)
 	}
 	d.group, d.next = 0, 0
 	return next, ok

@@ -418,6 +418,13 @@ func (w *simWorld) nothingForgotten(now time.Time) error {
 	if (w.held > 0) != (w.machine.orders.held > 0) {
 		return fmt.Errorf("%d deliveries are held, and the machine has said %d", w.machine.orders.held, w.held)
 	}
+	held := w.machine.orders.held
+	for _, def := range w.machine.byKey {
+		held -= def.held
+	}
+	if held != 0 {
+		return fmt.Errorf("of %d deliveries that are held, %d are to no target", w.machine.orders.held, held)
+	}
 	return nil
 }
 

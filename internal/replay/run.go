@@ -491,7 +491,7 @@ func (r *runner) keepPace(ctx context.Context, targets []*target.Sealed) error {
 	for {
 		lag := r.service.deliver.Lag(targets)
 		if r.known.Order != "" {
-			held, err := r.service.deliver.Held(ctx, r.known.home())
+			held, err := r.service.deliver.Held(ctx, r.known.home(), targets)
 			if err != nil {
 				return err
 			}

@@ -42,7 +42,7 @@ type Deliverer interface {
 	Home(name string) int
 	AcceptAlong(ctx context.Context, along deliver.Along, events []deliver.Accepted) (any, error)
 	Lag(targets []*target.Sealed) int
-	Held(ctx context.Context, home string) (int, error)
+	Held(ctx context.Context, home string, targets []*target.Sealed) (int, error)
 }
 
 // Options tunes a Service. The zero value is ready to use.

@@ -475,6 +475,30 @@ func TestBackPressure(t *testing.T) {
 	})
 }
 
+// TestOrderedBackPressure: nor does one with an order, and it does not wait for what another replay has put to another target.
+func TestOrderedBackPressure(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, Options{Lag: 1000})
+		r.fill(5000)
+		r.sink.hangs = make(chan struct{})
+		r.begin(func(s *Spec) { s.Order, s.Target = "time", "one" })
+		r.pass(10 * time.Second)
+		if got := r.get(); got.Put < 1000 || got.Put > 1000+2*batchEvents {
+			t.Errorf("%d events were put while nobody takes them", got.Put)
+		}
+		r.begin(func(s *Spec) { s.Name, s.Order, s.Target, s.To = "two", "time", "two", r.get().Last })
+		r.pass(10 * time.Second)
+		if got, err := r.Get(t.Context(), simScope, "two"); err != nil || got.Put < 1000 {
+			t.Errorf("%d events were put to a target that has no part in it, %v", got.Put, err)
+		}
+		close(r.sink.hangs)
+		r.pass(time.Minute)
+		if got := r.get(); got.State != Completed || got.Put != 5000 {
+			t.Errorf("in the end the replay is %+v", got)
+		}
+	})
+}
+
 func TestStrictOrder(t *testing.T) {
 	for _, order := range []string{"time", "$.detail.k"} {
 		t.Run(order, func(t *testing.T) {

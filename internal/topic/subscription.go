@@ -8,6 +8,7 @@ import (
 
 	"github.com/rialto-events/rialto"
 	"github.com/rialto-events/rialto/internal/catalog"
+	"github.com/rialto-events/rialto/internal/topic/filter"
 	"github.com/rialto-events/rialto/target"
 )
 
@@ -127,8 +128,11 @@ func subscriptionShown(u Subscription, s *settings) map[string]string {
 	all["ConfirmationWasAuthenticated"] = flag(u.Authenticated)
 	all["RawMessageDelivery"] = flag(u.Attributes["RawMessageDelivery"] == "true")
 	all["SubscriptionPrincipal"] = u.Principal
-	if all["FilterPolicy"] != "" && all["FilterPolicyScope"] == "" {
-		all["FilterPolicyScope"] = "MessageAttributes"
+	switch {
+	case !filtered(all):
+		delete(all, "FilterPolicyScope") // which AWS shows with a policy alone
+	case all["FilterPolicyScope"] == "":
+		all["FilterPolicyScope"] = string(filter.MessageAttributes)
 	}
 	if asks(u.Protocol) {
 		own, _ := parseSubscriptionDelivery(u.Attributes["DeliveryPolicy"])

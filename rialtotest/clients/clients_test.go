@@ -48,8 +48,8 @@ func TestBoto3(t *testing.T) {
 
 func TestJavaScriptSDK(t *testing.T) {
 	p := start(t)
-	runNode(t, p, "sdk.mjs", "@aws-sdk/client-eventbridge@3", "@aws-sdk/client-sqs@3")
-	want := []string{"AWSEvents.PutEvents"}
+	runNode(t, p, "sdk.mjs", "@aws-sdk/client-eventbridge@3", "@aws-sdk/client-sqs@3", "@aws-sdk/client-sns@3")
+	want := []string{"AWSEvents.PutEvents", "AmazonSNS.Subscribe", "AmazonSNS.Publish", "AmazonSNS.PublishBatch", "AmazonSNS.SetSubscriptionAttributes"}
 	for _, op := range everyOperation(t) {
 		if strings.HasPrefix(op, "AmazonSQS.") {
 			want = append(want, op)
@@ -143,7 +143,7 @@ func command(t *testing.T, p *proxy, limit time.Duration, name string, args ...s
 	cmd.Env = append(cmd.Env,
 		"AWS_ENDPOINT_URL="+p.url, "AWS_ACCESS_KEY_ID=test", "AWS_SECRET_ACCESS_KEY=test", "AWS_REGION=us-east-1", "AWS_DEFAULT_REGION=us-east-1",
 		"AWS_CONFIG_FILE="+os.DevNull, "AWS_SHARED_CREDENTIALS_FILE="+os.DevNull, "AWS_EC2_METADATA_DISABLED=true", "AWS_PAGER=", "AWS_MAX_ATTEMPTS=1",
-		"HOOK_URL="+p.hook.URL)
+		"HOOK_URL="+p.hook.URL, "DOOR_URL="+p.door)
 	return cmd
 }
 
@@ -151,6 +151,7 @@ func command(t *testing.T, p *proxy, limit time.Duration, name string, args ...s
 type proxy struct {
 	url  string
 	hook *rialtotest.Webhook
+	door string // the URL of a door
 
 	mu      sync.Mutex
 	good    map[string]int // answered with 200, by operation
@@ -165,7 +166,9 @@ func start(t *testing.T) *proxy {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p := &proxy{hook: srv.Webhook(t), good: map[string]int{}}
+	knocks := httptest.NewServer(make(door, 100))
+	t.Cleanup(knocks.Close)
+	p := &proxy{hook: srv.Webhook(t), door: knocks.URL, good: map[string]int{}}
 	forward := &httputil.ReverseProxy{
 		Rewrite: func(r *httputil.ProxyRequest) {
 			r.SetURL(target)
@@ -173,15 +176,53 @@ func start(t *testing.T) *proxy {
 		},
 		ModifyResponse: p.note,
 	}
-	front := httptest.NewServer(forward)
+	front := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		forward.ServeHTTP(w, withOperation(r))
+	}))
 	t.Cleanup(front.Close)
 	p.url = front.URL
 	return p
 }
 
+// A door is a web server at which topics knock: it takes what is posted, and hands it out to who asks, in order.
+type door chan []byte
+
+func (d door) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if r.Method == http.MethodPost {
+		if body, err := io.ReadAll(r.Body); err == nil {
+			d <- body
+		}
+		return
+	}
+	select {
+	case body := <-d:
+		_, _ = w.Write(body)
+	case <-r.Context().Done():
+	}
+}
+
+type operationKey struct{}
+
+// withOperation keeps with a request which operation it calls. That of the older protocol, in which SNS is spoken, stands in its body.
+func withOperation(r *http.Request) *http.Request {
+	operation := cmp.Or(r.Header.Get("X-Amz-Target"), r.Method+" "+r.URL.Path)
+	if strings.HasPrefix(r.Header.Get("Content-Type"), "application/x-www-form-urlencoded") {
+		body, err := io.ReadAll(r.Body)
+		r.Body = io.NopCloser(bytes.NewReader(body))
+		form, malformed := url.ParseQuery(string(body))
+		if service := queryServices[form.Get("Version")]; err == nil && malformed == nil && service != "" {
+			operation = service + "." + form.Get("Action")
+		}
+	}
+	return r.WithContext(context.WithValue(r.Context(), operationKey{}, operation))
+}
+
+// queryServices are those that are spoken to in the older protocol, by the version of their model.
+var queryServices = map[string]string{"2010-03-31": "AmazonSNS"}
+
 // note counts an answer.
 func (p *proxy) note(resp *http.Response) error {
-	operation := cmp.Or(resp.Request.Header.Get("X-Amz-Target"), resp.Request.Method+" "+resp.Request.URL.Path)
+	operation := resp.Request.Context().Value(operationKey{}).(string)
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if resp.StatusCode == http.StatusOK {

@@ -18,7 +18,7 @@ import (
 func TestOperationsAreListed(t *testing.T) {
 	srv := rialtotest.Start(t)
 	var served []string
-	for model, service := range map[string]string{"events.json": "AWSEvents", "sqs.json": "AmazonSQS", "secretsmanager.json": "secretsmanager"} {
+	for model, service := range map[string]string{"events.json": "AWSEvents", "sqs.json": "AmazonSQS", "secretsmanager.json": "secretsmanager", "sns.json": "AmazonSNS"} {
 		for _, operation := range operationsOf(t, model) {
 			if target := service + "." + operation; serves(t, srv, target) {
 				served = append(served, target)
@@ -60,12 +60,21 @@ func operationsOf(t *testing.T, model string) []string {
 // serves reports whether a server knows an operation: what it says about an empty request does not matter.
 func serves(t *testing.T, srv *rialtotest.Server, target string) bool {
 	t.Helper()
-	req, err := http.NewRequestWithContext(t.Context(), "POST", srv.URL, strings.NewReader("{}"))
+	action, query := strings.CutPrefix(target, "AmazonSNS.")
+	body := "{}"
+	if query {
+		body = "Version=2010-03-31&Action=" + action
+	}
+	req, err := http.NewRequestWithContext(t.Context(), "POST", srv.URL, strings.NewReader(body))
 	if err != nil {
 		t.Fatal(err)
 	}
-	req.Header.Set("Content-Type", "application/x-amz-json-1.0")
-	req.Header.Set("X-Amz-Target", target)
+	if query {
+		req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	} else {
+		req.Header.Set("Content-Type", "application/x-amz-json-1.0")
+		req.Header.Set("X-Amz-Target", target)
+	}
 	resp, err := http.DefaultClient.Do(req)
 	if err != nil {
 		t.Fatal(err)
@@ -75,7 +84,7 @@ func serves(t *testing.T, srv *rialtotest.Server, target string) bool {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return !strings.Contains(string(text), "UnknownOperationException")
+	return !strings.Contains(string(text), "UnknownOperationException") && !strings.Contains(string(text), "<Code>InvalidAction</Code>")
 }
 
 // everyOperation lists what rialto serves and each client must have called with success.

@@ -46,6 +46,7 @@ func TestTerraform(t *testing.T) {
 		"AWSEvents.CreateEventBus", "AWSEvents.PutRule", "AWSEvents.PutTargets", "AWSEvents.CreateConnection", "AWSEvents.CreateApiDestination",
 		"AmazonSQS.CreateQueue", "AWSEvents.DeleteEventBus", "AWSEvents.DeleteRule", "AWSEvents.RemoveTargets", "AWSEvents.DeleteConnection",
 		"AWSEvents.DeleteApiDestination", "AWSEvents.CreateArchive", "AWSEvents.DeleteArchive", "AmazonSQS.DeleteQueue",
+		"AmazonSNS.CreateTopic", "AmazonSNS.SetTopicAttributes", "AmazonSNS.Subscribe", "AmazonSNS.Unsubscribe", "AmazonSNS.DeleteTopic",
 	})
 }
 

@@ -11,9 +11,11 @@ from botocore.exceptions import ClientError
 
 events = boto3.client("events")
 sqs = boto3.client("sqs")
+sns = boto3.client("sns")
 secrets = boto3.client("secretsmanager")
 
 ARN = "arn:aws:events:us-east-1:000000000000:"
+TOPIC = "arn:aws:sns:us-east-1:000000000000:"
 QUEUE = "arn:aws:sqs:us-east-1:000000000000:"
 URL = os.environ["AWS_ENDPOINT_URL"] + "/000000000000/"
 
@@ -205,6 +207,104 @@ def replays():
     refused("ResourceNotFoundException", events.describe_archive, ArchiveName="kept")
 
 
+def topics():
+    topic = sns.create_topic(Name="orders", Attributes={"DisplayName": "Orders"}, Tags=[{"Key": "team", "Value": "shop"}])["TopicArn"]
+    equal(topic, TOPIC + "orders")
+    equal(sns.create_topic(Name="orders")["TopicArn"], topic)
+    e = refused("InvalidParameter", sns.create_topic, Name="or ders")
+    equal((isinstance(e, sns.exceptions.InvalidParameterException), e.response["Error"]["Message"]), (True, "Invalid parameter: Topic Name"))
+    equal([t["TopicArn"] for page in sns.get_paginator("list_topics").paginate() for t in page["Topics"]], [topic])
+    sns.set_topic_attributes(TopicArn=topic, AttributeName="SignatureVersion", AttributeValue="2")
+    got = sns.get_topic_attributes(TopicArn=topic)["Attributes"]
+    equal((got["DisplayName"], got["SignatureVersion"], got["Owner"], got["SubscriptionsConfirmed"]), ("Orders", "2", "000000000000", "0"))
+    e = refused("NotFound", sns.get_topic_attributes, TopicArn=TOPIC + "none")
+    equal((isinstance(e, sns.exceptions.NotFoundException), e.response["ResponseMetadata"]["HTTPStatusCode"]), (True, 404))
+    sns.tag_resource(ResourceArn=topic, Tags=[{"Key": "stage", "Value": "test"}])
+    equal({t["Key"]: t["Value"] for t in sns.list_tags_for_resource(ResourceArn=topic)["Tags"]}, {"team": "shop", "stage": "test"})
+    sns.untag_resource(ResourceArn=topic, TagKeys=["stage"])
+    sns.add_permission(TopicArn=topic, Label="share", AWSAccountId=["111122223333"], ActionName=["Publish"])
+    sns.remove_permission(TopicArn=topic, Label="share")
+    protection = json.dumps({"Name": "p", "Version": "2021-06-01", "Statement": []})
+    sns.put_data_protection_policy(ResourceArn=topic, DataProtectionPolicy=protection)
+    equal(sns.get_data_protection_policy(ResourceArn=topic)["DataProtectionPolicy"], protection)
+
+
+def subscriptions():
+    topic = TOPIC + "orders"
+    for name in "everything", "dear":
+        sqs.create_queue(QueueName=name)
+    first = sns.subscribe(TopicArn=topic, Protocol="sqs", Endpoint=QUEUE + "everything")["SubscriptionArn"]
+    policy = json.dumps({"total": [{"numeric": [">=", 100]}]})
+    second = sns.subscribe(TopicArn=topic, Protocol="sqs", Endpoint=QUEUE + "dear", Attributes={"FilterPolicy": policy, "RawMessageDelivery": "true"})["SubscriptionArn"]
+    equal(sns.subscribe(TopicArn=topic, Protocol="sqs", Endpoint=QUEUE + "everything")["SubscriptionArn"], first)
+    e = refused("InvalidParameter", sns.subscribe, TopicArn=topic, Protocol="sqs", Endpoint=QUEUE + "dear", Attributes={"FilterPolicy": "{}", "RawMessageDelivery": "true"})
+    equal(e.response["Error"]["Message"], "Invalid parameter: Attributes Reason: Subscription already exists with different attributes")
+    equal(sorted(s["SubscriptionArn"] for s in sns.list_subscriptions()["Subscriptions"]), sorted([first, second]))
+    equal(len(sns.list_subscriptions_by_topic(TopicArn=topic)["Subscriptions"]), 2)
+    got = sns.get_subscription_attributes(SubscriptionArn=second)["Attributes"]
+    equal((got["FilterPolicy"], got["FilterPolicyScope"], got["RawMessageDelivery"], got["PendingConfirmation"]), (policy, "MessageAttributes", "true", "false"))
+
+    number = {"total": {"DataType": "Number", "StringValue": "100.0"}}
+    sent = sns.publish(TopicArn=topic, Message="grüße", Subject="Paid", MessageAttributes=number)["MessageId"]
+    small = {"total": {"DataType": "Number", "StringValue": "99.9"}}
+    batch = sns.publish_batch(TopicArn=topic, PublishBatchRequestEntries=[{"Id": "a", "Message": "1"}, {"Id": "b", "Message": "2", "MessageAttributes": small}])
+    equal([s["Id"] for s in batch["Successful"]], ["a", "b"])
+    equal(sorted((m["Message"], m.get("Subject"), m.get("MessageAttributes")) for m in (json.loads(b) for b, _ in received("everything", 3)))[2],
+          ("grüße", "Paid", {"total": {"Type": "Number", "Value": "100.0"}}))
+    equal([(body, m["MessageAttributes"]["total"]["StringValue"]) for body, m in received("dear", 1)], [("grüße", "100.0")])
+    equal(len(sent), 36)
+
+    sns.set_subscription_attributes(SubscriptionArn=second, AttributeName="FilterPolicyScope", AttributeValue="MessageBody")
+    sns.set_subscription_attributes(SubscriptionArn=second, AttributeName="FilterPolicy", AttributeValue='{"order": {"total": [100]}}')
+    for body in {"order": {"total": 100}}, {"order": {"total": 1}}:
+        sns.publish(TopicArn=topic, MessageStructure="json", Message=json.dumps({"default": json.dumps(body), "sqs": json.dumps(body)}))
+    received("everything", 2)
+    equal([json.loads(body) for body, _ in received("dear", 1)], [{"order": {"total": 100}}])
+    e = refused("InvalidParameter", sns.set_subscription_attributes, SubscriptionArn=second, AttributeName="FilterPolicy", AttributeValue='{"a": []}')
+    equal(e.response["Error"]["Message"].split("\n")[0], "Invalid parameter: FilterPolicy: Empty arrays are not allowed")
+
+    # A web server is asked, and confirms with what it was sent.
+    door = os.environ["DOOR_URL"]
+    equal(sns.subscribe(TopicArn=topic, Protocol="http", Endpoint=door + "/orders")["SubscriptionArn"], "pending confirmation")
+    equal(sns.get_topic_attributes(TopicArn=topic)["Attributes"]["SubscriptionsPending"], "1")
+    refused("InvalidParameter", sns.confirm_subscription, TopicArn=topic, Token="0" * 288)
+    asked = json.load(urllib.request.urlopen(door))
+    equal((asked["Type"], asked["TopicArn"]), ("SubscriptionConfirmation", topic))
+    third = sns.confirm_subscription(TopicArn=topic, Token=asked["Token"])["SubscriptionArn"]
+    equal(sns.get_subscription_attributes(SubscriptionArn=third)["Attributes"]["PendingConfirmation"], "false")
+    sns.publish(TopicArn=topic, Message="to the door")
+    told = json.load(urllib.request.urlopen(door))
+    equal((told["Type"], told["Message"], told["SignatureVersion"]), ("Notification", "to the door", "2"))
+
+    sns.unsubscribe(SubscriptionArn=first)
+    refused("NotFound", sns.get_subscription_attributes, SubscriptionArn=first)
+    sns.delete_topic(TopicArn=topic)
+    equal(sns.list_subscriptions()["Subscriptions"], [])
+    for name in "everything", "dear":
+        sqs.delete_queue(QueueUrl=URL + name)
+
+
+def received(queue, n):
+    """The bodies of n messages, and these."""
+    got = []
+    while len(got) < n:
+        for m in sqs.receive_message(QueueUrl=URL + queue, MaxNumberOfMessages=10, WaitTimeSeconds=10, MessageAttributeNames=["All"]).get("Messages", []):
+            sqs.delete_message(QueueUrl=URL + queue, ReceiptHandle=m["ReceiptHandle"])
+            got.append((m["Body"], m))
+    equal(len(got), n)
+    return got
+
+
+def silence():
+    """Text messages and push services are not there, but can be asked about."""
+    equal(sns.list_platform_applications()["PlatformApplications"], [])
+    equal(sns.list_phone_numbers_opted_out()["phoneNumbers"], [])
+    equal(sns.get_sms_attributes()["attributes"], {})
+    equal(sns.get_sms_sandbox_account_status()["IsInSandbox"], True)
+    equal(sns.list_sms_sandbox_phone_numbers()["PhoneNumbers"], [])
+    equal(sns.list_origination_numbers()["PhoneNumbers"], [])
+
+
 def absent():
     equal(events.list_endpoints()["Endpoints"], [])
     equal(events.list_event_sources()["EventSources"], [])
@@ -225,7 +325,7 @@ def end():
 
 
 failed = False
-for part in queues, messages, buses, rules, putting, destinations, replays, absent, end:
+for part in queues, messages, buses, rules, putting, destinations, replays, topics, subscriptions, silence, absent, end:
     try:
         part()
     except Exception as e:  # say so, and look at the rest

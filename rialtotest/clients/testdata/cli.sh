@@ -24,6 +24,7 @@ refused() {
 
 events() { aws events "$@" --output text; }
 secretsmanager() { aws secretsmanager "$@" --output text; }
+sns() { aws sns "$@" --output text; }
 sqs() { aws sqs "$@" --endpoint-url "$AWS_ENDPOINT_URL" --output text; } # version 1 does not look at the variable for SQS
 
 arn=arn:aws:events:us-east-1:000000000000
@@ -150,6 +151,58 @@ want "" curl --silent --fail --output /dev/null --data '{"name": "slow", "archiv
 want "CANCELLING" events cancel-replay --replay-name slow --query State
 want "" events delete-archive --archive-name kept
 refused ResourceNotFoundException events describe-archive --archive-name kept
+
+# topics
+t=arn:aws:sns:us-east-1:000000000000
+want "$t:orders" sns create-topic --name orders --attributes DisplayName=Orders --tags Key=team,Value=shop
+want "$t:orders" sns create-topic --name orders
+refused InvalidParameter sns create-topic --name 'or ders'
+want "$t:orders" sns list-topics --query 'Topics[].TopicArn'
+want "" sns set-topic-attributes --topic-arn "$t:orders" --attribute-name SignatureVersion --attribute-value 2
+want "Orders	2" sns get-topic-attributes --topic-arn "$t:orders" --query 'Attributes.[DisplayName,SignatureVersion]'
+refused NotFound sns get-topic-attributes --topic-arn "$t:none"
+want "" sns tag-resource --resource-arn "$t:orders" --tags Key=stage,Value=test
+want "stage	test
+team	shop" sns list-tags-for-resource --resource-arn "$t:orders" --query 'sort_by(Tags, &Key)[].[Key,Value]'
+want "" sns untag-resource --resource-arn "$t:orders" --tag-keys stage
+want "" sns add-permission --topic-arn "$t:orders" --label share --aws-account-id 111122223333 --action-name Publish
+want "" sns remove-permission --topic-arn "$t:orders" --label share
+want "" sns put-data-protection-policy --resource-arn "$t:orders" --data-protection-policy '{"Name":"p","Version":"2021-06-01","Statement":[]}'
+want '{"Name":"p","Version":"2021-06-01","Statement":[]}' sns get-data-protection-policy --resource-arn "$t:orders" --query DataProtectionPolicy
+
+# subscriptions
+for name in everything dear; do want "$url/$name" sqs create-queue --queue-name $name --query QueueUrl; done
+first=$(sns subscribe --topic-arn "$t:orders" --protocol sqs --notification-endpoint "$q:everything")
+second=$(sns subscribe --topic-arn "$t:orders" --protocol sqs --notification-endpoint "$q:dear" \
+  --attributes '{"RawMessageDelivery":"true","FilterPolicy":"{\"total\":[{\"numeric\":[\">=\",100]}]}"}')
+want "$first" sns subscribe --topic-arn "$t:orders" --protocol sqs --notification-endpoint "$q:everything"
+want "2	2" sns list-subscriptions --query '[length(Subscriptions),length(Subscriptions)]'
+want "$(printf '%s\n' "$first" "$second" | sort)" sns list-subscriptions-by-topic --topic-arn "$t:orders" --query 'sort_by(Subscriptions,&SubscriptionArn)[].[SubscriptionArn]'
+want "MessageAttributes	true" sns get-subscription-attributes --subscription-arn "$second" --query 'Attributes.[FilterPolicyScope,RawMessageDelivery]'
+want 36 bash -c "aws sns publish --topic-arn $t:orders --message hello --message-attributes '{\"total\":{\"DataType\":\"Number\",\"StringValue\":\"100.0\"}}' --query 'length(MessageId)' --output text"
+want "a	b" sns publish-batch --topic-arn "$t:orders" --query 'sort(Successful[].Id)' \
+  --publish-batch-request-entries '[{"Id":"a","Message":"1"},{"Id":"b","Message":"2","MessageAttributes":{"total":{"DataType":"Number","StringValue":"99.9"}}}]'
+want "hello	100.0" sqs receive-message --queue-url "$url/dear" --wait-time-seconds 10 --message-attribute-names All --query 'Messages[].[Body,MessageAttributes.total.StringValue]'
+want "" sns set-subscription-attributes --subscription-arn "$second" --attribute-name FilterPolicyScope --attribute-value MessageBody
+want "" sns set-subscription-attributes --subscription-arn "$second" --attribute-name FilterPolicy --attribute-value '{"order":{"total":[100]}}'
+refused InvalidParameter sns set-subscription-attributes --subscription-arn "$second" --attribute-name FilterPolicy --attribute-value '{"a":[]}'
+pending=$(sns subscribe --topic-arn "$t:orders" --protocol http --cli-input-json "{\"Endpoint\":\"$DOOR_URL/orders\"}")
+want "pending confirmation" echo "$pending"
+token=$(curl --silent --fail "$DOOR_URL" | grep -o '"Token" *: *"[0-9a-f]*"' | grep -o '[0-9a-f]\{200,\}')
+third=$(sns confirm-subscription --topic-arn "$t:orders" --token "$token" --query SubscriptionArn)
+want "http" sns get-subscription-attributes --subscription-arn "$third" --query Attributes.Protocol
+want "" sns unsubscribe --subscription-arn "$first"
+refused NotFound sns get-subscription-attributes --subscription-arn "$first"
+want "" sns delete-topic --topic-arn "$t:orders"
+for name in everything dear; do want "" sqs delete-queue --queue-url "$url/$name"; done
+
+# what topics could reach elsewhere
+want "" sns list-platform-applications --query PlatformApplications
+want "" sns list-phone-numbers-opted-out --query phoneNumbers
+want "" sns list-sms-sandbox-phone-numbers --query PhoneNumbers
+want "" sns list-origination-numbers --query PhoneNumbers
+want "True" sns get-sms-sandbox-account-status --query IsInSandbox
+want "" sns get-sms-attributes --query 'attributes.*'
 
 # what is not there yet is empty
 want "" events list-endpoints --query Endpoints

@@ -1,7 +1,8 @@
-// Calls PutEvents and every SQS operation with the JavaScript SDK v3 and looks at the answers.
+// Calls PutEvents, every SQS operation and those of SNS that services call, with the JavaScript SDK v3 and looks at the answers.
 
 import assert from "node:assert/strict";
 import * as eventbridge from "@aws-sdk/client-eventbridge";
+import * as sns from "@aws-sdk/client-sns";
 import * as sqs from "@aws-sdk/client-sqs";
 
 const events = new eventbridge.EventBridgeClient({});
@@ -65,6 +66,37 @@ assert.deepEqual([put.FailedEntryCount, put.Entries[1].ErrorCode], [1, "Malforme
 [m] = (await call("ReceiveMessage", { QueueUrl, WaitTimeSeconds: 10 })).Messages;
 const event = JSON.parse(m.Body);
 assert.deepEqual([event.id, event.time, event.detail], [put.Entries[0].EventId, "2026-03-01T10:00:05Z", { id: "o-17" }]);
+
+// Topics
+const topics = new sns.SNSClient({});
+const topic = (name, input = {}) => topics.send(new sns[name + "Command"](input));
+const { TopicArn } = await topic("CreateTopic", { Name: "orders", Attributes: { DisplayName: "Orders" } });
+assert.equal(TopicArn, "arn:aws:sns:us-east-1:000000000000:orders");
+assert.deepEqual((await topic("ListTopics")).Topics, [{ TopicArn }]);
+assert.equal((await topic("GetTopicAttributes", { TopicArn })).Attributes.DisplayName, "Orders");
+await assert.rejects(topic("GetTopicAttributes", { TopicArn: TopicArn + "-none" }), sns.NotFoundException);
+const FilterPolicy = JSON.stringify({ event: ["paid"], total: [{ numeric: [">=", 100] }] });
+const subscription = { TopicArn, Protocol: "sqs", Endpoint: arn + "billing", Attributes: { FilterPolicy } };
+const { SubscriptionArn } = await topic("Subscribe", subscription);
+assert.deepEqual((await topic("ListSubscriptionsByTopic", { TopicArn })).Subscriptions.map((s) => s.SubscriptionArn), [SubscriptionArn]);
+assert.equal((await topic("GetSubscriptionAttributes", { SubscriptionArn })).Attributes.FilterPolicy, FilterPolicy);
+const attributes = (event, total) => ({ event: { DataType: "String", StringValue: event }, total: { DataType: "Number", StringValue: total } });
+await topic("Publish", { TopicArn, Message: "cheap", MessageAttributes: attributes("paid", "99") });
+const { MessageId } = await topic("Publish", { TopicArn, Message: "dear", Subject: "Paid", MessageAttributes: attributes("paid", "100") });
+[m] = (await call("ReceiveMessage", { QueueUrl, WaitTimeSeconds: 10 })).Messages;
+const told = JSON.parse(m.Body);
+assert.deepEqual([told.MessageId, told.Message, told.Subject, told.MessageAttributes.total], [MessageId, "dear", "Paid", { Type: "Number", Value: "100" }]);
+await call("DeleteMessage", { QueueUrl, ReceiptHandle: m.ReceiptHandle });
+await topic("SetSubscriptionAttributes", { SubscriptionArn, AttributeName: "RawMessageDelivery", AttributeValue: "true" });
+await topic("SetSubscriptionAttributes", { SubscriptionArn, AttributeName: "FilterPolicy", AttributeValue: "" });
+const batch = await topic("PublishBatch", { TopicArn, PublishBatchRequestEntries: [{ Id: "a", Message: "1", MessageAttributes: attributes("sent", "1") }] });
+assert.deepEqual(batch.Successful.map((s) => s.Id), ["a"]);
+[m] = (await call("ReceiveMessage", { QueueUrl, WaitTimeSeconds: 10, MessageAttributeNames: ["All"] })).Messages;
+assert.deepEqual([m.Body, m.MessageAttributes.event.StringValue], ["1", "sent"]);
+const badPolicy = { SubscriptionArn, AttributeName: "FilterPolicy", AttributeValue: '{"a":{"b":["c"]}}' };
+await assert.rejects(topic("SetSubscriptionAttributes", badPolicy), sns.InvalidParameterException);
+await topic("Unsubscribe", { SubscriptionArn });
+await topic("DeleteTopic", { TopicArn });
 
 await call("DeleteQueue", { QueueUrl });
 await call("DeleteQueue", { QueueUrl: url + "dead" });

@@ -1,4 +1,5 @@
-# What a team defines for itself: a bus, a rule, a target with all that a target can have, a destination outside, and queues.
+# What a team defines for itself: a bus, a rule, a target with all that a target can have, a destination outside, queues, and topics with
+# their subscriptions.
 
 terraform {
   required_providers {
@@ -23,6 +24,7 @@ provider "aws" {
 
   endpoints {
     events = var.endpoint
+    sns    = var.endpoint
     sqs    = var.endpoint
   }
 }
@@ -59,6 +61,11 @@ resource "aws_cloudwatch_event_archive" "paid" {
 resource "aws_sqs_queue" "billing" {
   name                       = "billing"
   visibility_timeout_seconds = 60
+
+  redrive_policy = jsonencode({
+    deadLetterTargetArn = aws_sqs_queue.dead.arn
+    maxReceiveCount     = 5
+  })
 }
 
 resource "aws_sqs_queue" "dead" {
@@ -119,4 +126,57 @@ resource "aws_cloudwatch_event_target" "crm" {
     header_parameters       = { X-Team = "shop" }
     query_string_parameters = { v = "1" }
   }
+}
+
+resource "aws_sns_topic" "orders" {
+  name         = "orders"
+  display_name = "Orders"
+  tags         = { team = "shop" }
+}
+
+data "aws_iam_policy_document" "publish" {
+  statement {
+    actions   = ["sns:Publish"]
+    resources = [aws_sns_topic.orders.arn]
+
+    principals {
+      type        = "Service"
+      identifiers = ["events.amazonaws.com"]
+    }
+  }
+}
+
+resource "aws_sns_topic_policy" "orders" {
+  arn    = aws_sns_topic.orders.arn
+  policy = data.aws_iam_policy_document.publish.json
+}
+
+resource "aws_cloudwatch_event_target" "orders" {
+  rule           = aws_cloudwatch_event_rule.paid.name
+  event_bus_name = aws_cloudwatch_event_bus.orders.name
+  target_id      = "orders"
+  arn            = aws_sns_topic.orders.arn
+}
+
+resource "aws_sns_topic_subscription" "billing" {
+  topic_arn            = aws_sns_topic.orders.arn
+  protocol             = "sqs"
+  endpoint             = aws_sqs_queue.billing.arn
+  raw_message_delivery = true
+  filter_policy_scope  = "MessageBody"
+
+  filter_policy = jsonencode({
+    detail = { total = [{ numeric = [">=", 1000] }] }
+  })
+
+  redrive_policy = jsonencode({
+    deadLetterTargetArn = aws_sqs_queue.dead.arn
+  })
+}
+
+resource "aws_sns_topic_subscription" "dead" {
+  topic_arn     = aws_sns_topic.orders.arn
+  protocol      = "sqs"
+  endpoint      = aws_sqs_queue.dead.arn
+  filter_policy = jsonencode({ failed = ["true"] })
 }

@@ -15,6 +15,7 @@ import (
 	"fmt"
 	"log/slog"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -154,12 +155,19 @@ func (s *Service) Set(ctx context.Context, scope rialto.Scope, arn string, d Dec
 	return deliver.Circuit{Scope: scope, ARN: arn, Since: s.opts.Clock.Now()}, err // nothing goes there at present
 }
 
-// mustBeUsed refuses a destination to which nothing goes: no rule says so, nothing waits, and nobody has decided about it before.
+// mustBeUsed refuses a destination to which nothing goes: no rule and no subscription says so, nothing waits, and nobody has decided about
+// it before.
 func (s *Service) mustBeUsed(ctx context.Context, scope rialto.Scope, arn string) error {
 	for _, e := range s.catalog.Rules.List(catalog.ScopeKey(scope), "", 0) {
 		if slices.ContainsFunc(e.Value.Targets, func(t catalog.Target) bool {
 			return t.ARN == arn || t.DeadLetter != nil && t.DeadLetter.ARN != nil && *t.DeadLetter.ARN == arn
 		}) {
+			return nil
+		}
+	}
+	for _, e := range s.catalog.Subscribers.List(catalog.ScopeKey(scope), "", 0) {
+		u := e.Value
+		if u.Endpoint == arn || u.ARN(scope).String() == arn || strings.Contains(u.Attributes["RedrivePolicy"], `"`+arn+`"`) {
 			return nil
 		}
 	}

@@ -134,12 +134,12 @@ func Open(ctx context.Context, c Config) (_ *Server, err error) {
 	s.ingest = ingest.New(routes, s.deliver, ingest.Options{Logger: c.Logger, Clock: c.Clock, Room: s.journal.Room, Observer: watch})
 	s.topics = topic.New(s.catalog, s.deliver, topic.Options{
 		Logger: c.Logger, Clock: c.Clock, Room: s.journal.Room, Policies: c.Credentials != "",
-		Firehose: func(stream rialto.ARN) bool { return s.remotes.Claims(stream) },
+		Firehose: func(stream rialto.ARN) bool { return s.remotes.Claims(stream) }, Observer: watch,
 	})
 	s.replays = replay.New(s.catalog, s.history, s.ingest, s.deliver, replay.Options{Logger: c.Logger, Clock: c.Clock})
 	s.timers = scheduler.New(s.deliver, scheduler.Options{Logger: c.Logger, Clock: c.Clock})
 	s.rules = scheduler.NewRules(s.timers, s.catalog, s.ingest)
-	s.redrive = redrive.New(s.queues, s.catalog, s.deliver, redrive.Options{Logger: c.Logger, Clock: c.Clock})
+	s.redrive = redrive.New(s.queues, s.catalog, s.deliver, redrive.Options{Logger: c.Logger, Clock: c.Clock, Subscriptions: s.topics.DefinitionOf})
 	news := connections.NewNews(s.ingest, s.catalog, c.Clock, c.Logger)
 	s.conns = connections.New(s.catalog, secrets, connections.Options{Logger: c.Logger, Clock: c.Clock, Guard: s.guard(), News: news, TLSOnly: !c.trusted()})
 	if err := s.openKinds(); err != nil {

@@ -31,6 +31,8 @@ type Draft struct {
 	Group      *string // MessageGroupId; nil is none
 	Dedupe     *string // MessageDeduplicationId; nil is none
 	Trace      string  // X-Ray trace header, or empty
+
+	Hops target.Hops // the buses that an event has crossed whose rule publishes it
 }
 
 // Size is what the draft counts for, in bytes.

@@ -37,6 +37,7 @@ func (s *Service) Publish(ctx context.Context, at Address, drafts []Draft) ([]Re
 	receipts := make([]Receipt, len(drafts))
 	accepted := make([]deliver.Accepted, 0, len(drafts)) // which stays where it is: those of FIFO topics are stamped later
 	var of []int                                         // for each accepted, the index of its draft
+	var unwanted []deliver.Accepted
 	now := s.clock.Now().UTC()
 	for i := range drafts {
 		n, err := drafts[i].notification(at, &v.settings)
@@ -46,10 +47,12 @@ func (s *Service) Publish(ctx context.Context, at Address, drafts []Draft) ([]Re
 		}
 		n.ID, n.Published = uuid.NewString(), now
 		receipts[i].ID = n.ID
-		e := deliver.Accepted{EventID: n.ID, Bus: n.Topic, Accepted: now, Trace: drafts[i].Trace}
+		e := deliver.Accepted{EventID: n.ID, Bus: n.Topic, Accepted: now, Trace: drafts[i].Trace, Hops: drafts[i].Hops}
 		v.address(&e, n)
 		if len(e.Targets) == 0 && !at.FIFO() {
-			continue // nobody wants it
+			e.Event = n.Append(nil)
+			unwanted = append(unwanted, e)
+			continue
 		}
 		accepted, of = append(accepted, e), append(of, i)
 		if last := &accepted[len(accepted)-1]; at.FIFO() {
@@ -58,6 +61,7 @@ func (s *Service) Publish(ctx context.Context, at Address, drafts []Draft) ([]Re
 			last.Event = n.Append(nil)
 		}
 	}
+	s.observe(unwanted)
 	if len(accepted) == 0 {
 		return receipts, nil
 	}
@@ -68,6 +72,7 @@ func (s *Service) Publish(ctx context.Context, at Address, drafts []Draft) ([]Re
 	for k := range accepted {
 		receipts[of[k]].is(&accepted[k], at)
 	}
+	s.observe(accepted)
 	switch {
 	case errors.Is(err, shard.ErrTooLarge):
 		return nil, invalid("Message too long") // control characters, of which one byte becomes six in JSON
@@ -75,6 +80,15 @@ func (s *Service) Publish(ctx context.Context, at Address, drafts []Draft) ([]Re
 		return nil, fmt.Errorf("publish on %s: %w", at.ARN(), err)
 	}
 	return receipts, nil
+}
+
+// observe tells the observer of messages that were published.
+func (s *Service) observe(messages []deliver.Accepted) {
+	for i := range messages {
+		if s.observer != nil && messages[i].Err == nil {
+			s.observer.Accepted(&messages[i])
+		}
+	}
 }
 
 // is takes over what became of the message.
@@ -153,7 +167,7 @@ func (s *Service) Deliver(ctx context.Context, arn rialto.ARN, m *target.Message
 	if !s.allowsRule(at, m.Definition.Rule) {
 		return rialto.Errorf(rialto.Denied, "the policy of %s does not let %s publish", arn, m.Definition.Rule)
 	}
-	receipts, err := s.Publish(ctx, at, []Draft{{Message: string(m.Payload), Trace: m.Trace}})
+	receipts, err := s.Publish(ctx, at, []Draft{{Message: string(m.Payload), Trace: m.Trace, Hops: m.Hops}})
 	if err != nil {
 		return err
 	}

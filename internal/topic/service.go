@@ -25,7 +25,14 @@ type Options struct {
 	Clock    rialto.Clock                 // nil is the system's
 	Room     func() error                 // says why nothing new can be stored at present; nil is never
 	Firehose func(stream rialto.ARN) bool // reports whether a delivery stream can be delivered to; nil is none can
+	Observer Observer                     // nil is nobody
 	Policies bool                         // callers of other accounts need the permission of a topic's policy
+}
+
+// An Observer is told of every message that is published, also if nobody wants it, or if it is the duplicate of one that was published before.
+// It must be quick. Package ingest tells the same of events.
+type Observer interface {
+	Accepted(e *deliver.Accepted)
 }
 
 // A Deliverer commits messages with the subscriptions that they go to. *[deliver.Deliverer] is one.
@@ -44,6 +51,7 @@ type Service struct {
 	room        func() error
 	firehose    func(rialto.ARN) bool
 	policies    bool
+	observer    Observer
 }
 
 // New makes a Service for the topics of a catalog.
@@ -62,7 +70,7 @@ func New(cat *catalog.Catalog, d Deliverer, opts Options) *Service {
 	}
 	s := &Service{
 		topics: cat.Topics, subscribers: cat.Subscribers, deliver: d, index: newIndex(opts.Logger),
-		log: opts.Logger, clock: opts.Clock, room: opts.Room, firehose: opts.Firehose, policies: opts.Policies,
+		log: opts.Logger, clock: opts.Clock, room: opts.Room, firehose: opts.Firehose, policies: opts.Policies, observer: opts.Observer,
 	}
 	s.topics.Follow(s.index.followTopic)
 	s.subscribers.Follow(s.index.followSubscription)

@@ -98,6 +98,23 @@ func (g goal) definition(u *catalog.Subscription, s *settings) *target.Definitio
 	return d
 }
 
+// DefinitionOf is what a subscription that is confirmed is delivered to by, as it is now.
+func (s *Service) DefinitionOf(arn rialto.ARN) (*target.Definition, bool) {
+	address, ok := SubscriptionAddressOf(arn)
+	if !ok {
+		return nil, false
+	}
+	u, err := s.Subscription(address)
+	if err != nil || u.Pending() {
+		return nil, false
+	}
+	_, v, err := s.index.find(address.Topic)
+	if err != nil {
+		return nil, false
+	}
+	return goal{address.Topic, u.Protocol, u.Endpoint}.definition(u.Subscription, &v.settings), true
+}
+
 // A Subscription is one as callers see it.
 type Subscription struct {
 	*catalog.Subscription

@@ -5,7 +5,7 @@ GO ?= go
 
 .PHONY: help
 help: ## list the commands
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: demo
 demo: ## see events flow through rules to a queue and a webhook
@@ -43,6 +43,14 @@ replays: ## replay a million events in every way, with kill -9 in the middle and
 .PHONY: bench
 bench: ## run the benchmarks; figures go to standard output
 	$(GO) test -run '^$$' -bench . ./bench/...
+
+.PHONY: bench-queues
+bench-queues: ## measure queues beside PostgreSQL, Redis and RabbitMQ, those that are installed
+	$(GO) test -run '^$$' -bench Queues -benchtime 8000x -timeout 0 ./bench
+
+.PHONY: bench-waiting
+bench-waiting: ## measure ten million messages that wait
+	$(GO) test -run '^$$' -bench Waiting -benchtime 10000000x -timeout 0 ./bench
 
 .PHONY: fuzz
 fuzz: ## run every fuzz target for a minute

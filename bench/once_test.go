@@ -21,6 +21,29 @@ func TestMeasurementsRun(t *testing.T) {
 			}
 		})
 	}
+	t.Run("queues", func(t *testing.T) {
+		if testing.Short() {
+			t.Skip("starts other systems")
+		}
+		c := compareQueues(t, 3, 9)
+		for _, name := range c.names {
+			if sent, taken := middle(c.sent[name]), middle(c.taken[name]); sent.perSecond <= 0 || taken.perSecond <= 0 {
+				t.Errorf("the figures of %s are %+v and %+v", name, sent, taken)
+			}
+		}
+	})
+	t.Run("waiting", func(t *testing.T) {
+		if testing.Short() {
+			t.Skip("builds the binary")
+		}
+		binary, err := child.Build(t.Context(), t.TempDir())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if s := waiting(t, binary, 25); s.disk <= 0 || s.ready <= 0 || s.received.perSecond <= 0 {
+			t.Errorf("the figures are %+v", s)
+		}
+	})
 	t.Run("process", func(t *testing.T) {
 		if testing.Short() {
 			t.Skip("builds the binary")

@@ -153,11 +153,12 @@ func (f *deadLettersFlags) list(cmd *cobra.Command, args []string) error {
 		Groups  []deadLetterGroup
 		Letters []deadLetter
 		Next    string
+		Partial bool
 	}
 	if err := f.client.ask(cmd.Context(), http.MethodGet, "dead-letters", query, nil, &answer); err != nil {
 		return err
 	}
-	if answer.Total == 0 {
+	if answer.Total == 0 && answer.Next == "" {
 		fmt.Fprintln(cmd.ErrOrStderr(), "There is no message like that.")
 		return nil
 	}
@@ -176,7 +177,12 @@ func (f *deadLettersFlags) list(cmd *cobra.Command, args []string) error {
 	if err := t.Flush(); err != nil {
 		return err
 	}
-	if answer.Next != "" {
+	switch {
+	case answer.Partial && answer.Next != "":
+		fmt.Fprintf(cmd.ErrOrStderr(), "There are too many messages to look at all at once, and the counts are of a part. What comes next: --after %s\n", answer.Next)
+	case answer.Partial:
+		fmt.Fprintln(cmd.ErrOrStderr(), "The counts are of what came after the page before.")
+	case answer.Next != "":
 		fmt.Fprintf(cmd.ErrOrStderr(), "%d of %d are listed. The next ones: --after %s\n", len(answer.Letters), answer.Total, answer.Next)
 	}
 	return nil
@@ -197,6 +203,7 @@ func ruleOf(kind, rule, source string) string {
 type deadLetterFlags struct {
 	client client
 	queue  string
+	after  string
 	output outputFormat
 }
 
@@ -213,6 +220,7 @@ func newDeadLettersShow() *cobra.Command {
 	fs.SortFlags = false
 	fs.StringVar(&f.queue, "queue", "", "`NAME` Where to look for it.")
 	describe(fs, "queue", "all queues")
+	fs.StringVar(&f.after, "after", "", "`TOKEN` Where to begin, if there are more than 20,000 messages before it.")
 	f.output.declare(fs, asPretty, asJSON)
 	f.client.declare(fs)
 	return cmd
@@ -222,6 +230,9 @@ func (f *deadLetterFlags) show(cmd *cobra.Command, id string) error {
 	query := url.Values{}
 	if f.queue != "" {
 		query.Set("queue", f.queue)
+	}
+	if f.after != "" {
+		query.Set("after", f.after)
 	}
 	var text json.RawMessage
 	if err := f.client.ask(cmd.Context(), http.MethodGet, "dead-letters/"+url.PathEscape(id), query, nil, &text); err != nil {

@@ -15,7 +15,7 @@ import (
 type Letters interface {
 	Queues(scope rialto.Scope) []queue.Address
 	List(ctx context.Context, q redrive.Query) (*redrive.Page, error)
-	Letter(ctx context.Context, queues []queue.Address, id string) (*redrive.Letter, error)
+	Letter(ctx context.Context, queues []queue.Address, id, after string) (*redrive.Letter, error)
 }
 
 // DeadLetters is the part that shows dead letters. Nobody who receives from the queues notices.
@@ -117,7 +117,8 @@ func (d deadLetters) list(w http.ResponseWriter, r *Request) error {
 	for i, l := range page.Letters {
 		letters[i] = letterOf(l)
 	}
-	return Answer(w, map[string]any{"total": page.Total, "groups": groupsOf(page.Groups), "letters": letters, "next": page.Next})
+	return Answer(w, map[string]any{"total": page.Total, "groups": groupsOf(page.Groups), "letters": letters, "next": page.Next,
+		"partial": page.Partial})
 }
 
 // show answers with one letter and all that it says.
@@ -126,7 +127,7 @@ func (d deadLetters) show(w http.ResponseWriter, r *Request) error {
 	if err != nil {
 		return err
 	}
-	l, err := d.Letter(r.Context(), queues, r.PathValue("id"))
+	l, err := d.Letter(r.Context(), queues, r.PathValue("id"), r.FormValue("after"))
 	if err != nil {
 		return err
 	}

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"math"
 	"slices"
 	"time"
 
@@ -51,7 +52,10 @@ type Survey struct {
 }
 
 // Survey looks at all messages of a queue.
-func (s *Service) Survey(ctx context.Context, at Address) (*Survey, error) {
+func (s *Service) Survey(ctx context.Context, at Address) (*Survey, error) { return s.SurveyFrom(ctx, at, 0, math.MaxInt/2) }
+
+// SurveyFrom looks at so many messages of a queue, the first of those whose [Standing.Order] is at least least.
+func (s *Service) SurveyFrom(ctx context.Context, at Address, least uint64, most int) (*Survey, error) {
 	d, err := s.find(at)
 	if err != nil {
 		return nil, err
@@ -70,9 +74,34 @@ func (s *Service) Survey(ctx context.Context, at Address) (*Survey, error) {
 		if err != nil {
 			return nil, err
 		}
+		v.Messages = slices.DeleteFunc(v.Messages, func(s Standing) bool { return s.Order() < least })
+		if len(v.Messages) > 2*most {
+			v.first(most)
+		}
 	}
-	slices.SortFunc(v.Messages, func(a, b Standing) int { return cmp.Compare(a.key, b.key) })
+	v.first(most)
 	return v, nil
+}
+
+// first leaves the first messages, in their order.
+func (v *Survey) first(most int) {
+	slices.SortFunc(v.Messages, func(a, b Standing) int { return cmp.Compare(a.key, b.key) })
+	v.Messages = v.Messages[:min(len(v.Messages), most)]
+}
+
+// Size is about how many messages a survey of a queue has; those that are too old may count.
+func (s *Service) Size(ctx context.Context, at Address) (n int, err error) {
+	d, err := s.find(at)
+	if err != nil {
+		return 0, err
+	}
+	h := s.host(d)
+	err = h.shard.View(ctx, func() {
+		if q, ok := h.machine.queues[d.id]; ok {
+			n = q.len() + q.leaving.n
+		}
+	})
+	return n, err
 }
 
 // survey appends the messages of a queue that stand in some chunks.

@@ -16,6 +16,7 @@ const (
 	defaultPage = 100
 	maxPage     = 1000
 	maxGroups   = 10_000 // that are counted apart in one list
+	maxRead     = 20_000 // messages that one request reads; each takes some 40 µs
 )
 
 // What a message in a queue is.
@@ -133,15 +134,17 @@ type Query struct {
 	Limit  int             // letters on the page; 0 is 100
 }
 
-// A Page is an answer to a query. Groups and Total are of all that fits, whatever the page shows.
+// A Page is an answer to a query. Groups and Total are of all that fits, whatever the page shows, unless there is too much for one request:
+// then Partial says that they are of what comes after the page before, as far as it was read.
 type Page struct {
 	Groups  []Group // the largest first
 	Letters []*Letter
 	Next    string // for the next page, or empty
 	Total   int
+	Partial bool
 }
 
-// List finds letters. It reads every message of the queues, and nobody who receives from them notices.
+// List finds letters. It reads the messages of the queues, a bounded number of them, and nobody who receives from them notices.
 func (s *Service) List(ctx context.Context, q Query) (*Page, error) {
 	if q.Limit < 0 || q.Limit > maxPage {
 		return nil, rialto.Errorf(rialto.Invalid, "A page has from 1 to %d dead letters.", maxPage)
@@ -155,27 +158,33 @@ func (s *Service) List(ctx context.Context, q Query) (*Page, error) {
 	}
 	page := new(Page)
 	groups := make(map[groupKey]*Group)
-	for _, at := range q.Queues {
-		err := s.each(ctx, at, func(st *queue.Standing, l *Letter) bool {
-			if q.Dead && l.Kind == KindSent || !q.fits(l) {
-				return true
-			}
-			page.Total++
-			count(groups, l)
-			here := token{at.Name, st.Order() + 1}
-			switch {
-			case !after.before(here):
-			case len(page.Letters) < q.Limit:
-				page.Letters = append(page.Letters, l)
-				after = here
-			case page.Next == "":
-				page.Next = after.String()
-			}
+	r := reading{Service: s}
+	if few, err := s.few(ctx, q.Queues); err != nil {
+		return nil, err
+	} else if !few {
+		r.last, page.Partial = after, after != token{}
+	}
+	whole, err := r.each(ctx, q.Queues, func(here token, l *Letter) bool {
+		if q.Dead && l.Kind == KindSent || !q.fits(l) {
 			return true
-		})
-		if err != nil && !(queue.IsMissing(err) && len(q.Queues) > 1) {
-			return nil, err
 		}
+		page.Total++
+		count(groups, l)
+		switch {
+		case !after.before(here):
+		case len(page.Letters) < q.Limit:
+			page.Letters = append(page.Letters, l)
+			after = here
+		case page.Next == "":
+			page.Next = after.String()
+		}
+		return true
+	})
+	if err != nil {
+		return nil, err
+	}
+	if !whole {
+		page.Next, page.Partial = cmp.Or(page.Next, r.last.String()), true
 	}
 	for _, g := range groups {
 		page.Groups = append(page.Groups, *g)
@@ -185,6 +194,21 @@ func (s *Service) List(ctx context.Context, q Query) (*Page, error) {
 			cmp.Compare(a.TargetID, b.TargetID), cmp.Compare(a.Code, b.Code))
 	})
 	return page, nil
+}
+
+// few reports whether one request may read all messages of queues.
+func (s *Service) few(ctx context.Context, queues []queue.Address) (bool, error) {
+	n := 0
+	for _, at := range queues {
+		size, err := s.queues.Size(ctx, at)
+		if err != nil && !queue.IsMissing(err) {
+			return false, err
+		}
+		if n += size; n > maxRead {
+			return false, nil
+		}
+	}
+	return true, nil
 }
 
 // count adds a letter to its group. Should there be too many, what is left over is in one without a name.
@@ -213,41 +237,68 @@ func count(groups map[groupKey]*Group, l *Letter) {
 	}
 }
 
-// Letter finds one message by its id.
-func (s *Service) Letter(ctx context.Context, queues []queue.Address, id string) (*Letter, error) {
-	var found *Letter
-	for _, at := range queues {
-		err := s.each(ctx, at, func(_ *queue.Standing, l *Letter) bool {
-			if l.ID == id {
-				found = l
-			}
-			return found == nil
-		})
-		if err != nil && !(queue.IsMissing(err) && len(queues) > 1) {
-			return nil, err
+// Letter finds one message by its id, after a place that a [Page] ended with or, if that is empty, from the beginning.
+func (s *Service) Letter(ctx context.Context, queues []queue.Address, id, after string) (found *Letter, err error) {
+	r := reading{Service: s}
+	if r.last, err = parseToken(after); err != nil {
+		return nil, err
+	}
+	whole, err := r.each(ctx, queues, func(_ token, l *Letter) bool {
+		if l.ID == id {
+			found = l
 		}
-		if found != nil {
-			return found, nil
-		}
+		return found == nil
+	})
+	switch {
+	case err != nil:
+		return nil, err
+	case found != nil:
+		return found, nil
+	case !whole:
+		return nil, rialto.Errorf(rialto.NotFound, "Message %s is not among %d messages that were looked at. Say in which queue it is, or look further: after=%s",
+			id, maxRead, r.last)
 	}
 	return nil, rialto.Errorf(rialto.NotFound, "There is no message %s.", id)
 }
 
-// each reads the messages of a queue, in the order in which they came, until f returns false.
-func (s *Service) each(ctx context.Context, at queue.Address, f func(st *queue.Standing, l *Letter) bool) error {
-	v, err := s.queues.Survey(ctx, at)
-	if err != nil {
-		return err
-	}
-	for i := range v.Messages {
-		st := &v.Messages[i]
-		m, ok, err := v.Read(ctx, st)
+// A reading reads messages of queues for one request, no more than it may.
+type reading struct {
+	*Service
+	last token // that was read
+	n    int
+}
+
+// each reads the messages after the last, queue by queue, each in the order in which they came, until f returns false. It reports whether
+// there are no more that could not be read. Of several queues some may be gone.
+func (r *reading) each(ctx context.Context, queues []queue.Address, f func(at token, l *Letter) bool) (whole bool, err error) {
+	for _, at := range queues {
+		if at.Name < r.last.queue {
+			continue
+		}
+		least := uint64(0)
+		if at.Name == r.last.queue {
+			least = r.last.order
+		}
+		v, err := r.queues.SurveyFrom(ctx, at, least, maxRead-r.n+1)
+		if queue.IsMissing(err) && len(queues) > 1 {
+			continue
+		}
 		if err != nil {
-			return err
+			return false, err
 		}
-		if ok && !f(st, letterOf(at, st, &m)) {
-			return nil
+		for i := range v.Messages {
+			if r.n++; r.n > maxRead {
+				return false, nil
+			}
+			st := &v.Messages[i]
+			m, ok, err := v.Read(ctx, st)
+			if err != nil {
+				return false, err
+			}
+			if r.last = (token{at.Name, st.Order() + 1}); ok && !f(r.last, letterOf(at, st, &m)) {
+				return true, nil
+			}
 		}
 	}
-	return nil
+	return true, nil
 }

@@ -473,11 +473,71 @@ func TestLists(t *testing.T) {
 		if _, err := w.List(t.Context(), redrive.Query{Queues: []queue.Address{at("none")}}); !queue.IsMissing(err) {
 			t.Errorf("a queue that is not there got %v", err)
 		}
-		if l, err := w.Letter(t.Context(), w.Queues(scope), tenth.ID); err != nil || l.Event != tenth.Event || l.Receives != 0 {
+		if l, err := w.Letter(t.Context(), w.Queues(scope), tenth.ID, ""); err != nil || l.Event != tenth.Event || l.Receives != 0 {
 			t.Errorf("a letter by its id is %+v, %v", l, err)
 		}
 		w.want(w.start(redrive.Spec{Filter: redrive.Filter{Code: "NO_RESOURCE"}}, 0), "completed 5/5/0/0")
 		w.want(w.start(redrive.Spec{Filter: redrive.Filter{IDs: []string{tenth.ID}}}, 0), "completed 1/1/0/0")
+	})
+}
+
+// TestListsAreBounded has more messages than one request reads, in two queues: each request goes on where the one before ended, and together
+// they have read every message once.
+func TestListsAreBounded(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		const most, messages = 20_000, 45_000 // that one request reads, and that there are
+		w.must(w.queues.Create(t.Context(), at("q"), nil, nil))
+		for _, part := range []struct {
+			queue rialto.QueueName
+			n     int
+		}{{"dead", messages - 100}, {"q", 100}} {
+			for n := 0; n < part.n; n += 1000 {
+				drafts := make([]queue.Draft, min(1000, part.n-n))
+				for i := range drafts {
+					drafts[i].Body = fmt.Sprintf("%s %d", part.queue, n+i)
+				}
+				_, err := w.queues.Send(t.Context(), at(part.queue), drafts)
+				w.must(err)
+			}
+		}
+		q, found, total, requests := redrive.Query{Filter: redrive.Filter{Text: " 99"}, Queues: w.Queues(scope), Limit: 1000}, 0, 0, 0
+		for more := true; more; more = q.After != "" {
+			p, err := w.List(t.Context(), q)
+			w.must(err)
+			requests++
+			found, total, q.After = found+len(p.Letters), total+p.Total, p.Next
+			if !p.Partial {
+				t.Errorf("request %d says that it is whole", requests)
+			}
+		}
+		if want := 1 + 10 + 100 + 1; found != want || total != want || requests != 3 {
+			t.Errorf("%d letters were found, %d counted in %d requests, want %d in 3", found, total, requests, want)
+		}
+		p, err := w.List(t.Context(), redrive.Query{Queues: w.Queues(scope), Limit: 10})
+		if err != nil || p.Total != most || len(p.Letters) != 10 || !p.Partial {
+			t.Fatalf("one page has %d of %d letters, %v", len(p.Letters), p.Total, err)
+		}
+		p, err = w.List(t.Context(), redrive.Query{Queues: w.Queues(scope), Limit: 10, After: p.Next})
+		if err != nil || p.Total != most || len(p.Letters) != 10 || p.Letters[0].Body != "dead 10" {
+			t.Errorf("the next one has %d of %d letters, %v", len(p.Letters), p.Total, err)
+		}
+		last, err := w.List(t.Context(), redrive.Query{Queues: []queue.Address{at("q")}})
+		if err != nil || last.Partial || last.Total != 100 {
+			t.Fatalf("the small queue has %d letters, %v", last.Total, err)
+		}
+		_, err = w.Letter(t.Context(), w.Queues(scope), last.Letters[0].ID, "")
+		if rialto.KindOf(err) != rialto.NotFound || !strings.Contains(err.Error(), "look further: after=") {
+			t.Errorf("a letter that is too far away got %v", err)
+		}
+		for range 2 {
+			_, after, _ := strings.Cut(err.Error(), "after=")
+			var l *redrive.Letter
+			if l, err = w.Letter(t.Context(), w.Queues(scope), last.Letters[0].ID, after); err == nil && l.Body == "q 0" {
+				return
+			}
+		}
+		t.Errorf("a letter that was looked for further got %v", err)
 	})
 }
 

@@ -58,6 +58,7 @@ var floors = map[string]int{
 	"internal/aws/secretsapi": 6,
 	"internal/aws/generate":   6,
 	"internal/console":        6,
+	"internal/outages":        6,
 	"internal/server":         7,
 	"rialtotest":              8,
 	"cmd/rialto":              9,

@@ -182,7 +182,7 @@ func TestTagsThatSayNothingAreRefused(t *testing.T) {
 			`long the first of them waits at most, up to 5m, such as 100/5s, and may add the size of all from 1KB to 6MB, such as 100/5s/256KB.`},
 		{rule, "rialto:timeout", "30", `Tag rialto:timeout with the value "30" is not valid. Reason: it takes a time from 100ms to 15m, such as 30s.`},
 		{rule, "rialto:oder-by", "$.detail.id", `Tag rialto:oder-by with the value "$.detail.id" is not valid. Reason: the tags of rialto that rules ` +
-			`can have are rialto:order-by, rialto:batch, rialto:timeout, rialto:concurrency, rialto:rate, rialto:breaker and rialto:format.`},
+			`can have are rialto:order-by, rialto:batch, rialto:timeout, rialto:concurrency, rialto:rate, rialto:breaker, rialto:format and rialto:replay-on-close.`},
 		{bus, "rialto:rate", "5/s", `Tag rialto:rate with the value "5/s" is not valid. Reason: the tags of rialto that event buses can have are ` +
 			`rialto:dedupe-by, rialto:dedupe-window and rialto:ttl-from.`},
 	} {

@@ -36,6 +36,7 @@ type Catalog struct {
 	Archives     *Table[Archive]
 	Topics       *Table[Topic]
 	Subscribers  *Table[Subscription]
+	Outages      *Table[Outage]
 
 	kv     journal.KV
 	log    *slog.Logger
@@ -76,6 +77,7 @@ func Open(ctx context.Context, kv journal.KV, opts Options) (*Catalog, error) {
 	c.Archives = newTable[Archive](c, "archive")
 	c.Topics = newTable[Topic](c, "topic")
 	c.Subscribers = newTable[Subscription](c, "subscription")
+	c.Outages = newTable[Outage](c, "outage")
 	entries, err := kv.List(ctx, "")
 	if err != nil {
 		return nil, fmt.Errorf("read the catalog: %w", err)

@@ -39,6 +39,9 @@ func (r *Rule) Definition(s rialto.Scope, t *Target) *target.Definition {
 		OrderBy: tuned.OrderBy, Batch: tuned.Batch, Timeout: tuned.Timeout, Concurrency: tuned.Concurrency, Rate: tuned.Rate,
 		Breaker: tuned.Breaker, Format: tuned.Format,
 	}
+	if d.Breaker == nil && tuned.ReplayOnClose != "" {
+		d.Breaker = new(target.Breaker) // what is not kept by a circuit would not expire, but fail, and not be replayed
+	}
 	if d.RoleARN == "" {
 		d.RoleARN = deref(r.RoleARN)
 	}

@@ -2,6 +2,7 @@ package catalog
 
 import (
 	"encoding/json"
+	"strconv"
 	"strings"
 	"time"
 
@@ -253,6 +254,14 @@ type Circuit struct {
 	Reason string    `json:"reason,omitempty"`
 }
 
+// An Outage is a time in which a circuit was open, of a destination whose rules want a replay of it. Its key is an [OutageKey]. It is gone when its
+// replays have begun.
+type Outage struct {
+	ARN    string    `json:"arn"`
+	Opened time.Time `json:"opened"`
+	Closed time.Time `json:"closed,omitzero"` // zero while it lasts
+}
+
 // Keys of tables. None of the parts but a bus's name and an ARN can hold a slash, and none can hold a bar.
 
 // ScopeKey is what the keys of a scope begin with.
@@ -271,6 +280,11 @@ func RuleKey(s rialto.Scope, bus rialto.BusName, rule rialto.RuleName) string {
 
 // NameKey is the key of a connection, a destination, a queue, an archive, a topic or, by its ARN, a circuit.
 func NameKey(s rialto.Scope, name string) string { return ScopeKey(s) + name }
+
+// OutageKey is the key of an outage: those of a destination come one after the other.
+func OutageKey(s rialto.Scope, o *Outage) string {
+	return ScopeKey(s) + strconv.FormatInt(o.Opened.UnixMicro(), 10) + "/" + o.ARN
+}
 
 // SplitKey takes the scope off a key.
 func SplitKey(key string) (s rialto.Scope, rest string) {

@@ -42,6 +42,8 @@ type replays struct{ Replayer }
 // A replayAnswer is what the API says of a replay.
 type replayAnswer struct {
 	replayAsked
+	Since     time.Time    `json:"since,omitzero"` // of acceptance, as until is: of a replay that began when a circuit closed
+	Until     time.Time    `json:"until,omitzero"`
 	State     replay.State `json:"state"`
 	Reason    string       `json:"reason,omitempty"`
 	Paused    bool         `json:"paused"`
@@ -75,7 +77,7 @@ func replayOf(r *replay.Replay) replayAnswer {
 			Name: r.Name, Description: r.Description, Archive: r.Archive, From: r.From, To: r.To, Pattern: r.Pattern, Bus: r.Bus, Rules: r.Rules,
 			Target: r.Target, Order: r.Order, Speed: r.Speed,
 		},
-		State: r.State, Reason: r.Reason, Paused: r.Paused, Expected: r.Expected, Read: r.Read, Put: r.Put, Delivered: r.Delivered,
+		Since: r.Since, Until: r.Until, State: r.State, Reason: r.Reason, Paused: r.Paused, Expected: r.Expected, Read: r.Read, Put: r.Put, Delivered: r.Delivered,
 		Started: r.Started, Last: r.Last, Ended: r.Ended,
 	}
 }

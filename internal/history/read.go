@@ -18,6 +18,7 @@ import (
 type Window struct {
 	From, To time.Time // From <= the event's time < To; zero is open. For [Service.ReadAccepted] it is the time of its acceptance
 	Before   time.Time // only what was accepted before; zero is everything. What comes in while somebody reads is left out with it
+	Since    time.Time // only what was accepted then or later
 }
 
 // An Entry is an event of an archive.
@@ -74,11 +75,12 @@ var errRemoved = errors.New("the segment is not there any more")
 type limits struct {
 	from, to int64 // from <= time < to
 	before   int64 // accepted before
+	since    int64 // accepted then or later
 	oldest   int64 // hour of acceptance
 }
 
 func (w Window) limits(oldest int64) limits {
-	l := limits{from: math.MinInt64, to: math.MaxInt64, before: math.MaxInt64, oldest: oldest}
+	l := limits{from: math.MinInt64, to: math.MaxInt64, before: math.MaxInt64, since: math.MinInt64, oldest: oldest}
 	if !w.From.IsZero() {
 		l.from = w.From.UnixMicro()
 	}
@@ -88,22 +90,25 @@ func (w Window) limits(oldest int64) limits {
 	if !w.Before.IsZero() {
 		l.before = w.Before.UnixMicro()
 	}
+	if !w.Since.IsZero() {
+		l.since = w.Since.UnixMicro()
+	}
 	return l
 }
 
 // meets reports whether something with these times and acceptances may have events within the limits.
 func (l *limits) meets(times, accepted span) bool {
-	return times.last >= l.from && times.first < l.to && accepted.first < l.before && hourOf(accepted.last) >= l.oldest
+	return times.last >= l.from && times.first < l.to && accepted.first < l.before && accepted.last >= l.since && hourOf(accepted.last) >= l.oldest
 }
 
 // covers reports whether all of its events are within the limits.
 func (l *limits) covers(times, accepted span) bool {
-	return times.first >= l.from && times.last < l.to && accepted.last < l.before && hourOf(accepted.first) >= l.oldest
+	return times.first >= l.from && times.last < l.to && accepted.last < l.before && accepted.first >= l.since && hourOf(accepted.first) >= l.oldest
 }
 
 // admits reports whether an event at a time is within the limits.
 func (l *limits) admits(time int64, p Position) bool {
-	return time >= l.from && time < l.to && p.Accepted < l.before && hourOf(p.Accepted) >= l.oldest
+	return time >= l.from && time < l.to && p.Accepted < l.before && p.Accepted >= l.since && hourOf(p.Accepted) >= l.oldest
 }
 
 // A reading reads a store in an order.

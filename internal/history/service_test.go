@@ -139,6 +139,8 @@ func TestWindows(t *testing.T) {
 	r.want("kept", Window{To: at(5)}, "4 1 2 6 5")
 	r.want("kept", Window{From: at(3), To: at(4)}, "1 2 6")
 	r.want("kept", Window{Before: testStart.Add(time.Second)}, "4 1 2 5 0 3")
+	r.want("kept", Window{Since: testStart.Add(time.Second)}, "6")
+	r.want("kept", Window{Since: testStart, Before: testStart.Add(time.Minute)}, "4 1 2 5 0 3")
 	r.want("kept", Window{From: at(10)}, "")
 	horizon, err := r.Horizon("kept-id")
 	if want := testStart.Add(time.Minute + time.Microsecond); err != nil || !horizon.Equal(want) {

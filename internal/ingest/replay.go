@@ -38,6 +38,16 @@ func (in *Ingester) Again(bus route.Bus, replay string, event []byte) (deliver.A
 	return e, nil
 }
 
+// Expires is when an event that [Ingester.Again] prepared is of no use any more, by the bus's rialto:ttl-from as it is now and the event's own
+// time; zero is never.
+func (in *Ingester) Expires(bus route.Bus, e *deliver.Accepted) time.Time {
+	plan, err := in.routes.Plan(bus, e.Event)
+	if err != nil || plan.Bus == nil || plan.Bus.TTLFrom == nil {
+		return time.Time{}
+	}
+	return in.expiry(*plan.Bus.TTLFrom, bus, e, time.Time{})
+}
+
 // Committed tells those who look on of events that [Ingester.Again] or [Ingester.Scheduled] prepared and that are committed.
 func (in *Ingester) Committed(bus route.Bus, events []deliver.Accepted) {
 	for i := range events {

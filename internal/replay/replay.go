@@ -47,6 +47,8 @@ type Spec struct {
 	ArchiveID string    `json:"archiveId"` // and its [catalog.Archive.ID]: another archive of that name is not meant
 	From      time.Time `json:"from"`      // From <= the event's time < To; zero is open
 	To        time.Time `json:"to"`
+	Since     time.Time `json:"since,omitzero"` // Since <= the event's acceptance < Until; zero is open
+	Until     time.Time `json:"until,omitzero"`
 	Pattern   string    `json:"pattern,omitempty"` // events that do not match are left out; "" is all
 
 	Bus    rialto.BusName `json:"bus"`              // where the events go, in the same scope
@@ -57,6 +59,9 @@ type Spec struct {
 	// have the value in common, or "" for what the rules ask for, as with events that are put.
 	Order string `json:"order,omitempty"`
 	Speed Speed  `json:"speed,omitzero"`
+
+	// Perishable leaves out events whose time to live is over by now, as their bus has it. Who asks for old events by hand wants them all.
+	Perishable bool `json:"perishable,omitempty"`
 }
 
 // A Speed is how fast events are put. The zero value is as fast as the targets take them.
@@ -130,7 +135,11 @@ type Replay struct {
 
 // window is what the replay reads.
 func (r *Replay) window() history.Window {
-	return history.Window{From: r.From, To: r.To, Before: cmp.Or(r.Before, r.Started)}
+	w := history.Window{From: r.From, To: r.To, Before: cmp.Or(r.Before, r.Started), Since: r.Since}
+	if !r.Until.IsZero() && r.Until.Before(w.Before) {
+		w.Before = r.Until
+	}
+	return w
 }
 
 // LastMinute is AWS's EventLastReplayedTime: the beginning of the minute that was reached; zero if nothing was read yet.

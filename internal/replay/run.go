@@ -422,6 +422,11 @@ func (r *runner) again(event []byte) (deliver.Accepted, error) {
 	if len(spec.Rules) > 0 || spec.Target != "" {
 		e.Keep(spec.wants)
 	}
+	if spec.Perishable {
+		if e.Expires = r.service.events.Expires(spec.bus(), &e); e.Expired() {
+			e.Targets, e.Orders = nil, nil
+		}
+	}
 	if spec.Order == "" {
 		return e, nil
 	}

@@ -34,6 +34,7 @@ type History interface {
 type Events interface {
 	Again(bus route.Bus, replay string, event []byte) (deliver.Accepted, error)
 	Committed(bus route.Bus, events []deliver.Accepted)
+	Expires(bus route.Bus, e *deliver.Accepted) time.Time
 	Room() error
 }
 
@@ -236,6 +237,7 @@ func (s *Service) Start(ctx context.Context, spec Spec) (Replay, error) {
 		return Replay{}, err
 	}
 	spec.ArchiveID, spec.From, spec.To = a.ID, utc(spec.From), utc(spec.To)
+	spec.Since, spec.Until = utc(spec.Since), utc(spec.Until)
 	s.started.Lock()
 	defer s.started.Unlock()
 	if err := s.wantRoom(ctx, &spec); err != nil {

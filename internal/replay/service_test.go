@@ -104,6 +104,13 @@ func (f *fakeEvents) Again(bus route.Bus, replay string, event []byte) (deliver.
 
 func (f *fakeEvents) Committed(route.Bus, []deliver.Accepted) {}
 
+func (f *fakeEvents) Expires(_ route.Bus, e *deliver.Accepted) time.Time {
+	if strings.Contains(string(e.Event), "stale") {
+		return e.Accepted
+	}
+	return time.Time{}
+}
+
 func (f *fakeEvents) Room() error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -543,6 +550,17 @@ func TestFilters(t *testing.T) {
 		r.begin(func(s *Spec) { s.Name, s.Rules = "other", []string{simScope.RuleARN("orders", "other").String()} })
 		r.pass(time.Minute)
 		r.arrived(30)
+		r.history.add(time.Date(2026, 3, 2, 0, 0, 0, 0, time.UTC), `{"stale":1}`)
+		for _, perishable := range []bool{true, false} { // by hand, old events are what is asked for
+			name := fmt.Sprint("perishable-", perishable)
+			r.begin(func(s *Spec) {
+				s.Name, s.Perishable, s.Pattern, s.To = name, perishable, `{"stale":[1]}`, time.Date(2026, 3, 3, 0, 0, 0, 0, time.UTC)
+			})
+			r.pass(time.Minute)
+			if got, err := r.Get(t.Context(), simScope, name); err != nil || (got.Put == 0) != perishable {
+				t.Errorf("of a stale event, %d were put by the replay %s, %v", got.Put, name, err)
+			}
+		}
 	})
 }
 

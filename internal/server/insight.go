@@ -12,6 +12,7 @@ import (
 	"github.com/rialto-events/rialto/internal/explain"
 	"github.com/rialto-events/rialto/internal/ingest"
 	"github.com/rialto-events/rialto/internal/metrics"
+	"github.com/rialto-events/rialto/internal/outages"
 	"github.com/rialto-events/rialto/internal/tracing"
 )
 
@@ -53,7 +54,8 @@ func (s *Server) watch(ctx context.Context) (observers, error) {
 	})
 	s.metrics = metrics.New(Version)
 	s.circuits = circuits.New(circuits.Options{Logger: s.config.Logger, Clock: s.config.Clock})
-	all := observers{s.recorder, s.metrics, s.circuits}
+	s.outages = outages.New(outages.Options{Logger: s.config.Logger, Clock: s.config.Clock})
+	all := observers{s.recorder, s.metrics, s.circuits, s.outages}
 	if s.config.Tracing {
 		var err error
 		if s.tracer, err = tracing.New(ctx, Version, s.config.Logger, s.config.Clock); err != nil {

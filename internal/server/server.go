@@ -40,6 +40,7 @@ import (
 	"github.com/rialto-events/rialto/internal/journal"
 	"github.com/rialto-events/rialto/internal/metrics"
 	"github.com/rialto-events/rialto/internal/notary"
+	"github.com/rialto-events/rialto/internal/outages"
 	"github.com/rialto-events/rialto/internal/queue"
 	"github.com/rialto-events/rialto/internal/redrive"
 	"github.com/rialto-events/rialto/internal/replay"
@@ -73,6 +74,7 @@ type Server struct {
 	rules    *scheduler.Rules
 	shards   []*shard.Shard
 	circuits *circuits.Service
+	outages  *outages.Service
 	recorder *explain.Recorder
 	metrics  *metrics.Metrics
 	tracer   *tracing.Tracer // nil if nobody collects traces
@@ -149,6 +151,7 @@ func Open(ctx context.Context, c Config) (_ *Server, err error) {
 		return nil, err
 	}
 	*senders = s.senders(senders)
+	s.outages.Attach(s.catalog, s.replays)
 	s.circuits.Attach(s.catalog, s.deliver, s.ingest)
 	if err := s.openShards(ctx); err != nil {
 		return nil, err

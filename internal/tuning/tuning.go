@@ -33,6 +33,8 @@ type Rule struct {
 	Rate        float64 // per second
 	Breaker     *target.Breaker
 	Format      target.Format
+
+	ReplayOnClose string // an archive that makes up for what expired while a target's circuit was open, or ""
 }
 
 // A Bus is what a bus asks of the events that reach it. The zero value asks for nothing.
@@ -81,6 +83,10 @@ var ruleSettings = []setting[Rule]{
 	{"format", takesFormat, func(r *Rule, v string) bool {
 		r.Format = target.Format(v)
 		return slices.Contains(formats, r.Format)
+	}},
+	{"replay-on-close", takesArchive, func(r *Rule, v string) (ok bool) {
+		r.ReplayOnClose, ok = parseArchive(v)
+		return ok
 	}},
 }
 

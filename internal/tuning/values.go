@@ -13,6 +13,9 @@ import (
 
 // Limits of what tags may ask for. Where AWS has the same thing elsewhere, the limit is AWS's.
 const (
+	maxArchive        = 48 // characters (EventBridge service model, ArchiveName)
+	archiveCharacters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-_"
+
 	minBatch       = 2               // events; one is no batch
 	maxBatch       = 10_000          // events (Lambda, CreateEventSourceMapping: BatchSize)
 	maxBatchWindow = 5 * time.Minute // (Lambda, CreateEventSourceMapping: MaximumBatchingWindowInSeconds)
@@ -54,8 +57,14 @@ var (
 	takesBreaker     = fmt.Sprintf("the share of attempts that fail and a time from %s to %s, such as 50%%/30s or 0.5/30s, and may add the least "+
 		"number of attempts from 1 to %d, such as 50%%/30s/20; or it takes off", span(minBreakerWindow), span(maxBreakerWindow), maxBreakerVolume)
 	takesFormat       = "cloudevents-binary, cloudevents-structured or cloudevents-batch"
+	takesArchive      = fmt.Sprintf("the name of an archive of the rule's bus, which has from 1 to %d letters, digits, dots, dashes and underscores", maxArchive)
 	takesDedupeWindow = fmt.Sprintf("a time from %s to %s, such as 5m", span(minDedupeWindow), span(MaxDedupeWindow))
 )
+
+func parseArchive(v string) (string, bool) {
+	ok := v != "" && len(v) <= maxArchive && !strings.ContainsFunc(v, func(c rune) bool { return !strings.ContainsRune(archiveCharacters, c) })
+	return v, ok
+}
 
 // span writes a time without the zeros behind it.
 func span(d time.Duration) string {

@@ -107,6 +107,7 @@ func verified(t *testing.T, h *rialtotest.Webhook, kind string) (e heard) {
 // TestHandshake goes through the life of a subscription as a web server sees it: it is asked, agrees, is told, ends it, is told so, and
 // takes it back.
 func TestHandshake(t *testing.T) {
+	t.Parallel()
 	for _, version := range []string{"1", "2"} {
 		t.Run("signature version "+version, func(t *testing.T) {
 			s := rialtotest.Start(t)
@@ -166,6 +167,7 @@ func (n *news) confirmed(t *testing.T, h *rialtotest.Webhook, attributes map[str
 
 // TestRawAndWrapped publishes one message to subscribers of all sorts.
 func TestRawAndWrapped(t *testing.T) {
+	t.Parallel()
 	s := rialtotest.Start(t)
 	raw, wrapped, onBus, h := s.Queue(t, "raw"), s.Queue(t, "wrapped"), s.Queue(t, "bus"), s.Webhook(t)
 	n := newNews(t, s, nil)
@@ -197,6 +199,7 @@ func TestRawAndWrapped(t *testing.T) {
 
 // TestLettersOfSubscriptions brings to the dead-letter queue what the subscriber would have received, and nothing else.
 func TestLettersOfSubscriptions(t *testing.T) {
+	t.Parallel()
 	s := rialtotest.Start(t)
 	letters, gone, h := s.Queue(t, "letters"), s.Queue(t, "gone"), s.Webhook(t)
 	n := newNews(t, s, nil)
@@ -225,6 +228,7 @@ func TestLettersOfSubscriptions(t *testing.T) {
 
 // TestDeliveryPolicy makes as many attempts as a subscription's policy says, over a restart.
 func TestDeliveryPolicy(t *testing.T) {
+	t.Parallel()
 	s := rialtotest.Start(t)
 	letters, h := s.Queue(t, "letters"), s.Webhook(t)
 	n := newNews(t, s, nil)
@@ -271,6 +275,7 @@ func TestDeliveryPolicy(t *testing.T) {
 // TestSubscriptionsLikeTargets does with a subscription what can be done with a target of a rule: its messages are explained, its letters come
 // back, its circuit is decided about.
 func TestSubscriptionsLikeTargets(t *testing.T) {
+	t.Parallel()
 	s := rialtotest.Start(t)
 	letters, h := s.Queue(t, "letters"), s.Webhook(t)
 	n := newNews(t, s, nil)
@@ -331,6 +336,7 @@ func TestSubscriptionsLikeTargets(t *testing.T) {
 
 // TestNothingRunsInACircle lets a rule publish on a topic that puts the message back on the bus, where the rule wants it again.
 func TestNothingRunsInACircle(t *testing.T) {
+	t.Parallel()
 	s := rialtotest.Start(t)
 	letters := s.Queue(t, "letters")
 	n := newNews(t, s, nil)

@@ -52,7 +52,7 @@ func (h *health) localstack(w http.ResponseWriter, _ *http.Request) {
 	if h.problem() != "" {
 		state = "error"
 	}
-	answer(w, http.StatusOK, map[string]any{"services": map[string]string{"events": state, "secretsmanager": state, "sqs": state}, "edition": "rialto", "version": Version})
+	answer(w, http.StatusOK, map[string]any{"services": map[string]string{"events": state, "secretsmanager": state, "sns": state, "sqs": state}, "edition": "rialto", "version": Version})
 }
 
 func answer(w http.ResponseWriter, status int, body any) {

@@ -1,8 +1,10 @@
 package snsapi_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"sync"
@@ -42,8 +44,21 @@ func start(t testing.TB, o topic.Options) *server {
 
 func client(url, key string) *sns.Client {
 	return sns.New(sns.Options{
-		BaseEndpoint: &url, Region: "us-east-1", RetryMaxAttempts: 1, Credentials: credentials.NewStaticCredentialsProvider(key, "secret", ""),
+		BaseEndpoint: &url, Region: "us-east-1", RetryMaxAttempts: 1, HTTPClient: patient{}, Credentials: credentials.NewStaticCredentialsProvider(key, "secret", ""),
 	})
+}
+
+// A patient client lets net/http finish with the body of a request. The SDK closes it as soon as there is an answer, and sometimes
+// net/http is just about to look for its end: then it breaks the connection in the middle of a long answer, whatever the server is.
+type patient struct{}
+
+func (patient) Do(r *http.Request) (*http.Response, error) {
+	body, err := io.ReadAll(r.Body)
+	if err != nil {
+		return nil, err
+	}
+	r.Body = io.NopCloser(bytes.NewReader(body))
+	return http.DefaultClient.Do(r)
 }
 
 // A book stands for a deliverer: it stamps, knows events again for ever, and keeps the others.

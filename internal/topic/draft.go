@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 	"unicode/utf8"
 
@@ -170,7 +171,19 @@ func checkAttribute(name string, a notification.Attribute) error {
 	if a.IsBinary() != (len(a.Binary) > 0) {
 		return badValue("The message attribute '%s' with type '%s' must use field '%s'.", name, a.Type, field)
 	}
+	if kind == "Number" && !isNumber(a.String) {
+		return badValue("Could not cast message attribute '%s' value to number.", name)
+	}
 	return nil
+}
+
+// isNumber reports whether a value is a decimal number. strconv knows further ones, such as NaN and 0x1p2.
+func isNumber(value string) bool {
+	if strings.Trim(value, "0123456789+-.eE") != "" {
+		return false
+	}
+	_, err := strconv.ParseFloat(value, 64)
+	return err == nil
 }
 
 func checkAttributeName(name string) error {

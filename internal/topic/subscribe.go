@@ -148,8 +148,8 @@ func lapsed(u *catalog.Subscription, now time.Time) bool {
 // Confirm confirms a subscription, or restores one, by the token that its endpoint was sent. Whoever has signed may lock it, so that only
 // who signs can end it. It may be called again.
 func (s *Service) Confirm(ctx context.Context, at Address, token string, signed, lock bool) (SubscriptionAddress, error) {
-	if err := s.Exists(at); err != nil {
-		return SubscriptionAddress{}, err
+	if s.Exists(at) != nil {
+		return SubscriptionAddress{}, invalid("Topic") // as AWS answers here, in place of what it says elsewhere
 	}
 	id, ok := subscriptionOf(token)
 	if !ok {

@@ -44,16 +44,43 @@ var attributes = map[string]attribute{
 	"VisibilityTimeout":             {"30", number(0, maxVisibility)},
 }
 
-// readable are the attributes that GetQueueAttributes may ask for and that cannot be set, or not for a standard queue.
+// fifoAttributes are those that FIFO queues have beside them.
+var fifoAttributes = map[string]attribute{
+	"ContentBasedDeduplication": {"false", boolean},
+	"DeduplicationScope":        {scopeQueue, oneOf(scopeQueue, scopeGroup)},
+	"FifoQueue":                 {"true", boolean},
+	"FifoThroughputLimit":       {"perQueue", oneOf("perQueue", limitPerGroup)},
+}
+
+// Values of attributes of FIFO queues.
+const (
+	scopeQueue    = "queue"
+	scopeGroup    = "messageGroup"
+	limitPerGroup = "perMessageGroupId" // high throughput; there is no other limit here in any case
+)
+
+// attributeOf is the attribute of a name that a queue of that kind may be given.
+func attributeOf(name string, fifo bool) (attribute, bool) {
+	a, ok := attributes[name]
+	if !ok && fifo {
+		a, ok = fifoAttributes[name]
+	}
+	return a, ok
+}
+
+// readable are the attributes that GetQueueAttributes may ask for and that cannot be set.
 var readable = []string{
 	"All", "QueueArn", "CreatedTimestamp", "LastModifiedTimestamp", "ApproximateNumberOfMessages",
-	"ApproximateNumberOfMessagesNotVisible", "ApproximateNumberOfMessagesDelayed", "FifoQueue", "ContentBasedDeduplication",
-	"DeduplicationScope", "FifoThroughputLimit",
+	"ApproximateNumberOfMessagesNotVisible", "ApproximateNumberOfMessagesDelayed",
 }
 
 func anything(string) bool { return true }
 
 func boolean(v string) bool { return strings.EqualFold(v, "true") || strings.EqualFold(v, "false") }
+
+func oneOf(values ...string) func(string) bool {
+	return func(v string) bool { return slices.Contains(values, v) }
+}
 
 func jsonObject(v string) bool {
 	var m map[string]json.RawMessage
@@ -70,30 +97,27 @@ func number(least, most int) func(string) bool {
 // defaultReusePeriod is what KmsDataKeyReusePeriodSeconds is when nobody set it. It is not shown then.
 const defaultReusePeriod = "300"
 
-// checkKind refuses names and kinds of queues that cannot be made. A name and an attribute that contradict each other are the caller's
-// mistake, as on AWS; a FIFO queue that is one in both is only not served here.
+// checkKind refuses names and kinds of queues that cannot be made: name and attribute must say the same.
 func checkKind(name rialto.QueueName, given map[string]string) error {
 	wanted := strings.EqualFold(given["FifoQueue"], "true")
 	switch {
-	case wanted && validFIFOName(name):
-		return errFIFO
-	case wanted:
+	case wanted && !validFIFOName(name):
 		return errFIFOName
-	case !validName(name):
+	case !wanted && !validName(name):
 		return errName
 	}
 	return nil
 }
 
-// checkAttributes refuses attributes that a standard queue cannot be given. fresh says that the queue is only being made.
-func checkAttributes(given map[string]string, fresh bool) error {
+// checkAttributes refuses attributes that a queue cannot be given. fresh says that the queue is only being made.
+func checkAttributes(given map[string]string, fifo, fresh bool) error {
 	for _, name := range slices.Sorted(maps.Keys(given)) {
 		value := given[name]
-		a, ok := attributes[name]
+		a, ok := attributeOf(name, fifo)
 		switch {
-		case name == "FifoQueue" && !fresh:
+		case name == "FifoQueue" && !fresh && strings.EqualFold(value, "true") != fifo:
 			return errAttributeValue("FifoQueue. Reason: Modifying queue type is not supported")
-		case name == "DeduplicationScope" || name == "FifoThroughputLimit":
+		case !ok && (name == "DeduplicationScope" || name == "FifoThroughputLimit"):
 			return rialto.WithCode(rialto.Invalid, "InvalidAttributeName",
 				"You can specify the %s only when FifoQueue is set to true.", name)
 		case !ok:
@@ -105,6 +129,15 @@ func checkAttributes(given map[string]string, fresh bool) error {
 	if strings.EqualFold(given["SqsManagedSseEnabled"], "true") && given["KmsMasterKeyId"] != "" {
 		return rialto.WithCode(rialto.Invalid, "InvalidAttributeName",
 			"You can use one type of server-side encryption (SSE) at one time. You can either enable KMS SSE or SQS SSE.")
+	}
+	return nil
+}
+
+// checkThroughput refuses attributes of a queue that contradict each other.
+func checkThroughput(stored map[string]string) error {
+	if is := effective(stored); is["FifoThroughputLimit"] == limitPerGroup && is["DeduplicationScope"] != scopeGroup {
+		return errAttributeValue("FifoThroughputLimit. Reason: To set FifoThroughputLimit to perMessageGroupId, " +
+			"the DeduplicationScope must be messageGroup")
 	}
 	return nil
 }
@@ -130,10 +163,10 @@ func merge(stored, given map[string]string) map[string]string {
 
 // canonical is the way in which a value is shown: numbers without zeros in front, and so on.
 func canonical(name, value string) string {
-	switch a := attributes[name]; {
+	switch a, _ := attributeOf(name, true); {
 	case name == "KmsDataKeyReusePeriodSeconds" && value == defaultReusePeriod:
 		return ""
-	case a.usual == "true":
+	case a.usual == "true" || a.usual == "false":
 		return strings.ToLower(value)
 	case a.usual != "":
 		if n, err := strconv.Atoi(value); err == nil {
@@ -145,9 +178,14 @@ func canonical(name, value string) string {
 
 // effective is what holds for a queue with those stored attributes: those, and the usual values of others.
 func effective(stored map[string]string) map[string]string {
-	is := make(map[string]string, len(attributes))
+	is := make(map[string]string, len(attributes)+len(fifoAttributes))
 	for name, a := range attributes {
 		if a.usual != "" {
+			is[name] = a.usual
+		}
+	}
+	if stored["FifoQueue"] == "true" {
+		for name, a := range fifoAttributes {
 			is[name] = a.usual
 		}
 	}
@@ -179,6 +217,9 @@ type settings struct {
 	retention  int // seconds
 	wait       int // seconds
 	maxSize    int // bytes of a message
+	fifo       bool
+	byContent  bool  // a message without a deduplication id is known by its body
+	scope      scope // of deduplication ids
 	redrive    *redrivePolicy
 	allow      *allowPolicy
 }
@@ -190,6 +231,10 @@ func settingsOf(stored map[string]string) settings {
 	s := settings{
 		visibility: n("VisibilityTimeout"), delay: n("DelaySeconds"), retention: n("MessageRetentionPeriod"),
 		wait: n("ReceiveMessageWaitTimeSeconds"), maxSize: n("MaximumMessageSize"),
+		fifo: is["FifoQueue"] == "true", byContent: is["ContentBasedDeduplication"] == "true",
+	}
+	if is["DeduplicationScope"] == scopeGroup {
+		s.scope = eachGroup
 	}
 	if text := is["RedrivePolicy"]; text != "" {
 		s.redrive, _ = parseRedrive(text)
@@ -203,7 +248,7 @@ func settingsOf(stored map[string]string) settings {
 // checkNames refuses names of attributes that no queue has.
 func checkNames(names []string) error {
 	for _, name := range names {
-		if _, ok := attributes[name]; !ok && !slices.Contains(readable, name) {
+		if _, ok := attributeOf(name, true); !ok && !slices.Contains(readable, name) {
 			return errAttributeName(name)
 		}
 	}

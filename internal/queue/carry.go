@@ -23,7 +23,8 @@ const (
 //	                    └─► effect ─► read the payloads ┐     ▲
 //	target                                              └─► accept
 //
-// A crash between accept and moved brings the message once more: it is there twice, and never lost.
+// A crash between accept and moved brings the message once more: it is there twice, and never lost. A FIFO queue knows it again, if that is
+// within five minutes.
 func (s *Service) carry(ctx context.Context, h *host) {
 	pause := minPause
 	for {
@@ -124,7 +125,11 @@ func (s *Service) carryBatch(ctx context.Context, h *host, batch []move) (int, e
 	}
 	ctx, end := s.step(ctx)
 	defer end()
-	_, err := s.host(target).insist(ctx, kindAccept, acceptCommand(target.id, target.retention, moves, payloads))
+	kind, body := kindAccept, acceptCommand
+	if target.fifo {
+		kind, body = kindAcceptFIFO, acceptFIFOCommand
+	}
+	_, err := s.host(target).insist(ctx, kind, body(target.id, target.retention, moves, payloads))
 	switch {
 	case IsMissing(err):
 		return n, s.end(ctx, h, kindStay, moves)

@@ -134,6 +134,7 @@ type move struct {
 	source   string // ARN of the queue that it comes from
 	slot     uint32
 	key      uint64
+	group    uint64 // hash of its group
 	ref      shard.Ref
 	sent     int64 // microseconds
 	first    uint32

@@ -19,7 +19,7 @@ type Address struct {
 // AddressOf is the address in the ARN of a queue.
 func AddressOf(arn rialto.ARN) (Address, bool) {
 	a := Address{arn.Scope(), rialto.QueueName(arn.Resource)}
-	return a, arn.Service == "sqs" && validName(a.Name)
+	return a, arn.Service == "sqs" && (validName(a.Name) || validFIFOName(a.Name))
 }
 
 // ARN is that of the queue.

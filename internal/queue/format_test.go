@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -80,6 +81,29 @@ func redriveCommands() []loggedCommand {
 	}
 }
 
+// fifoCommands is one of every kind that FIFO queues have brought, after redriveCommands.
+func fifoCommands() []loggedCommand {
+	message := func(n byte, group string) posting {
+		d := &Draft{Body: "x", Group: group, Dedupe: string('a' + rune(n))}
+		id := uuid.UUID{0: 9, 15: n}
+		return posting{id, hashGroup(d.Group), dedupeKey(d.Dedupe), d.encode(id)}
+	}
+	letter := &Draft{Body: "x", Group: "g", Dedupe: "z", Origin: &target.Origin{EventID: "e", Event: []byte("y")}}
+	source := "arn:aws:sqs:us-east-1:000000000000:r.fifo"
+	return []loggedCommand{
+		{kindOpenFIFO, openFIFOCommand(304, 3600)},
+		{kindSendFIFO, sendFIFOCommand(304, 3600, 0, wholeQueue, []posting{message(1, "g"), message(2, "g"), message(3, "h"), message(1, "h")})},
+		{kindSendFIFO, sendFIFOCommand(304, 3600, 900, eachGroup, []posting{message(4, "i")})},
+		{kindReceiveFIFO, receiveFIFOCommand(304, 3600, 2, 30, redrive{}, attemptKey("a"))},
+		{kindReceiveFIFO, receiveFIFOCommand(304, 3600, 2, 60, redrive{}, attemptKey("a"))},
+		{kindReceive, receiveCommand(304, 3600, 1, 30, redrive{})},
+		{kindHideFIFO, hideFIFOCommand(304, []receipt{{Place{7, 11}, 1}}, []int{0})},
+		{kindDeleteFIFO, deleteFIFOCommand(304, []receipt{{Place{4, 9}, 1}})},
+		{kindAcceptFIFO, acceptFIFOCommand(304, 3600, []move{{from: 300, key: 7, group: hashGroup("j"), source: source, receives: 3}},
+			[][]byte{letter.encode(uuid.UUID{15: 3})})},
+	}
+}
+
 // versions are the formats that were written so far. Each adds commands to those of the one before.
 var versions = []struct {
 	name     string
@@ -87,6 +111,7 @@ var versions = []struct {
 }{
 	{"1", goldenCommands},
 	{"2", func() []loggedCommand { return append(goldenCommands(), redriveCommands()...) }},
+	{"3", func() []loggedCommand { return slices.Concat(goldenCommands(), redriveCommands(), fifoCommands()) }},
 }
 
 // TestFormats keeps the formats of docs/formats.md readable: commands that a version has written are still written the same way, and
@@ -175,7 +200,7 @@ func played(t *testing.T, commands string) *Machine {
 }
 
 func FuzzApply(f *testing.F) {
-	for _, c := range append(goldenCommands(), redriveCommands()...) {
+	for _, c := range slices.Concat(goldenCommands(), redriveCommands(), fifoCommands()) {
 		f.Add(byte(c.kind), c.body)
 	}
 	f.Fuzz(func(t *testing.T, kind byte, body []byte) {
@@ -189,7 +214,7 @@ func FuzzApply(f *testing.F) {
 			t.Fatal(err)
 		}
 		_, err = s.Commit(now, func(b *shard.Batch) {
-			for _, c := range append(goldenCommands()[:6], redriveCommands()[:7]...) {
+			for _, c := range slices.Concat(goldenCommands()[:6], redriveCommands()[:7], fifoCommands()[:6]) {
 				b.Add(c.kind, c.body)
 			}
 			b.Add(kindFirst+shard.Kind(kind)%(kindLast-kindFirst+1), body)
@@ -226,6 +251,7 @@ func FuzzRestore(f *testing.F) {
 func FuzzDecode(f *testing.F) {
 	f.Add((&Draft{Body: "x", Attributes: map[string]Attribute{"a": {"String", "b"}}}).encode(uuid.UUID{}))
 	f.Add((&Draft{Body: "x", Origin: &target.Origin{EventID: "e", Event: []byte("y"), Redrives: 3}}).encode(uuid.UUID{}))
+	f.Add((&Draft{Body: "x", Group: "g", Dedupe: "d"}).encode(uuid.UUID{}))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		m, err := decode(b)
 		if err != nil {
@@ -233,7 +259,7 @@ func FuzzDecode(f *testing.F) {
 		}
 		id := uuid.MustParse(m.ID)
 		again, err := decode(m.encode(id))
-		if err != nil || again.Body != m.Body || again.ID != m.ID || len(again.Attributes) != len(m.Attributes) ||
+		if err != nil || again.Body != m.Body || again.ID != m.ID || again.Dedupe != m.Dedupe || len(again.Attributes) != len(m.Attributes) ||
 			!reflect.DeepEqual(again.Origin, m.Origin) {
 			t.Fatalf("%+v came back as %+v, %v", m, again, err)
 		}

@@ -13,7 +13,8 @@ const handleVersion = 1
 // A receipt handle names one receive of one message of one queue. Callers see Base64 and are not to look into it: a version, the
 // queue's ID, the message's slot and key, its number of receives, and a checksum that finds what was cut short or made up.
 //
-// A message that was received again has another handle; the older one still deletes it, as on AWS for standard queues.
+// A message that was received again has another handle; the older one still deletes it in a standard queue, as on AWS. In a FIFO queue it
+// has expired.
 func formatHandle(id ID, p Place, receives uint32) string {
 	b := []byte{handleVersion}
 	b = record.AppendUint(b, uint64(id))
@@ -23,21 +24,21 @@ func formatHandle(id ID, p Place, receives uint32) string {
 	return base64.StdEncoding.EncodeToString(b)
 }
 
-// parseHandle returns where the message of a handle is, if the handle is of that queue.
-func parseHandle(id ID, handle string) (Place, error) {
+// parseHandle returns which receive of which message a handle names, if the handle is of that queue.
+func parseHandle(id ID, handle string) (receipt, error) {
 	b, err := base64.StdEncoding.DecodeString(handle)
 	if err != nil || len(b) < 5 {
-		return Place{}, errHandle
+		return receipt{}, errHandle
 	}
 	body, sum := b[:len(b)-4], b[len(b)-4:]
 	if crc32.ChecksumIEEE(body) != binary.BigEndian.Uint32(sum) {
-		return Place{}, errHandle
+		return receipt{}, errHandle
 	}
 	r := record.NewReader(body)
 	version, queue := r.Byte(), ID(r.Uint())
-	p := Place{slot: uint32(r.Uint()), key: r.Uint()}
+	h := readReceipt(r)
 	if r.Err() != nil || version != handleVersion || queue != id {
-		return Place{}, errHandle
+		return receipt{}, errHandle
 	}
-	return p, nil
+	return h, nil
 }

@@ -31,6 +31,14 @@ const (
 	kindClaim   shard.Kind = 0x2d // hide messages that are about to leave
 	kindDecide  shard.Kind = 0x2e // messages that have left, or stay
 	kindControl shard.Kind = 0x2f // pause, resume or cancel a redrive, or change its rate
+
+	// Of FIFO queues, see fifo.go. Every other kind but the first of these six is good for them, too.
+	kindOpenFIFO    shard.Kind = 0x30
+	kindSendFIFO    shard.Kind = 0x31
+	kindReceiveFIFO shard.Kind = 0x32
+	kindDeleteFIFO  shard.Kind = 0x33
+	kindHideFIFO    shard.Kind = 0x34
+	kindAcceptFIFO  shard.Kind = 0x35
 )
 
 const (
@@ -57,6 +65,8 @@ const everybody = math.MaxInt
 //	byDue   visible (list) · waiting (heap: delayed, in flight) · moving (list) · leaving (list)
 //	byAge   ages (list)    · late (heap: what came from other queues and is older than the newest in the list)
 //
+// In a FIFO queue it stands in its group, too, and the order of the visible list means nothing.
+//
 // One that is leaving by a redrive does not age: whether it has left already is known to others.
 type queue struct {
 	id        ID
@@ -73,6 +83,9 @@ type queue struct {
 	sources   []string       // ARNs of the queues that messages came from
 	redrive   redrive        // of the last receive; moving messages go there
 	tasks     []*redriveTask // oldest first; only the last may not have ended
+	groups    *groups        // of a FIFO queue; nil in others
+	once      once           // of a FIFO queue
+	attempts  attempts       // of a FIFO queue
 	armed     int64          // a timer will fire at that time; not part of the state that survives
 }
 
@@ -110,8 +123,8 @@ func (m *Machine) Kinds() (first, last shard.Kind) { return kindFirst, kindLast 
 func (m *Machine) Apply(tx *shard.Tx, kind shard.Kind, body []byte) any {
 	a := &apply{Machine: m, tx: tx, now: tx.Now().UnixMicro(), body: body, r: record.NewReader(body)}
 	id := ID(a.r.Uint())
-	if kind == kindOpen {
-		return a.open(id)
+	if kind == kindOpen || kind == kindOpenFIFO {
+		return a.open(id, kind == kindOpenFIFO)
 	}
 	q, ok := m.queues[id]
 	if !ok {
@@ -122,6 +135,7 @@ func (m *Machine) Apply(tx *shard.Tx, kind shard.Kind, body []byte) any {
 		result = err
 	}
 	a.arm(q)
+	a.wakeGroups(q)
 	return result
 }
 
@@ -173,16 +187,23 @@ func (a *apply) command(kind shard.Kind, q *queue) any {
 	case kindControl:
 		return a.control(q)
 	}
+	if q.groups != nil {
+		return a.fifo(kind, q)
+	}
 	return errUnknown
 }
 
-func (a *apply) open(id ID) any {
+func (a *apply) open(id ID, fifo bool) any {
 	retention := seconds(a.r.Uint())
 	if err := a.r.Err(); err != nil {
 		return err
 	}
 	if _, ok := a.queues[id]; !ok {
-		a.queues[id] = newQueue(id, a.nextSerial, retention)
+		q := newQueue(id, a.nextSerial, retention)
+		if fifo {
+			q.groups = newGroups()
+		}
+		a.queues[id] = q
 		a.nextSerial++
 	}
 	return nil
@@ -230,8 +251,9 @@ func (q *queue) oldest(s *slab) uint32 {
 	return oldest
 }
 
+// wake tells those who wait that there are n more visible messages. In a FIFO queue it is groups that count, see wakeGroups.
 func (a *apply) wake(q *queue, n int) {
-	if n > 0 {
+	if n > 0 && q.groups == nil {
 		a.tx.Emit(wake{q.id, n})
 	}
 }
@@ -249,13 +271,16 @@ func (a *apply) arm(q *queue) {
 	a.tx.EmitAt(microTime(next), wake{q.id, 1})
 }
 
-// add puts a message into the queue, except for its place on the axis byDue.
-func (a *apply) add(q *queue, ref shard.Ref, sent int64) (uint32, *message) {
+// add puts a message into the queue, and into a group if it has some, except for its place on the axis byDue.
+func (a *apply) add(q *queue, ref shard.Ref, sent int64, group uint64) (uint32, *message) {
 	slot, m := a.messages.add()
 	m.ref, m.key, m.queue = ref, a.nextKey, q.serial
 	a.nextKey++
 	m.at[byAge] = sent
 	q.age(&a.messages, slot)
+	if q.groups != nil {
+		q.groups.join(&a.messages, slot, group)
+	}
 	return slot, m
 }
 
@@ -274,6 +299,7 @@ func (q *queue) age(s *slab, slot uint32) {
 func (q *queue) show(s *slab, slot uint32) {
 	s.get(slot).state = visible
 	q.visible.push(s, slot)
+	q.entered(s, slot)
 }
 
 // wait lets a message that has no place on the axis byDue wait until a time.
@@ -284,10 +310,19 @@ func (q *queue) wait(s *slab, slot uint32, as state, due int64) {
 		q.inFlight++
 	}
 	q.waiting.push(s, slot)
+	q.entered(s, slot)
+}
+
+// hold puts a message that has no place on the axis byDue into one of the lists of what nobody can receive.
+func (q *queue) hold(s *slab, slot uint32, as state, in *list) {
+	s.get(slot).state = as
+	in.push(s, slot)
+	q.entered(s, slot)
 }
 
 // unlink takes a message's place on the axis byDue away.
 func (q *queue) unlink(s *slab, slot uint32) {
+	q.left(s, slot)
 	switch s.get(slot).state {
 	case visible:
 		q.visible.remove(s, slot)
@@ -307,6 +342,9 @@ func (q *queue) unlink(s *slab, slot uint32) {
 func (q *queue) take(s *slab, slot uint32) {
 	q.unlink(s, slot)
 	q.unage(s, slot)
+	if q.groups != nil {
+		q.groups.part(s, slot)
+	}
 	q.tidy()
 }
 
@@ -343,6 +381,9 @@ func (a *apply) clear(q *queue) {
 	empty.purged, empty.redrive, empty.tasks = q.purged, q.redrive, q.tasks
 	empty.leaving, empty.sources = q.leaving, q.sources
 	empty.tidy()
+	if q.groups != nil {
+		empty.groups, empty.once = q.without(&a.messages), q.once
+	}
 	*q = *empty
 }
 
@@ -367,7 +408,7 @@ func (a *apply) send(q *queue) any {
 		if !ok {
 			break
 		}
-		slot, _ := a.add(q, ref, a.now)
+		slot, _ := a.add(q, ref, a.now, 0)
 		if delay > 0 {
 			q.wait(&a.messages, slot, delayed, a.now+delay)
 			continue
@@ -403,6 +444,9 @@ func (a *apply) receive(q *queue) any {
 		return errInFlight
 	}
 	n = min(n, maxInFlight-q.inFlight)
+	if q.groups != nil {
+		return a.receiveGroups(q, n, timeout)
+	}
 	var got []received
 	var again []uint32 // received with a timeout of 0: visible again after this
 	moves := 0
@@ -415,11 +459,7 @@ func (a *apply) receive(q *queue) any {
 			continue
 		}
 		a.unmark(q, m, skippedReceived)
-		m.last = since(m.at[byAge], a.now)
-		if m.receives == 0 {
-			m.first = m.last
-		}
-		m.receives++
+		m.received(a.now)
 		q.visible.remove(&a.messages, slot)
 		if timeout > 0 {
 			q.wait(&a.messages, slot, inFlight, a.now+timeout)
@@ -453,20 +493,24 @@ func (a *apply) moveAway(q *queue, slot uint32) {
 	m := a.messages.get(slot)
 	a.unmark(q, m, skippedMoved)
 	if !q.redrive.local {
-		q.visible.remove(&a.messages, slot)
-		m.state = moving
-		q.moving.push(&a.messages, slot)
-		a.tx.Emit(q.move(slot, m))
+		q.unlink(&a.messages, slot)
+		q.hold(&a.messages, slot, moving, &q.moving)
+		a.tx.Emit(q.move(slot, m, q.groupOf(&a.messages, slot)))
 		return
 	}
-	to := a.queues[q.redrive.to]
+	to, group := a.queues[q.redrive.to], q.groupOf(&a.messages, slot)
 	q.take(&a.messages, slot)
 	m.key, m.queue = a.nextKey, to.serial // no handle of the old queue fits
 	a.nextKey++
 	m.source = to.sourceIndex(q.redrive.source)
+	if to.groups != nil {
+		m.renew(a.now)
+		to.groups.join(&a.messages, slot, group)
+	}
 	to.age(&a.messages, slot)
 	to.show(&a.messages, slot)
 	a.wake(to, 1)
+	a.wakeGroups(to)
 }
 
 // sourceIndex is what a message's field source holds for a queue's ARN.
@@ -518,24 +562,29 @@ func (a *apply) hide(q *queue) any {
 		case !ok || m.state == moving || m.state == leaving:
 			results = append(results, errNotThere)
 			continue
-		case (a.now-m.at[byAge]-int64(m.last)*1000)/1e6*1e6+timeout > seconds(maxVisibility):
+		case m.hiddenTooLong(a.now, timeout):
 			results = append(results, errTooLong)
 			continue
 		}
 		results = append(results, nil)
-		wasVisible := m.state == visible
-		q.unlink(&a.messages, slot)
-		if timeout > 0 {
-			q.wait(&a.messages, slot, inFlight, a.now+timeout)
-			continue
-		}
-		q.show(&a.messages, slot)
-		if !wasVisible {
+		if a.hideFor(q, slot, timeout) {
 			shown++
 		}
 	}
 	a.wake(q, shown)
 	return results
+}
+
+// hideFor hides a message from now on, or shows it. It reports whether it is visible now and was not before.
+func (a *apply) hideFor(q *queue, slot uint32, timeout int64) (shown bool) {
+	wasVisible := a.messages.get(slot).state == visible
+	q.unlink(&a.messages, slot)
+	if timeout > 0 {
+		q.wait(&a.messages, slot, inFlight, a.now+timeout)
+		return false
+	}
+	q.show(&a.messages, slot)
+	return !wasVisible
 }
 
 func (a *apply) purge(q *queue) any {
@@ -560,7 +609,7 @@ func (a *apply) accept(q *queue) any {
 		if !ok {
 			break
 		}
-		slot, m := a.add(q, ref, sent)
+		slot, m := a.add(q, ref, sent, 0)
 		m.first, m.last, m.receives = uint32(first), uint32(last), uint32(receives)
 		m.source = q.sourceIndex(source)
 		q.show(&a.messages, slot)
@@ -582,7 +631,7 @@ func (a *apply) moved(q *queue, there bool) any {
 			a.remove(q, slot)
 			continue
 		}
-		q.moving.remove(&a.messages, slot)
+		q.unlink(&a.messages, slot)
 		q.show(&a.messages, slot)
 		a.wake(q, 1)
 	}
@@ -597,9 +646,9 @@ func (q *queue) received(slot uint32, m *message) received {
 	}
 }
 
-func (q *queue) move(slot uint32, m *message) move {
+func (q *queue) move(slot uint32, m *message, group uint64) move {
 	return move{
-		from: q.id, to: q.redrive.to, source: q.redrive.source, slot: slot, key: m.key, ref: m.ref,
+		from: q.id, to: q.redrive.to, source: q.redrive.source, slot: slot, key: m.key, ref: m.ref, group: group,
 		sent: m.at[byAge], first: m.first, last: m.last, receives: m.receives,
 	}
 }
@@ -622,7 +671,7 @@ func (m *Machine) idle(q *queue, retention, now int64) bool {
 // worthReceiving reports whether a receive could do anything. Somebody who waits for messages needs the timer that a command
 // sets, too, if the last one has fired for a message that was deleted meanwhile.
 func (m *Machine) worthReceiving(q *queue, now int64, waits bool) bool {
-	if q.visible.n > 0 {
+	if q.groups != nil && q.groups.first != none || q.groups == nil && q.visible.n > 0 {
 		return true
 	}
 	if len(q.waiting.slots) == 0 {
@@ -636,7 +685,7 @@ func (m *Machine) Resume(tx *shard.Tx) {
 	a := &apply{Machine: m, tx: tx, now: tx.Now().UnixMicro()}
 	for _, q := range m.sorted() {
 		q.moving.each(&m.messages, func(slot uint32) {
-			tx.Emit(q.move(slot, m.messages.get(slot)))
+			tx.Emit(q.move(slot, m.messages.get(slot), q.groupOf(&m.messages, slot)))
 		})
 		q.armed = 0
 		a.arm(q)

@@ -1,6 +1,8 @@
 package queue
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"maps"
 	"slices"
 	"strconv"
@@ -20,7 +22,7 @@ const (
 	maxAttributes    = 10  // user attributes of a message
 	maxAttributeName = 256 // bytes
 	maxAttributeType = 256 // bytes
-	maxGroup         = 128 // characters of a message group id
+	maxGroup         = 128 // characters of a message group id, or of another id that callers choose
 )
 
 // A Draft is a message that somebody wants to send.
@@ -28,6 +30,7 @@ type Draft struct {
 	Body       string
 	Attributes map[string]Attribute
 	Group      string // MessageGroupId, or empty
+	Dedupe     string // MessageDeduplicationId, or empty
 	Trace      string // X-Ray trace header, or empty
 	Sender     string // who sends, as SenderId shows it
 	Delay      *int   // seconds until it can be received; nil is the queue's delay
@@ -60,6 +63,7 @@ type Message struct {
 	Sent          time.Time
 	FirstReceived time.Time
 	Source        string // ARN of the queue where it was received too often, or empty
+	Sequence      string // its number in a FIFO queue, or empty
 }
 
 // Size is what AWS counts of a message: its body, and the names, types and values of its user attributes.
@@ -75,19 +79,25 @@ func (d *Draft) Size() int {
 // has its envelope and the reasons beside it. A queue that was given a smaller limit keeps to that.
 const letterSlack = 256 << 10
 
-// check refuses what a standard queue does not take, in AWS's words.
-func (d *Draft) check(maxSize int) error {
+// check refuses what a queue does not take, in AWS's words.
+func (d *Draft) check(maxSize int, fifo bool) error {
 	if d.Body == "" {
-		return rialto.WithCode(rialto.Invalid, "MissingRequiredParameterException", "The request must contain the parameter MessageBody.")
+		return rialto.WithCode(rialto.Invalid, missingParameter, "The request must contain the parameter MessageBody.")
 	}
 	if !validText(d.Body) {
 		return errCharacters
+	}
+	if err := d.checkKind(fifo); err != nil {
+		return err
 	}
 	if d.Delay != nil && (*d.Delay < 0 || *d.Delay > maxDelay) {
 		return errParameter(*d.Delay, "DelaySeconds", "DelaySeconds must be >= 0 and <= 900.")
 	}
 	if d.Group != "" && !validGroup(d.Group) {
-		return errParameter(d.Group, "MessageGroupId", "MessageGroupId can only include alphanumeric and punctuation characters. 1 to 128 in length.")
+		return errID(d.Group, "MessageGroupId")
+	}
+	if d.Dedupe != "" && !validGroup(d.Dedupe) {
+		return errID(d.Dedupe, "MessageDeduplicationId")
 	}
 	if err := d.checkAttributes(); err != nil {
 		return err
@@ -98,6 +108,31 @@ func (d *Draft) check(maxSize int) error {
 	if d.Size() > maxSize {
 		return rialto.Errorf(rialto.Invalid,
 			"One or more parameters are invalid. Reason: Message must be shorter than %d bytes.", maxSize)
+	}
+	return nil
+}
+
+// checkKind refuses what only queues of the other kind take. A FIFO queue takes the delay 0, which says nothing there.
+func (d *Draft) checkKind(fifo bool) error {
+	switch {
+	case fifo && d.Delay != nil && *d.Delay != 0:
+		return errParameter(*d.Delay, "DelaySeconds", wrongKind)
+	case !fifo && d.Dedupe != "":
+		return errParameter(d.Dedupe, "MessageDeduplicationId", wrongKind)
+	}
+	return nil
+}
+
+// checkOrder refuses a message for a FIFO queue that has no place in its order, and gives it its deduplication id if it comes without.
+func (d *Draft) checkOrder(byContent bool) error {
+	switch {
+	case d.Group == "":
+		return errNoGroup
+	case d.Dedupe == "" && !byContent:
+		return errNoDedupe
+	case d.Dedupe == "":
+		sum := sha256.Sum256([]byte(d.Body))
+		d.Dedupe = hex.EncodeToString(sum[:])
 	}
 	return nil
 }
@@ -190,17 +225,21 @@ func validGroup(s string) bool {
 	return len(s) <= maxGroup && strings.IndexFunc(s, func(r rune) bool { return r <= ' ' || r > '~' }) < 0
 }
 
-// Versions of payloads: the second one has an origin at its end.
+// Versions of payloads: the second one has an origin at its end, the third one a deduplication id and perhaps an origin.
 const (
 	plainPayload  = 1
 	letterPayload = 2
+	fifoPayload   = 3
 )
 
 // encode makes the payload of a message: what the log keeps of it. docs/formats.md has the layout.
 func (d *Draft) encode(id uuid.UUID) []byte {
 	b := make([]byte, 0, 64+d.Size()+8*len(d.Attributes)+originSize(d.Origin))
 	version := byte(plainPayload)
-	if d.Origin != nil {
+	switch {
+	case d.Dedupe != "":
+		version = fifoPayload
+	case d.Origin != nil:
 		version = letterPayload
 	}
 	b = append(b, version)
@@ -209,6 +248,10 @@ func (d *Draft) encode(id uuid.UUID) []byte {
 	b = record.AppendString(b, d.Sender)
 	b = record.AppendString(b, d.Group)
 	b = record.AppendString(b, d.Trace)
+	if version == fifoPayload {
+		b = record.AppendString(b, d.Dedupe)
+		b = append(b, yes(d.Origin != nil))
+	}
 	b = record.AppendUint(b, uint64(len(d.Attributes)))
 	for _, name := range slices.Sorted(maps.Keys(d.Attributes)) {
 		b = record.AppendString(b, name)
@@ -225,8 +268,8 @@ func (d *Draft) encode(id uuid.UUID) []byte {
 func decode(payload []byte) (Message, error) {
 	r := record.NewReader(payload)
 	version := r.Byte()
-	if version != plainPayload && version != letterPayload {
-		return Message{}, rialto.Errorf(rialto.Internal, "The message has version %d, and this program reads %d.", version, letterPayload)
+	if version < plainPayload || version > fifoPayload {
+		return Message{}, rialto.Errorf(rialto.Internal, "The message has version %d, and this program reads %d.", version, fifoPayload)
 	}
 	var id uuid.UUID
 	for i := range id {
@@ -234,6 +277,10 @@ func decode(payload []byte) (Message, error) {
 	}
 	m := Message{ID: id.String()}
 	m.Body, m.Sender, m.Group, m.Trace = r.String(), r.String(), r.String(), r.String()
+	letter := version == letterPayload
+	if version == fifoPayload {
+		m.Dedupe, letter = r.String(), r.Byte() == 1
+	}
 	if n := r.Count(); n > 0 {
 		m.Attributes = make(map[string]Attribute, n)
 		for range n {
@@ -241,7 +288,7 @@ func decode(payload []byte) (Message, error) {
 			m.Attributes[name] = Attribute{Type: r.String(), Value: r.String()}
 		}
 	}
-	if version == letterPayload {
+	if letter {
 		m.Origin = readOrigin(r, m.Body)
 	}
 	return m, r.Err()

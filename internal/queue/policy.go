@@ -47,7 +47,7 @@ func (s *Service) checkRedrive(source Address, text string) error {
 	if err != nil {
 		return err
 	}
-	if FIFO(p.to.Name) {
+	if FIFO(p.to.Name) != FIFO(source.Name) {
 		return errRedrive(text, "Dead-letter queue must be same type of queue as the source.")
 	}
 	if p.to.Scope != source.Scope {

@@ -14,10 +14,18 @@ type ReceiveOptions struct {
 	Max        int  // messages, up to 10; 0 is 1
 	Visibility *int // seconds for which the messages are hidden from others; nil is the queue's
 	Wait       *int // seconds to wait if there is nothing; nil is the queue's
+
+	// Attempt, of a FIFO queue, names the receive: made again under the same name within five minutes, it returns the same messages, as
+	// long as nothing was done with their handles.
+	Attempt string
 }
 
-func (o *ReceiveOptions) check() error {
+func (o *ReceiveOptions) check(fifo bool) error {
 	switch {
+	case o.Attempt != "" && !fifo:
+		return errParameter(o.Attempt, "ReceiveRequestAttemptId", wrongKind)
+	case o.Attempt != "" && !validGroup(o.Attempt):
+		return errID(o.Attempt, "ReceiveRequestAttemptId")
 	case o.Max < 0 || o.Max > maxReceive:
 		return errParameter(o.Max, "MaxNumberOfMessages", "Must be between 1 and 10, if provided.")
 	case o.Visibility != nil && (*o.Visibility < 0 || *o.Visibility > maxVisibility):
@@ -32,11 +40,11 @@ func (o *ReceiveOptions) check() error {
 // none when the time is over or the service ends, and the error of ctx if that ends first. Waiting costs no command and no work
 // until something happens in the queue.
 func (s *Service) Receive(ctx context.Context, at Address, opts ReceiveOptions) ([]Message, error) {
-	if err := opts.check(); err != nil {
-		return nil, err
-	}
 	d, err := s.find(at)
 	if err != nil {
+		return nil, err
+	}
+	if err := opts.check(d.fifo); err != nil {
 		return nil, err
 	}
 	wait := d.wait
@@ -80,10 +88,16 @@ func (s *Service) look(ctx context.Context, d *definition, opts ReceiveOptions, 
 		timeout = *opts.Visibility
 	}
 	h := s.host(d)
-	body := receiveCommand(d.id, d.retention, max(opts.Max, 1), timeout, s.redriveOf(d))
+	kind, body := kindReceive, receiveCommand(d.id, d.retention, max(opts.Max, 1), timeout, s.redriveOf(d))
+	var attempt onceKey
+	if opts.Attempt != "" {
+		attempt = attemptKey(opts.Attempt)
+		kind, body = kindReceiveFIFO, receiveFIFOCommand(d.id, d.retention, max(opts.Max, 1), timeout, s.redriveOf(d), attempt)
+	}
 	results, err := h.shard.Propose(ctx, func(b *shard.Batch) {
-		if q, ok := h.machine.queues[d.id]; !ok || h.machine.worthReceiving(q, h.shard.Now().UnixMicro(), waits) {
-			b.Add(kindReceive, body)
+		q, ok := h.machine.queues[d.id]
+		if !ok || h.machine.worthReceiving(q, h.shard.Now().UnixMicro(), waits) || opts.Attempt != "" && q.attempts.byKey[attempt] != nil {
+			b.Add(kind, body)
 		}
 	})
 	if err != nil || len(results) == 0 {
@@ -107,6 +121,9 @@ func (s *Service) look(ctx context.Context, d *definition, opts ReceiveOptions, 
 		}
 		m.Handle = formatHandle(d.id, Place{got.slot, got.key}, got.receives)
 		m.Receives, m.Sent, m.FirstReceived, m.Source = int(got.receives), got.sent, got.first, got.source
+		if d.fifo {
+			m.Sequence = sequence(got.key)
+		}
 		messages = append(messages, m)
 	}
 	return messages, nil

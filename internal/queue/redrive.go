@@ -324,10 +324,10 @@ func (a *apply) claim(q *queue) any {
 			a.unmark(q, m, skippedHidden)
 			continue
 		}
-		q.visible.remove(&a.messages, slot)
+		q.unlink(&a.messages, slot)
 		q.unage(&a.messages, slot)
-		m.state, m.mark, m.at[byDue] = leaving, unmarked, a.now
-		q.leaving.push(&a.messages, slot)
+		m.mark, m.at[byDue] = unmarked, a.now
+		q.hold(&a.messages, slot, leaving, &q.leaving)
 		t.left--
 		t.leaving++
 		got = append(got, q.received(slot, m))
@@ -352,7 +352,7 @@ func (a *apply) decide(q *queue) any {
 		if !ok || m.state != leaving {
 			continue // said twice
 		}
-		q.leaving.remove(&a.messages, slot)
+		q.unlink(&a.messages, slot)
 		t.leaving--
 		switch outcome {
 		case Moved:
@@ -363,6 +363,9 @@ func (a *apply) decide(q *queue) any {
 			t.skipped = tally(t.skipped, reason, 1)
 		}
 		if outcome == Moved || m.mark == doomed {
+			if q.groups != nil {
+				q.groups.part(&a.messages, slot)
+			}
 			a.tx.Release(m.ref)
 			a.messages.free(slot)
 			continue
@@ -424,7 +427,7 @@ func appendTask(b []byte, t *redriveTask) []byte {
 	b = record.AppendUint(b, uint64(t.serial))
 	b = record.AppendUint(b, t.before)
 	b = record.AppendBytes(b, t.spec)
-	b = append(b, byte(t.status), paused(t.paused))
+	b = append(b, byte(t.status), yes(t.paused))
 	for _, n := range []uint64{t.rate, uint64(t.selected), uint64(t.left), uint64(t.leaving), uint64(t.moved)} {
 		b = record.AppendUint(b, n)
 	}
@@ -438,7 +441,8 @@ func appendTask(b []byte, t *redriveTask) []byte {
 	return b
 }
 
-func paused(is bool) byte {
+// yes is a byte that says yes or no.
+func yes(is bool) byte {
 	if is {
 		return 1
 	}

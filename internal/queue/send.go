@@ -2,6 +2,7 @@ package queue
 
 import (
 	"context"
+	"strconv"
 	"strings"
 
 	"github.com/google/uuid"
@@ -14,8 +15,9 @@ import (
 
 // Sent is what became of one of several messages.
 type Sent struct {
-	ID  string // of the message
-	Err error  // why it was refused
+	ID       string // of the message; if it is a duplicate in a FIFO queue, of the one that was sent first
+	Sequence string // its number in a FIFO queue
+	Err      error  // why it was refused
 }
 
 // Send puts messages into a queue, of no more than [MaxMessageSize] together. Each is taken or refused by itself; the error says
@@ -30,13 +32,16 @@ func (s *Service) Send(ctx context.Context, at Address, drafts []Draft) ([]Sent,
 // send also takes what comes from inside while there is little room: an event whose delivery is refused would stay.
 func (s *Service) send(ctx context.Context, at Address, drafts []Draft) ([]Sent, error) {
 	d, err := s.find(at)
-	if err != nil {
+	switch {
+	case err != nil:
 		return nil, err
+	case d.fifo:
+		return s.sendFIFO(ctx, d, drafts)
 	}
 	sent := make([]Sent, len(drafts))
 	payloads, delays := make([][]byte, 0, len(drafts)), make([]int, 0, len(drafts))
 	for i := range drafts {
-		if err := drafts[i].check(d.maxSize); err != nil {
+		if err := drafts[i].check(d.maxSize, false); err != nil {
 			sent[i].Err = err
 			continue
 		}
@@ -62,15 +67,50 @@ func (s *Service) send(ctx context.Context, at Address, drafts []Draft) ([]Sent,
 	return sent, nil
 }
 
+// sendFIFO is send for a FIFO queue. A message without a group, or that cannot be told from others, has all of them refused, as on AWS.
+func (s *Service) sendFIFO(ctx context.Context, d *definition, drafts []Draft) ([]Sent, error) {
+	sent := make([]Sent, len(drafts))
+	list, index := make([]posting, 0, len(drafts)), make([]int, 0, len(drafts))
+	for i := range drafts {
+		draft := drafts[i]
+		if err := draft.checkOrder(d.byContent); err != nil {
+			return nil, err
+		}
+		if err := draft.check(d.maxSize, true); err != nil {
+			sent[i].Err = err
+			continue
+		}
+		id, err := uuid.NewRandom()
+		if err != nil {
+			return nil, err
+		}
+		list = append(list, posting{id, hashGroup(draft.Group), dedupeKey(draft.Dedupe), draft.encode(id)})
+		index = append(index, i)
+	}
+	if len(list) == 0 {
+		return sent, nil
+	}
+	result, err := s.host(d).do(ctx, kindSendFIFO, sendFIFOCommand(d.id, d.retention, d.delay, d.scope, list))
+	if err != nil {
+		return nil, err
+	}
+	for j, p := range result.([]posted) {
+		sent[index[j]] = Sent{ID: p.id.String(), Sequence: sequence(p.number)}
+	}
+	return sent, nil
+}
+
+// sequence is the number of a message as callers see it: 20 digits that grow.
+func sequence(key uint64) string { return strconv.FormatUint(firstSequence+key, 10) }
+
+const firstSequence = 10_000_000_000_000_000_000
+
 // Deliver puts what a delivery brings into the queue of an ARN: an event, or a dead letter with its attributes. These may quote what
 // a destination has answered; characters that a queue refuses are replaced rather than the dead letter lost. The kind of the error is
 // NotFound if the queue is not there.
 func (s *Service) Deliver(ctx context.Context, arn rialto.ARN, m *target.Message) error {
 	at, ok := AddressOf(arn)
-	switch {
-	case FIFO(rialto.QueueName(arn.Resource)):
-		return errFIFO
-	case !ok:
+	if !ok {
 		return errMissing
 	}
 	body := string(m.Payload)
@@ -83,6 +123,9 @@ func (s *Service) Deliver(ctx context.Context, arn rialto.ARN, m *target.Message
 	}
 	if m.Group != "" {
 		d.Group = m.Group
+	}
+	if FIFO(at.Name) {
+		d.Dedupe = m.Dedupe
 	}
 	for name, a := range m.Attributes {
 		if a.Value == "" {
@@ -121,14 +164,17 @@ func (s *Service) DeleteMessages(ctx context.Context, at Address, handles []stri
 	if err != nil {
 		return nil, err
 	}
-	errs, places := make([]error, len(handles)), make([]Place, 0, len(handles))
+	if d.fifo {
+		return s.deleteFIFO(ctx, d, handles)
+	}
+	errs, receipts := make([]error, len(handles)), make([]receipt, 0, len(handles))
 	for i, h := range handles {
-		p, err := parseHandle(d.id, h)
+		r, err := parseHandle(d.id, h)
 		if errs[i] = err; err == nil {
-			places = append(places, p)
+			receipts = append(receipts, r)
 		}
 	}
-	h := s.host(d)
+	places, h := placesOf(receipts), s.host(d)
 	results, err := h.shard.Propose(ctx, func(b *shard.Batch) {
 		if there := h.machine.those(d.id, places); len(there) > 0 {
 			b.Add(kindDelete, handlesCommand(d.id, there))
@@ -140,6 +186,32 @@ func (s *Service) DeleteMessages(ctx context.Context, at Address, handles []stri
 	if len(results) > 0 {
 		if err, failed := results[0].(error); failed {
 			return nil, shown(err)
+		}
+	}
+	return errs, nil
+}
+
+// deleteFIFO is DeleteMessages for a FIFO queue, where a handle is good for as long as nobody else can receive the message.
+func (s *Service) deleteFIFO(ctx context.Context, d *definition, handles []string) ([]error, error) {
+	errs := make([]error, len(handles))
+	var receipts []receipt
+	var index []int
+	for i, h := range handles {
+		r, err := parseHandle(d.id, h)
+		if errs[i] = err; err == nil {
+			receipts, index = append(receipts, r), append(index, i)
+		}
+	}
+	if len(receipts) == 0 {
+		return errs, nil
+	}
+	result, err := s.host(d).do(ctx, kindDeleteFIFO, deleteFIFOCommand(d.id, receipts))
+	if err != nil {
+		return nil, err
+	}
+	for j, err := range result.([]error) {
+		if err == errExpired || err == errVisible {
+			errs[index[j]] = expired(handles[index[j]])
 		}
 	}
 	return errs, nil
@@ -173,10 +245,10 @@ func (s *Service) ChangeVisibility(ctx context.Context, at Address, changes []Ch
 		return nil, err
 	}
 	errs := make([]error, len(changes))
-	var places []Place
+	var receipts []receipt
 	var timeouts, index []int
 	for i, c := range changes {
-		p, err := parseHandle(d.id, c.Handle)
+		r, err := parseHandle(d.id, c.Handle)
 		switch {
 		case err != nil:
 			errs[i] = err
@@ -185,12 +257,16 @@ func (s *Service) ChangeVisibility(ctx context.Context, at Address, changes []Ch
 			errs[i] = errParameter(c.Seconds, "VisibilityTimeout", "VisibilityTimeout must be an integer between 0 and 43200.")
 			continue
 		}
-		places, timeouts, index = append(places, p), append(timeouts, c.Seconds), append(index, i)
+		receipts, timeouts, index = append(receipts, r), append(timeouts, c.Seconds), append(index, i)
 	}
-	if len(places) == 0 {
+	if len(receipts) == 0 {
 		return errs, nil
 	}
-	result, err := s.host(d).do(ctx, kindHide, hideCommand(d.id, places, timeouts))
+	kind, body := kindHideFIFO, hideFIFOCommand(d.id, receipts, timeouts)
+	if !d.fifo {
+		kind, body = kindHide, hideCommand(d.id, placesOf(receipts), timeouts)
+	}
+	result, err := s.host(d).do(ctx, kind, body)
 	if err != nil {
 		return nil, err
 	}
@@ -200,10 +276,23 @@ func (s *Service) ChangeVisibility(ctx context.Context, at Address, changes []Ch
 	return errs, nil
 }
 
+// placesOf forgets by which receives messages are named.
+func placesOf(receipts []receipt) []Place {
+	places := make([]Place, len(receipts))
+	for i, r := range receipts {
+		places[i] = r.Place
+	}
+	return places
+}
+
 func hideError(err error, c Change) error {
 	switch err {
 	case errNotThere:
 		return errParameter(c.Handle, "ReceiptHandle", "Message does not exist or is not available for visibility timeout change.")
+	case errExpired:
+		return expired(c.Handle)
+	case errVisible:
+		return errNotInFlight
 	case errTooLong:
 		return errParameter(c.Seconds, "VisibilityTimeout", "Total VisibilityTimeout for the message is beyond the limit [43200 seconds]")
 	}

@@ -178,6 +178,8 @@ func shown(err error) error {
 		return errMissing
 	case errors.Is(err, errInFlight):
 		return errFull
+	case errors.Is(err, errCrowded):
+		return errTooMany
 	}
 	return err
 }
@@ -187,7 +189,10 @@ func (s *Service) Create(ctx context.Context, at Address, attributes, tags map[s
 	if err := checkKind(at.Name, attributes); err != nil {
 		return err
 	}
-	if err := checkAttributes(attributes, true); err != nil {
+	if err := checkAttributes(attributes, FIFO(at.Name), true); err != nil {
+		return err
+	}
+	if err := checkThroughput(merge(nil, attributes)); err != nil {
 		return err
 	}
 	if err := s.checkPolicies(at, attributes); err != nil {
@@ -202,8 +207,12 @@ func (s *Service) Create(ctx context.Context, at Address, attributes, tags map[s
 	// The machine knows a queue before the catalog does: what can be found can be used.
 	id := s.newID()
 	home := s.home(at, attributes)
-	retention := settingsOf(merge(nil, attributes)).retention
-	if _, err := s.hosts[home].do(ctx, kindOpen, openCommand(id, retention)); err != nil {
+	kind := kindOpen
+	is := settingsOf(merge(nil, attributes))
+	if is.fifo {
+		kind = kindOpenFIFO
+	}
+	if _, err := s.hosts[home].do(ctx, kind, openCommand(id, is.retention)); err != nil {
 		return err
 	}
 	now := s.clock.Now().UTC()
@@ -296,7 +305,7 @@ func (s *Service) SetAttributes(ctx context.Context, at Address, given map[strin
 	if err != nil {
 		return err
 	}
-	if err := checkAttributes(given, false); err != nil {
+	if err := checkAttributes(given, before.fifo, false); err != nil {
 		return err
 	}
 	if err := s.checkPolicies(at, given); err != nil {
@@ -305,7 +314,7 @@ func (s *Service) SetAttributes(ctx context.Context, at Address, given map[strin
 	err = s.edit(ctx, at, func(q *catalog.Queue) error {
 		q.Attributes = merge(q.Attributes, given)
 		q.Modified = s.clock.Now().UTC()
-		return nil
+		return checkThroughput(q.Attributes)
 	})
 	if err != nil {
 		return err

@@ -25,6 +25,24 @@ type message struct {
 	mark     uint32 // serial of the redrive for which it is selected, if that has not ended; or 0
 }
 
+// received counts one more receive.
+func (m *message) received(now int64) {
+	m.last = since(m.at[byAge], now)
+	if m.receives == 0 {
+		m.first = m.last
+	}
+	m.receives++
+}
+
+// renew has a message count as sent now: in a FIFO queue its age begins anew when it is a dead letter (SQS developer guide, "Using
+// dead-letter queues in Amazon SQS").
+func (m *message) renew(now int64) { m.at[byAge], m.first, m.last = now, 0, 0 }
+
+// hiddenTooLong reports whether a message would be hidden for longer than it may after one receive.
+func (m *message) hiddenTooLong(now, timeout int64) bool {
+	return (now-m.at[byAge]-int64(m.last)*1000)/1e6*1e6+timeout > seconds(maxVisibility)
+}
+
 // An axis is one of the two orders in which a message stands.
 type axis uint8
 
@@ -67,12 +85,22 @@ type chunk struct {
 	full     uint64     // a bit for every word of used that has no zero
 	used     [64]uint64 // a bit for every slot
 	n        int
+	members  *[chunkSize]member // where messages of FIFO queues stand in their groups; nil until there is one
 	messages [chunkSize]message
 }
 
 // get returns the message in a slot that is in use.
 func (s *slab) get(slot uint32) *message {
 	return &s.own(slot / chunkSize).messages[slot%chunkSize]
+}
+
+// member returns the place in a group of the message in a slot that is in use.
+func (s *slab) member(slot uint32) *member {
+	c := s.chunks[slot/chunkSize]
+	if c.members == nil {
+		c.members = new([chunkSize]member)
+	}
+	return &c.members[slot%chunkSize]
 }
 
 // find returns the message with that key if it is in that slot.
@@ -169,6 +197,9 @@ func (s *slab) free(slot uint32) {
 	c := s.own(i)
 	word, bit := slot%chunkSize/64, slot%64
 	c.messages[slot%chunkSize] = message{}
+	if c.members != nil {
+		c.members[slot%chunkSize] = member{}
+	}
 	c.used[word] &^= 1 << bit
 	c.full &^= 1 << word
 	s.room[i/64] |= 1 << (i % 64)

@@ -1,17 +1,21 @@
 package queue
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 
 	"github.com/rialto-events/rialto/internal/record"
 	"github.com/rialto-events/rialto/internal/shard"
 )
 
-// Versions of snapshots: the second one has redrives and what they have marked.
+// Versions of snapshots: the second one has redrives and what they have marked, the third one FIFO queues.
 const (
 	firstSnapshot   = 1
-	snapshotVersion = 2
+	redriveSnapshot = 2
+	snapshotVersion = 3
 )
 
 var errSnapshot = errors.New("it contradicts itself")
@@ -60,6 +64,46 @@ func (m *Machine) appendQueue(b []byte, q *queue) []byte {
 	for _, t := range q.tasks {
 		b = appendTask(b, t)
 	}
+	return m.appendFIFO(b, q)
+}
+
+// appendFIFO appends what a FIFO queue has beside that: its groups, the open ones first as they are in the line and then the others by
+// their hash, each with its messages as slots; what it was sent within the window; and receives with an id.
+func (m *Machine) appendFIFO(b []byte, q *queue) []byte {
+	if q.groups == nil {
+		return append(b, 0)
+	}
+	b = append(b, 1)
+	b = record.AppendUint(b, uint64(len(q.groups.byHash)))
+	for number := q.groups.first; number != none; number = q.groups.all[number].next {
+		b = m.appendGroup(b, &q.groups.all[number])
+	}
+	for _, hash := range slices.Sorted(maps.Keys(q.groups.byHash)) {
+		if g := &q.groups.all[q.groups.byHash[hash]]; !g.open {
+			b = m.appendGroup(b, g)
+		}
+	}
+	b = record.AppendUint(b, uint64(q.once.len()))
+	for _, e := range q.once.entries[q.once.from:] {
+		b = append(append(b, e.key[:]...), e.id[:]...)
+		b = record.AppendInt(record.AppendUint(b, e.number), e.until)
+	}
+	b = record.AppendUint(b, uint64(len(q.attempts.order)))
+	for _, t := range q.attempts.order {
+		b = record.AppendInt(record.AppendInt(append(b, t.key[:]...), t.until), t.due)
+		b = record.AppendUint(b, uint64(len(t.places)))
+		for _, p := range t.places {
+			b = appendReceipt(b, p)
+		}
+	}
+	return b
+}
+
+func (m *Machine) appendGroup(b []byte, g *group) []byte {
+	b = record.AppendUint(record.AppendUint(b, g.hash), uint64(g.n))
+	for slot := g.head; slot != none; slot = m.messages.member(slot).next {
+		b = record.AppendUint(b, uint64(slot))
+	}
 	return b
 }
 
@@ -90,7 +134,7 @@ func (m *Machine) Restore(snapshot []byte) error {
 
 func (m *Machine) restore(r *record.Reader) error {
 	v := r.Byte()
-	if v != firstSnapshot && v != snapshotVersion {
+	if v < firstSnapshot || v > snapshotVersion {
 		return fmt.Errorf("its version is %d, and this program reads %d", v, snapshotVersion)
 	}
 	m.nextKey, m.nextSerial = r.Uint(), uint32(r.Uint())
@@ -153,6 +197,11 @@ func (m *Machine) readQueue(r *record.Reader, version byte) error {
 			return err
 		}
 	}
+	if version > redriveSnapshot && r.Byte() == 1 {
+		if err := m.readFIFO(r, q); err != nil {
+			return err
+		}
+	}
 	if q.visible.n+q.moving.n+len(q.waiting.slots) != q.len() || m.queues[q.id] != nil {
 		return errSnapshot
 	}
@@ -177,6 +226,70 @@ func (m *Machine) readLeaving(r *record.Reader, q *queue, version byte) error {
 		q.tasks = append(q.tasks, t)
 	}
 	return nil
+}
+
+// readFIFO reads what appendFIFO wrote. Which groups are open follows from their messages.
+func (m *Machine) readFIFO(r *record.Reader, q *queue) error {
+	q.groups = newGroups()
+	members := 0
+	for range r.Count() {
+		hash, n := r.Uint(), r.Count()
+		if _, twice := q.groups.byHash[hash]; twice || n == 0 {
+			return cmp.Or(r.Err(), errSnapshot)
+		}
+		if err := m.readGroup(r, q, hash, n); err != nil {
+			return err
+		}
+		members += n
+	}
+	if r.Err() == nil && members != q.len()+q.leaving.n {
+		return errSnapshot
+	}
+	for range r.Count() {
+		var e remembered
+		readArray(r, (*[16]byte)(&e.key))
+		readArray(r, (*[16]byte)(&e.id))
+		e.number, e.until = r.Uint(), r.Int()
+		q.once.add(e)
+	}
+	for range r.Count() {
+		t := new(attempt)
+		readArray(r, (*[16]byte)(&t.key))
+		t.until, t.due = r.Int(), r.Int()
+		for range r.Count() {
+			t.places = append(t.places, readReceipt(r))
+		}
+		q.attempts.add(t)
+	}
+	return r.Err()
+}
+
+func (m *Machine) readGroup(r *record.Reader, q *queue, hash uint64, n int) error {
+	number := q.groups.make(hash)
+	for last := uint64(0); n > 0; n-- {
+		slot, ok := m.placeless(r, q)
+		if !ok {
+			return cmp.Or(r.Err(), errSnapshot)
+		}
+		msg := m.messages.get(slot)
+		if g := &q.groups.all[number]; g.n > 0 && msg.key <= last {
+			return errSnapshot // also if a message stands in it twice
+		}
+		last = msg.key
+		q.groups.join(&m.messages, slot, hash)
+		if busyState(msg.state) {
+			q.groups.all[number].busy++
+		}
+	}
+	q.groups.settle(&m.messages, number)
+	q.groups.opened = 0 // Resume wakes nobody: no one waits yet
+	return nil
+}
+
+func readArray(r *record.Reader, to *[16]byte) {
+	for i := range to {
+		to[i] = r.Byte()
+	}
 }
 
 func (m *Machine) readMessage(r *record.Reader, q *queue, version byte) (uint32, error) {

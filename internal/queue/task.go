@@ -106,8 +106,12 @@ func (s *Service) StartTask(ctx context.Context, source, destination string, rat
 		return nil, err
 	}
 	if destination != "" {
-		if _, _, err := s.resource(destination, "DestinationArn"); err != nil {
+		_, to, err := s.resource(destination, "DestinationArn")
+		if err != nil {
 			return nil, err
+		}
+		if to.fifo != d.fifo {
+			return nil, errParameter(destination, "DestinationArn", "The destination queue must be of the same type as the source queue.")
 		}
 	}
 	if rate < 0 || rate > maxTaskRate {
@@ -312,7 +316,7 @@ func (s *Service) moveAll(ctx context.Context, at Address, t catalog.MoveTask) e
 }
 
 // moveSome moves up to n messages. Each is sent anew, as AWS does it, with an id of its own, and deleted then: after a crash in between
-// it is there twice, and never lost.
+// it is there twice, and never lost. A FIFO queue knows it again, if that is within five minutes.
 func (s *Service) moveSome(ctx context.Context, d *definition, t catalog.MoveTask, n int) (moved int, err error) {
 	alone := *d
 	alone.redrive = nil // a dead letter that is moved back is not a receive too many
@@ -354,14 +358,19 @@ func (s *Service) moveOne(ctx context.Context, d *definition, t catalog.MoveTask
 	if err != nil {
 		return err
 	}
-	body := sendCommand(target.id, target.retention, [][]byte{m.encode(id)}, []int{0})
-	ctx, end := s.step(ctx)
-	defer end()
-	if _, err := s.host(target).insist(ctx, kindSend, body); err != nil {
-		return err
-	}
 	p, err := parseHandle(d.id, m.Handle)
 	if err != nil {
+		return err
+	}
+	kind, body := kindSend, sendCommand(target.id, target.retention, [][]byte{m.encode(id)}, []int{0})
+	if target.fifo {
+		// Its own deduplication id is not looked at: it was sent with that before. To be moved twice is what must not happen.
+		kind, body = kindSendFIFO, sendFIFOCommand(target.id, target.retention, 0, wholeQueue,
+			[]posting{{id, hashGroup(m.Group), moveKey(d.id, p.key), m.encode(id)}})
+	}
+	ctx, end := s.step(ctx)
+	defer end()
+	if _, err := s.host(target).insist(ctx, kind, body); err != nil {
 		return err
 	}
 	return s.end(ctx, s.host(d), kindDelete, []move{{from: d.id, slot: p.slot, key: p.key}})

@@ -19,10 +19,7 @@ func (f *Front) ReceiveMessage(ctx context.Context, in *ReceiveMessageInput) (*R
 	if err != nil {
 		return nil, err
 	}
-	if in.ReceiveRequestAttemptId != nil {
-		return nil, errParameter(*in.ReceiveRequestAttemptId, "ReceiveRequestAttemptId", notForStandard)
-	}
-	opts := queue.ReceiveOptions{Max: 1, Visibility: number(in.VisibilityTimeout), Wait: number(in.WaitTimeSeconds)}
+	opts := queue.ReceiveOptions{Max: 1, Attempt: deref(in.ReceiveRequestAttemptId), Visibility: number(in.VisibilityTimeout), Wait: number(in.WaitTimeSeconds)}
 	if n := in.MaxNumberOfMessages; n != nil {
 		opts.Max = int(*n)
 		if opts.Max < 1 {
@@ -52,8 +49,8 @@ var systemAttributes = map[MessageSystemAttributeName]func(m *queue.Message) str
 	MessageSystemAttributeNameAWSTraceHeader:                   func(m *queue.Message) string { return m.Trace },
 	MessageSystemAttributeNameDeadLetterQueueSourceArn:         func(m *queue.Message) string { return m.Source },
 	MessageSystemAttributeNameMessageGroupId:                   func(m *queue.Message) string { return m.Group },
-	MessageSystemAttributeNameMessageDeduplicationId:           func(*queue.Message) string { return "" }, // FIFO queues have it
-	MessageSystemAttributeNameSequenceNumber:                   func(*queue.Message) string { return "" }, // FIFO queues have it
+	MessageSystemAttributeNameMessageDeduplicationId:           func(m *queue.Message) string { return m.Dedupe },
+	MessageSystemAttributeNameSequenceNumber:                   func(m *queue.Message) string { return m.Sequence },
 }
 
 // systemNames lists the system attributes that are asked for, by either of the two parameters that can.

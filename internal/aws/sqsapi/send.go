@@ -2,6 +2,7 @@ package sqsapi
 
 import (
 	"context"
+	"errors"
 
 	"github.com/rialto-events/rialto"
 	"github.com/rialto-events/rialto/internal/aws"
@@ -30,7 +31,7 @@ func (f *Front) SendMessage(ctx context.Context, in *SendMessageInput) (*SendMes
 		return nil, err
 	}
 	return &SendMessageOutput{
-		MessageId: &sent[0].ID, MD5OfMessageBody: bodyDigest(draft.Body),
+		MessageId: &sent[0].ID, SequenceNumber: text(sent[0].Sequence), MD5OfMessageBody: bodyDigest(draft.Body),
 		MD5OfMessageAttributes: attributesDigest(draft.Attributes), MD5OfMessageSystemAttributes: systemDigest(draft.Trace),
 	}, nil
 }
@@ -66,7 +67,7 @@ func (f *Front) SendMessageBatch(ctx context.Context, in *SendMessageBatchInput)
 	}
 	sent, err := f.queues.Send(ctx, at, drafts)
 	if err != nil {
-		return nil, err
+		return nil, inBatch(err)
 	}
 	for i, s := range sent {
 		if s.Err != nil {
@@ -75,7 +76,7 @@ func (f *Front) SendMessageBatch(ctx context.Context, in *SendMessageBatchInput)
 		}
 		d := &drafts[i]
 		out.Successful = append(out.Successful, SendMessageBatchResultEntry{
-			Id: &entries[i], MessageId: &sent[i].ID, MD5OfMessageBody: bodyDigest(d.Body),
+			Id: &entries[i], MessageId: &sent[i].ID, SequenceNumber: text(s.Sequence), MD5OfMessageBody: bodyDigest(d.Body),
 			MD5OfMessageAttributes: attributesDigest(d.Attributes), MD5OfMessageSystemAttributes: systemDigest(d.Trace),
 		})
 	}
@@ -85,7 +86,7 @@ func (f *Front) SendMessageBatch(ctx context.Context, in *SendMessageBatchInput)
 // draftOf is the message that a caller sends. What is wrong with the wire is refused here, what is wrong with the message by the queue.
 func draftOf(ctx context.Context, in *SendMessageBatchRequestEntry) (queue.Draft, error) {
 	d := queue.Draft{
-		Body: *in.MessageBody, Group: deref(in.MessageGroupId), Delay: number(in.DelaySeconds),
+		Body: *in.MessageBody, Group: deref(in.MessageGroupId), Dedupe: deref(in.MessageDeduplicationId), Delay: number(in.DelaySeconds),
 		Sender: string(aws.Caller(ctx).Scope.Account), Attributes: make(map[string]queue.Attribute, len(in.MessageAttributes)),
 	}
 	for name, v := range in.MessageAttributes {
@@ -102,13 +103,16 @@ func draftOf(ctx context.Context, in *SendMessageBatchRequestEntry) (queue.Draft
 		}
 		d.Trace = *v.StringValue
 	}
-	if in.MessageDeduplicationId != nil {
-		return d, errParameter(*in.MessageDeduplicationId, "MessageDeduplicationId", notForStandard)
-	}
 	return d, nil
 }
 
-const notForStandard = "The request include parameter that is not valid for this queue type."
+// inBatch is an error of all messages as a batch has it: a parameter that is missing in an entry is an invalid value of the batch.
+func inBatch(err error) error {
+	if e, ok := errors.AsType[*rialto.Error](err); ok && e.Code == "MissingRequiredParameterException" {
+		return rialto.Errorf(rialto.Invalid, "%s", e.Message)
+	}
+	return err
+}
 
 func attributeOf(name string, v MessageAttributeValue) (queue.Attribute, error) {
 	if v.StringListValues != nil || v.BinaryListValues != nil {

@@ -1,14 +1,13 @@
 // Package queue delivers events to SQS queues of the same node.
 //
 // A message gets the payload as its body, the group that the target names, the trace header, and, on its way to a dead-letter
-// queue, the attributes that tell why. What [Queues] refuses is sorted into what another attempt may change and what it cannot.
+// queue, the attributes that tell why. A FIFO queue knows an event that is delivered twice by its content, and must be set up to. What [Queues] refuses is sorted into what another attempt may change and what it cannot.
 // Start with [Sender].
 package queue
 
 import (
 	"context"
 	"fmt"
-	"strings"
 
 	"github.com/google/uuid"
 
@@ -52,10 +51,6 @@ func (s *Sender) Send(ctx context.Context, m *target.Message) error {
 	}
 	if s.options.OwnQueuesOnly && arn.Account != m.Definition.Rule.Account {
 		return denied(arn, m.Definition)
-	}
-	if strings.HasSuffix(arn.Resource, ".fifo") {
-		return &target.Error{Code: target.CodeInvalidParameter, Permanent: true,
-			Message: fmt.Sprintf("FIFO queues are not served yet, so nothing can be delivered to %s. Use a standard queue.", arn)}
 	}
 	if err := s.queues.Deliver(ctx, arn, m); err != nil {
 		return failure(arn, err)

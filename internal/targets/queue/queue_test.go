@@ -70,7 +70,7 @@ func TestSender(t *testing.T) {
 			Faults: map[targettest.Fault]targettest.Misbehaved{
 				targettest.Hangs: {definition("hangs")},
 				targettest.Down:  {definition("down")},
-				targettest.Gone:  {definition("none"), definition("orders.fifo"), {ARN: "arn:aws:sns:us-east-1:000000000000:works"}},
+				targettest.Gone:  {definition("none"), definition("none.fifo"), {ARN: "arn:aws:sns:us-east-1:000000000000:works"}},
 			},
 			MaxBytes: queue.MaxMessageSize,
 		}
@@ -88,7 +88,7 @@ func TestRefusals(t *testing.T) {
 	}{
 		{"no such queue", "none", "x", target.CodeNoResource, "The specified queue does not exist or you do not have access to it. (Service: AmazonSQS; Status Code: 400; " +
 			"Error Code: AWS.SimpleQueueService.NonExistentQueue; Request ID: "},
-		{"a FIFO queue", "orders.fifo", "x", target.CodeInvalidParameter, "FIFO queues are not served yet"},
+		{"a FIFO queue, and no group", "orders.fifo", "x", target.CodeInvalidParameter, "The request must contain the parameter MessageGroupId."},
 		{"too large", "works", strings.Repeat("x", queue.MaxMessageSize+1), target.CodeInvalidParameter, "Message must be shorter than 1048576 bytes."},
 		{"nothing", "works", "", target.CodeInvalidParameter, "The request must contain the parameter MessageBody."},
 	} {

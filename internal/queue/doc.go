@@ -1,4 +1,4 @@
-// Package queue keeps standard SQS queues: what AWS documents of them, durably, on the shards.
+// Package queue keeps SQS queues, standard and FIFO: what AWS documents of them, durably, on the shards.
 //
 // What a queue is called and how it is set up is in the catalog. The messages are the state of a [Machine], one on every shard; all
 // messages of a queue are on one of them:
@@ -13,6 +13,9 @@
 // timeout that ends, a message that gets too old) is a function of the time of the next command and is never written down.
 // Bodies stay in the log; the machine remembers where.
 //
-// Start with [Service], which is what everybody uses, and with machine.go for how a queue works. FIFO queues are not served: a
-// group of messages would be a list between a queue and its visible messages.
+// In a FIFO queue a message stands in a group besides, and a receive takes from the group whose turn it is; what was sent within five
+// minutes is remembered, so that a duplicate is none.
+//
+// Start with [Service], which is what everybody uses, and with machine.go for how a queue works; group.go, fifo.go and once.go have what
+// FIFO queues add.
 package queue

@@ -7,9 +7,9 @@ import (
 )
 
 func TestWire(t *testing.T) {
-	for _, protocol := range []string{"json", "query"} {
-		t.Run(protocol, func(t *testing.T) {
-			awstest.Replay(t, start(t).handler, "testdata/"+protocol+".txt")
+	for _, file := range []string{"json", "fifo", "query"} {
+		t.Run(file, func(t *testing.T) {
+			awstest.Replay(t, start(t).handler, "testdata/"+file+".txt")
 		})
 	}
 }

@@ -26,8 +26,10 @@ func start(t *testing.T) *queue.Service {
 	t.Helper()
 	s := queue.New(catalogtest.Start(t), queue.Options{})
 	s.Attach([]*shard.Shard{shardtest.Start(t, shard.Options{}, s.Host())})
-	if err := s.Create(t.Context(), queue.Address{Scope: scope, Name: "works"}, nil, nil); err != nil {
-		t.Fatal(err)
+	for name, attributes := range map[rialto.QueueName]map[string]string{"works": nil, "orders.fifo": {"FifoQueue": "true"}} {
+		if err := s.Create(t.Context(), queue.Address{Scope: scope, Name: name}, attributes, nil); err != nil {
+			t.Fatal(err)
+		}
 	}
 	return s
 }

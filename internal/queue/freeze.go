@@ -34,7 +34,19 @@ func (q *queue) freeze() *queue {
 	for i, t := range f.tasks {
 		f.tasks[i] = t.freeze()
 	}
+	if q.groups != nil {
+		f.groups = &groups{all: slices.Clone(q.groups.all), first: q.groups.first} // a snapshot asks for no more
+	}
+	f.once = once{entries: q.once.entries, from: q.once.from} // entries are only added
+	f.attempts = q.attempts.freeze()
 	return &f
+}
+
+func (t *attempts) freeze() (f attempts) {
+	for _, is := range t.order {
+		f.order = append(f.order, &attempt{key: is.key, until: is.until, due: is.due, places: is.places})
+	}
+	return f
 }
 
 func (t *redriveTask) freeze() *redriveTask {
@@ -111,6 +123,10 @@ func (s *slab) own(i uint32) *chunk {
 
 func (s *slab) copy(i uint32) *chunk {
 	c := *s.chunks[i]
+	if c.members != nil {
+		members := *c.members
+		c.members = &members
+	}
 	s.chunks[i] = &c
 	s.shared[i/64] &^= 1 << (i % 64)
 	return &c

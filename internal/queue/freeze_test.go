@@ -43,8 +43,14 @@ func commit(t *testing.T, s *shard.Shard, kind shard.Kind, body []byte) any {
 func TestFreeze(t *testing.T) {
 	m, s := busy(t, 20_000)
 	r := rand.New(rand.NewPCG(1, 0))
+	const fifo = ID(9)
+	commit(t, s, kindOpenFIFO, openFIFOCommand(fifo, maxSeconds))
 	work := func() {
 		for range 300 {
+			name := fmt.Sprint(r.IntN(1000))
+			commit(t, s, kindSendFIFO, sendFIFOCommand(fifo, maxSeconds, 0, wholeQueue,
+				[]posting{{group: uint64(r.IntN(9)), key: dedupeKey(name), payload: []byte(name)}}))
+			commit(t, s, kindReceiveFIFO, receiveFIFOCommand(fifo, maxSeconds, 3, r.IntN(2), redrive{}, attemptKey(fmt.Sprint(r.IntN(3)))))
 			got := commit(t, s, kindReceive, receiveCommand(simQueue, maxSeconds, 10, r.IntN(3), redrive{max: 2, to: simDead, local: true})).([]received)
 			for _, g := range got {
 				if r.IntN(2) == 0 {

@@ -96,7 +96,7 @@ func (s *slab) get(slot uint32) *message {
 
 // member returns the place in a group of the message in a slot that is in use.
 func (s *slab) member(slot uint32) *member {
-	c := s.chunks[slot/chunkSize]
+	c := s.own(slot / chunkSize)
 	if c.members == nil {
 		c.members = new([chunkSize]member)
 	}

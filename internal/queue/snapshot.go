@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
-	"maps"
 	"slices"
 
 	"github.com/rialto-events/rialto/internal/record"
@@ -74,19 +73,24 @@ func (m *Machine) appendFIFO(b []byte, q *queue) []byte {
 		return append(b, 0)
 	}
 	b = append(b, 1)
-	b = record.AppendUint(b, uint64(len(q.groups.byHash)))
+	var open, closed []*group
 	for number := q.groups.first; number != none; number = q.groups.all[number].next {
-		b = m.appendGroup(b, &q.groups.all[number])
+		open = append(open, &q.groups.all[number])
 	}
-	for _, hash := range slices.Sorted(maps.Keys(q.groups.byHash)) {
-		if g := &q.groups.all[q.groups.byHash[hash]]; !g.open {
-			b = m.appendGroup(b, g)
+	for i := range q.groups.all {
+		if g := &q.groups.all[i]; g.n > 0 && !g.open {
+			closed = append(closed, g)
 		}
+	}
+	slices.SortFunc(closed, func(a, b *group) int { return cmp.Compare(a.hash, b.hash) })
+	b = record.AppendUint(b, uint64(len(open)+len(closed)))
+	for _, g := range slices.Concat(open, closed) {
+		b = m.appendGroup(b, g)
 	}
 	b = record.AppendUint(b, uint64(q.once.len()))
 	for _, e := range q.once.entries[q.once.from:] {
 		b = append(append(b, e.key[:]...), e.id[:]...)
-		b = record.AppendInt(record.AppendUint(b, e.number), e.until)
+		b = m.spilled(record.AppendInt(record.AppendUint(b, e.number), e.until))
 	}
 	b = record.AppendUint(b, uint64(len(q.attempts.order)))
 	for _, t := range q.attempts.order {
@@ -102,7 +106,7 @@ func (m *Machine) appendFIFO(b []byte, q *queue) []byte {
 func (m *Machine) appendGroup(b []byte, g *group) []byte {
 	b = record.AppendUint(record.AppendUint(b, g.hash), uint64(g.n))
 	for slot := g.head; slot != none; slot = m.messages.member(slot).next {
-		b = record.AppendUint(b, uint64(slot))
+		b = m.spilled(record.AppendUint(b, uint64(slot)))
 	}
 	return b
 }

@@ -175,7 +175,7 @@ func (s *Service) mustBeUsed(ctx context.Context, scope rialto.Scope, arn string
 	if err != nil || slices.ContainsFunc(list, func(c deliver.Circuit) bool { return c.ARN == arn }) {
 		return err
 	}
-	return rialto.Errorf(rialto.NotFound, "No rule of account %s in %s has %s as a target or dead-letter queue, and nothing waits for it. "+
+	return rialto.Errorf(rialto.NotFound, "No rule or subscription of account %s in %s has %s as a target or dead-letter queue, and nothing waits for it. "+
 		"Look whether the ARN is right, or force the decision (--force) if the rule is yet to come.", scope.Account, scope.Region, arn)
 }
 

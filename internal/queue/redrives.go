@@ -52,7 +52,9 @@ type Survey struct {
 }
 
 // Survey looks at all messages of a queue.
-func (s *Service) Survey(ctx context.Context, at Address) (*Survey, error) { return s.SurveyFrom(ctx, at, 0, math.MaxInt/2) }
+func (s *Service) Survey(ctx context.Context, at Address) (*Survey, error) {
+	return s.SurveyFrom(ctx, at, 0, math.MaxInt/2)
+}
 
 // SurveyFrom looks at so many messages of a queue, the first of those whose [Standing.Order] is at least least.
 func (s *Service) SurveyFrom(ctx context.Context, at Address, least uint64, most int) (*Survey, error) {

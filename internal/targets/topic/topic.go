@@ -24,10 +24,13 @@ type Topics interface {
 // A Sender delivers to topics.
 type Sender struct{ topics Topics }
 
-var _ target.Sender = (*Sender)(nil)
+var _ target.Local = (*Sender)(nil)
 
 // New makes a Sender.
 func New(topics Topics) *Sender { return &Sender{topics} }
+
+// Local is always so.
+func (s *Sender) Local(*target.Definition) bool { return true }
 
 // Send publishes the payload on the topic that the target names.
 func (s *Sender) Send(ctx context.Context, m *target.Message) error {

@@ -25,7 +25,8 @@ import (
 // BenchmarkQueues measures durable queues: rialto's through HTTP and below it, and those of PostgreSQL, Redis and RabbitMQ, where they are
 // installed. In each turn, every system in its turn takes the same number of messages of 1,000 bytes from the same number of callers, one
 // message in a call, and then gives them out again, one in a call, each deleted before its caller asks for the next. The same bytes are
-// appended to a file and synced, one message at a time by one writer.
+// appended to a file and synced, one message at a time by one writer. Since callers of queues often have several messages at hand, rialto is
+// also measured with ten in a call.
 //
 // A message is on the disk when its sender has the answer, in all of them, and what was deleted before a crash is gone after it in all but
 // RabbitMQ, which does not answer an acknowledgement.
@@ -91,7 +92,7 @@ func compareQueues(tb testing.TB, callers, n int) queueFigures {
 		name  string
 		start func(tb testing.TB, callers int) waitingLine // nil if the system is not installed
 	}{
-		{"rialto", startWireQueue}, {"rialto-below-HTTP", startBareQueue},
+		{"rialto", startWireQueue}, {"rialto-in-tens", startTens}, {"rialto-below-HTTP", startBareQueue},
 		{"PostgreSQL", startPostgres}, {"Redis", startRedis}, {"RabbitMQ", startRabbit},
 	} {
 		if l := s.start(tb, callers); l != nil {
@@ -105,9 +106,13 @@ func compareQueues(tb testing.TB, callers, n int) queueFigures {
 	defer log.Close()
 	for turn := range queueTurns + 1 {
 		for _, name := range c.names {
-			l := lines[name]
-			sent := together(tb, callers, n, func(caller int) error { return l.send(tb.Context(), caller) })
-			taken := together(tb, callers, n, func(caller int) error { return l.take(tb.Context(), caller) })
+			l, calls, each := lines[name], n, 1
+			if _, ok := l.(*tens); ok {
+				calls, each = (n+atOnce-1)/atOnce, atOnce
+			}
+			sent := together(tb, callers, calls, func(caller int) error { return l.send(tb.Context(), caller) })
+			taken := together(tb, callers, calls, func(caller int) error { return l.take(tb.Context(), caller) })
+			sent.perSecond, taken.perSecond = sent.perSecond*float64(each), taken.perSecond*float64(each)
 			if turn > 0 { // the first one warms up
 				c.sent[name], c.taken[name] = append(c.sent[name], sent), append(c.taken[name], taken)
 			}
@@ -195,6 +200,41 @@ func (q *wireQueue) take(_ context.Context, caller int) error {
 	}
 	in := fmt.Appendf(nil, `{"QueueUrl":%q,"ReceiptHandle":%s}`, q.url, handle)
 	_, err = q.call(caller, wire.Prepare(q.address, "AmazonSQS.DeleteMessage", in))
+	return err
+}
+
+// Tens is a queue of a whole server to which each call sends ten messages, receives up to ten, or deletes them.
+type tens struct{ *wireQueue }
+
+func startTens(tb testing.TB, callers int) waitingLine {
+	q := startWireQueue(tb, callers).(*wireQueue)
+	var entries []string
+	for i := range atOnce {
+		entries = append(entries, fmt.Sprintf(`{"Id":"%d","MessageBody":%q}`, i, queueMessage))
+	}
+	q.sends = wire.Prepare(q.address, "AmazonSQS.SendMessageBatch", fmt.Appendf(nil, `{"QueueUrl":%q,"Entries":[%s]}`, q.url, strings.Join(entries, ",")))
+	q.takes = wire.Prepare(q.address, "AmazonSQS.ReceiveMessage", fmt.Appendf(nil, `{"QueueUrl":%q,"MaxNumberOfMessages":%d}`, q.url, atOnce))
+	return &tens{q}
+}
+
+func (q *tens) take(_ context.Context, caller int) error {
+	body, err := q.call(caller, q.takes)
+	if err != nil {
+		return err
+	}
+	var entries []string
+	for rest, ok := body, true; ; {
+		if _, rest, ok = bytes.Cut(rest, []byte(`"ReceiptHandle":"`)); !ok {
+			break
+		}
+		handle, _, _ := bytes.Cut(rest, []byte(`"`))
+		entries = append(entries, fmt.Sprintf(`{"Id":"%d","ReceiptHandle":"%s"}`, len(entries), handle))
+	}
+	if len(entries) != atOnce {
+		return errMissing("rialto")
+	}
+	in := fmt.Appendf(nil, `{"QueueUrl":%q,"Entries":[%s]}`, q.url, strings.Join(entries, ","))
+	_, err = q.call(caller, wire.Prepare(q.address, "AmazonSQS.DeleteMessageBatch", in))
 	return err
 }
 

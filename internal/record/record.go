@@ -60,8 +60,15 @@ func (r *Reader) Err() error { return r.err }
 // Len is how many bytes are left.
 func (r *Reader) Len() int { return len(r.rest) + r.later }
 
-// want brings as much of the parts that are left as is needed for n bytes, or all.
+// want makes sure that n bytes can be read at once, or all that are left.
 func (r *Reader) want(n uint64) {
+	if r.later > 0 && uint64(len(r.rest)) < n {
+		r.bring(n)
+	}
+}
+
+// bring brings as many parts as are needed for n bytes.
+func (r *Reader) bring(n uint64) {
 	for r.later > 0 && uint64(len(r.rest)) < n {
 		part, err := r.next()
 		if err == nil && (len(part) == 0 || len(part) > r.later) {

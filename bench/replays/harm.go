@@ -12,7 +12,7 @@ import (
 // survives kills the server in the middle of a replay in order, several times, and once in a fast one.
 func (t *trial) survives(ctx context.Context) error {
 	const name = "killed"
-	part := t.part(min(t.events, killed))
+	part := t.part(min(t.events/10, killed))
 	if err := t.start(ctx, name, part, toWitness(0)); err != nil {
 		return err
 	}

@@ -6,7 +6,6 @@ import (
 	"compress/gzip"
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -124,6 +123,7 @@ func (f *archiveFlags) query() (url.Values, error) {
 func newArchiveEvents(name, path, short string) *cobra.Command {
 	var f archiveFlags
 	var limit int
+	var id string
 	cmd := &cobra.Command{
 		Use: name + " ARCHIVE", Short: short + ", one JSON a line",
 		Args: exactly("the archive", "orders"),
@@ -132,10 +132,22 @@ func newArchiveEvents(name, path, short string) *cobra.Command {
 			if err != nil {
 				return err
 			}
+			if id != "" {
+				var e archivedEvent
+				if err := f.client.ask(cmd.Context(), http.MethodGet, "archives/"+url.PathEscape(args[0])+"/events/"+url.PathEscape(id), nil, nil, &e); err != nil {
+					return err
+				}
+				_, err := fmt.Fprintln(cmd.OutOrStdout(), printable(string(e.Event)))
+				return err
+			}
 			return f.events(cmd, "archives/"+url.PathEscape(args[0])+"/"+path, q, limit)
 		},
 	}
 	cmd.Flags().IntVar(&limit, "limit", 10, "`N` So many events.")
+	if name == "query" {
+		cmd.Flags().StringVar(&id, "id", "", "`ID` The one event that has this id, whatever its time.")
+		describe(cmd.Flags(), "id", "any event")
+	}
 	f.declare(cmd)
 	return cmd
 }
@@ -190,82 +202,6 @@ func newArchiveCount() *cobra.Command {
 	f.declare(cmd)
 	return cmd
 }
-
-func newArchiveExport() *cobra.Command {
-	var f archiveFlags
-	var file string
-	cmd := &cobra.Command{
-		Use: "export ARCHIVE", Short: "Write events into a file, one JSON a line",
-		Long: `Writes events as they were accepted, by their time, one JSON a line. A file whose name ends in .gz or .zst is compressed. It appears under its
-name once it is whole.`,
-		Args: exactly("the archive", "orders"),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			q, err := f.query()
-			if err != nil {
-				return err
-			}
-			u, err := f.client.url()
-			if err != nil {
-				return err
-			}
-			u = u.JoinPath("/_rialto/v1/archives", url.PathEscape(args[0]), "export")
-			u.RawQuery = q.Encode()
-			resp, err := f.client.native(cmd.Context(), http.MethodGet, u, nil)
-			if err != nil {
-				return err
-			}
-			defer resp.Body.Close()
-			if file == "" || file == "-" {
-				_, err = io.Copy(cmd.OutOrStdout(), resp.Body)
-				return err
-			}
-			return writeEvents(file, resp.Body)
-		},
-	}
-	cmd.Flags().StringVarP(&file, "to-file", "o", "", "`FILE` Where the events go.")
-	describe(cmd.Flags(), "to-file", "standard output")
-	f.declare(cmd)
-	return cmd
-}
-
-// writeEvents writes a file, compressed as its name says, which appears once it is whole.
-func writeEvents(name string, from io.Reader) (err error) {
-	tmp, err := os.CreateTemp(filepath.Dir(name), ".rialto-*")
-	if err != nil {
-		return err
-	}
-	defer func() {
-		if err != nil {
-			err = errors.Join(err, tmp.Close(), os.Remove(tmp.Name()))
-		}
-	}()
-	to := io.WriteCloser(nopCloser{tmp})
-	switch filepath.Ext(name) {
-	case ".gz":
-		to = gzip.NewWriter(tmp)
-	case ".zst":
-		if to, err = zstd.NewWriter(tmp); err != nil {
-			return err
-		}
-	}
-	if _, err = io.Copy(to, from); err != nil {
-		return fmt.Errorf("write %s: %w", name, err)
-	}
-	if err = to.Close(); err != nil {
-		return err
-	}
-	if err = tmp.Chmod(0o644); err != nil {
-		return err
-	}
-	if err = os.Rename(tmp.Name(), name); err != nil {
-		return err
-	}
-	return tmp.Close()
-}
-
-type nopCloser struct{ io.Writer }
-
-func (nopCloser) Close() error { return nil }
 
 // openLines opens a file of events, which may be compressed.
 func openLines(name string, stdin io.Reader) (io.Reader, func(), error) {

@@ -102,7 +102,7 @@ func newReplay() *cobra.Command {
 type windowFlags struct{ from, to, pattern string }
 
 func (f *windowFlags) declare(fs *pflag.FlagSet) {
-	fs.StringVar(&f.from, "from", "", "`TIME` Only events of this time or later: 2026-03-01T10:00:00Z, or 2h for two hours ago.")
+	fs.StringVar(&f.from, "from", "", "`TIME` Only events of this time or later: 2026-03-01T10:00:00Z, or 2h or 7d for so long ago.")
 	describe(fs, "from", "the first event")
 	fs.StringVar(&f.to, "to", "", "`TIME` Only events of an earlier time.")
 	describe(fs, "to", "the last event")
@@ -118,9 +118,9 @@ func (f *windowFlags) set(put func(name, value string)) error {
 		}
 		at, err := time.Parse(time.RFC3339, text)
 		if err != nil {
-			ago, wrong := time.ParseDuration(text)
+			ago, wrong := parseAgo(text)
 			if wrong != nil {
-				return usagef("--"+name+" 2026-03-01T10:00:00Z, or --"+name+" 2h for two hours ago", "The time %q cannot be read.", text)
+				return usagef("--"+name+" 2026-03-01T10:00:00Z, or --"+name+" 2h or 7d for so long ago", "The time %q cannot be read.", text)
 			}
 			at = time.Now().Add(-ago)
 		}
@@ -130,6 +130,19 @@ func (f *windowFlags) set(put func(name, value string)) error {
 		put("pattern", f.pattern)
 	}
 	return nil
+}
+
+// parseAgo reads a span of time, which may be in days.
+func parseAgo(text string) (time.Duration, error) {
+	const most = 100 * 365
+	if days, ok := strings.CutSuffix(text, "d"); ok {
+		n, err := strconv.ParseFloat(days, 64)
+		if err != nil || !(n >= 0 && n <= most) {
+			return 0, fmt.Errorf("%q is no number of days", days)
+		}
+		return time.Duration(n * 24 * float64(time.Hour)), nil
+	}
+	return time.ParseDuration(text)
 }
 
 // replayFlags is the command line of `rialto replay start`.
@@ -154,7 +167,7 @@ func newReplayStart() *cobra.Command {
 		Short: "Begin a replay of an archive",
 		Long: `Puts the events of an archive onto its bus again, by their time, with new ids and the member replay-name. What was put before this
 command is in the archive, and in the replay. The server carries the replay out, also if this command ends and if the server is started anew;
-it puts each event once.`,
+it puts each event once. Into a file, or another program, events go by: rialto archive export.`,
 		Example: `  rialto replay start orders --dry-run
   rialto replay start orders --from 2h --to 1h --watch
   rialto replay start orders --bus staging --rule audit --order '$.detail.orderId' --speed 10x`,

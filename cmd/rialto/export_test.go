@@ -1,0 +1,117 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"testing"
+	"testing/iotest"
+	"testing/synctest"
+	"time"
+)
+
+// TestExportGoesOn breaks connections. Each event is written once, in order.
+func TestExportGoesOn(t *testing.T) {
+	event := func(n int) string { // three events a second
+		at := time.Date(2026, 3, 1, 10, 0, n/3, 0, time.UTC)
+		return fmt.Sprintf(`{"id":"%d","time":"%s"}`, n, at.Format(time.RFC3339)) + "\n"
+	}
+	var all string
+	for n := range 10 {
+		all += event(n)
+	}
+	rest := func(from time.Time) string { // what the server has from a time on
+		second := 0
+		if !from.IsZero() {
+			second = from.Second()
+		}
+		return all[len(event(0))*3*second:]
+	}
+	broken := errors.New("connection reset")
+	for _, c := range []struct {
+		name   string
+		answer func(connection int, from time.Time) (string, error) // what comes, and how it ends
+		want   string
+		err    string // part of it; "" is none
+	}{
+		{"at once", func(_ int, from time.Time) (string, error) { return rest(from), io.EOF }, all, ""},
+		{"in the middle of events", func(n int, from time.Time) (string, error) {
+			text := rest(from)
+			if most := len(event(0))*5/2 + n; n < 9 && len(text) > most {
+				return text[:most], broken
+			}
+			return text, io.EOF
+		}, all, ""},
+		{"before each event", func(n int, from time.Time) (string, error) {
+			text := rest(from)
+			if n < 6 {
+				return text[:len(event(0))*(1+n%3)], broken
+			}
+			return text, io.EOF
+		}, all, ""},
+		{"for good", func(n int, from time.Time) (string, error) {
+			if n == 1 {
+				return rest(from)[:2*len(event(0))], broken
+			}
+			return "", broken
+		}, event(0) + event(1), "connection broke after 2 events"},
+		{"never begun", func(int, time.Time) (string, error) { return "", nil }, "", "refused"},
+		{"retention", func(n int, from time.Time) (string, error) {
+			if n == 1 {
+				return rest(from)[:4*len(event(0))], broken
+			}
+			return event(6), io.EOF
+		}, all[:4*len(event(0))], "has lost the event 3"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				connections := 0
+				e := &export{open: func(_ context.Context, from time.Time) (io.ReadCloser, error) {
+					connections++
+					text, end := c.answer(connections, from)
+					if end == nil {
+						return nil, errors.New("refused")
+					}
+					if end == io.EOF {
+						return io.NopCloser(strings.NewReader(text)), nil
+					}
+					return io.NopCloser(io.MultiReader(strings.NewReader(text), iotest.ErrReader(end))), nil
+				}}
+				var got strings.Builder
+				err := e.run(t.Context(), &got)
+				if (err == nil) != (c.err == "") || err != nil && !strings.Contains(err.Error(), c.err) {
+					t.Errorf("the export ends with %v", err)
+				}
+				if got.String() != c.want {
+					t.Errorf("it wrote\n%s\nwant\n%s", got.String(), c.want)
+				}
+			})
+		})
+	}
+}
+
+// TestExportSpeed exports ten events of ten seconds at some speeds.
+func TestExportSpeed(t *testing.T) {
+	var all string
+	for n := range 10 {
+		all += fmt.Sprintf(`{"id":"%d","time":"2026-03-01T10:00:%02dZ"}`, n, n) + "\n"
+	}
+	for speed, want := range map[replaySpeed]time.Duration{
+		{}: 0, {PerSecond: 2}: 4500 * time.Millisecond, {Times: 1}: 9 * time.Second, {Times: 0.5}: 18 * time.Second,
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			e := &export{speed: speed, open: func(context.Context, time.Time) (io.ReadCloser, error) {
+				return io.NopCloser(strings.NewReader(all)), nil
+			}}
+			began := time.Now()
+			if err := e.run(t.Context(), io.Discard); err != nil {
+				t.Fatal(err)
+			}
+			if took := time.Since(began); took != want {
+				t.Errorf("at %+v it took %s, want %s", speed, took, want)
+			}
+		})
+	}
+}

@@ -3,6 +3,7 @@ package rialtotest
 import (
 	"context"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -31,10 +32,14 @@ type Message struct {
 	System     map[string]string // such as AWSTraceHeader
 }
 
-// Queue makes a queue. If it is there already, it is the same queue.
+// Queue makes a queue; one whose name ends with .fifo is a FIFO queue. If it is there already, it is the same queue.
 func (s *Server) Queue(t testing.TB, name string) *Queue {
 	t.Helper()
-	made, err := s.SQS().CreateQueue(t.Context(), &sqs.CreateQueueInput{QueueName: aws.String(name)})
+	in := &sqs.CreateQueueInput{QueueName: aws.String(name)}
+	if strings.HasSuffix(name, ".fifo") {
+		in.Attributes = map[string]string{"FifoQueue": "true"}
+	}
+	made, err := s.SQS().CreateQueue(t.Context(), in)
 	if err != nil {
 		t.Fatalf("make the queue %s: %v", name, err)
 	}

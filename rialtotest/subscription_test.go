@@ -346,3 +346,36 @@ func TestNothingRunsInACircle(t *testing.T) {
 	letters.Want(t, `{"Type": "Notification"}`)
 	letters.WantNothing(t)
 }
+
+// TestInOrder publishes on a topic that keeps an order: a FIFO queue gets each message once, in its group and in order, wrapped and raw.
+func TestInOrder(t *testing.T) {
+	t.Parallel()
+	s := rialtotest.Start(t)
+	n := newNews(t, s, map[string]string{"FifoTopic": "true", "ContentBasedDeduplication": "true"})
+	fifo := func(name string, subscription map[string]string) *rialtotest.Queue {
+		q := s.Queue(t, name)
+		n.subscribe(t, "sqs", q.ARN, subscription)
+		return q
+	}
+	wrapped, raw := fifo("wrapped.fifo", nil), fifo("raw.fifo", map[string]string{"RawMessageDelivery": "true"})
+	sequence := ""
+	for _, m := range []string{"one", "two", "one", "three"} { // the second "one" is the first again
+		n.publish(t, m, func(in *sns.PublishInput) { in.MessageGroupId = aws.String("g") })
+	}
+	for _, want := range []string{"one", "two", "three"} {
+		m := wrapped.Want(t, `{"Type": "Notification"}`)
+		var e heard
+		if err := json.Unmarshal([]byte(m.Body), &e); err != nil {
+			t.Fatal(err)
+		}
+		if e.Message != want || e.SequenceNumber <= sequence || e.SignatureVersion != "" || m.System["MessageGroupId"] != "g" {
+			t.Errorf("wrapped, got %+v with %v, want %s after %s", e, m.System, want, sequence)
+		}
+		sequence = e.SequenceNumber
+		if m := raw.Want(t, want); m.System["MessageGroupId"] != "g" || m.System["MessageDeduplicationId"] == "" {
+			t.Errorf("raw, got %+v", m)
+		}
+	}
+	wrapped.WantNothing(t)
+	raw.WantNothing(t)
+}

@@ -48,7 +48,10 @@ type Sender struct {
 	writer notification.Writer
 }
 
-var _ target.Timed = (*Sender)(nil)
+var (
+	_ target.Timed = (*Sender)(nil)
+	_ target.Local = (*Sender)(nil)
+)
 
 // New makes a Sender. The function says who delivers to what has an ARN, for a definition without a subscription.
 func New(of func(*target.Definition) target.Sender, web Web, w notification.Writer) *Sender {
@@ -61,6 +64,15 @@ func (s *Sender) Timeout(d *target.Definition) time.Duration {
 		return timed.Timeout(d)
 	}
 	return 0
+}
+
+// Local is that of whoever delivers. Web servers are elsewhere.
+func (s *Sender) Local(d *target.Definition) bool {
+	if d.ARN == d.Subscription.ARN.String() {
+		return false
+	}
+	local, ok := s.of(plain(d)).(target.Local)
+	return ok && local.Local(d)
 }
 
 // plain is the definition of a target that is no subscription.

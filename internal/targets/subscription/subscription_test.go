@@ -529,19 +529,24 @@ func TestWhatCannotBeDelivered(t *testing.T) {
 	}
 }
 
-// A slow Sender says how long it may take.
+// A slow Sender says how long it may take, and that it is here.
 type slow struct{ places }
 
 func (*slow) Timeout(*target.Definition) time.Duration { return time.Hour }
+func (*slow) Local(*target.Definition) bool            { return true }
 
-func TestTimeout(t *testing.T) {
+// TestWhatKindsSay holds that a subscription is as slow and as near as what it leads to.
+func TestWhatKindsSay(t *testing.T) {
 	w := start(t)
 	d := definition("lambda", "arn:aws:lambda:::function:f")
-	if got := w.Timeout(d); got != 0 {
-		t.Errorf("a kind that says nothing has %v", got)
+	if got := w.Timeout(d); got != 0 || w.Local(d) {
+		t.Errorf("a kind that says nothing has %v, and is here: %t", got, w.Local(d))
 	}
 	w.Sender = subscription.New(func(*target.Definition) target.Sender { return new(slow) }, w.web, notification.Writer{})
-	if got := w.Timeout(d); got != time.Hour {
-		t.Errorf("a kind that is slow has %v", got)
+	if got := w.Timeout(d); got != time.Hour || !w.Local(d) {
+		t.Errorf("a kind that is slow and here has %v, and is here: %t", got, w.Local(d))
+	}
+	if w.Local(definition("https", "https://shop.example.com")) {
+		t.Error("a web server is here")
 	}
 }

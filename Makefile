@@ -32,6 +32,10 @@ sim: ## simulate a million lives of every shard machine
 crash: ## kill -9 a loaded server 20 times and account for every acknowledged event
 	$(GO) run ./bench/crash
 
+.PHONY: fifo
+fifo: ## a million messages through a FIFO queue, with consumers that crash and 20 kill -9: order, duplicates, losses
+	$(GO) run ./bench/fifo
+
 .PHONY: outage
 outage: ## let a destination die under load, park 100,000 events, kill -9 in each phase, and have it come back weak
 	$(GO) run ./bench/outage

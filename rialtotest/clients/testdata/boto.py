@@ -92,6 +92,25 @@ def messages():
     refused("ReceiptHandleIsInvalid", sqs.delete_message, QueueUrl=url, ReceiptHandle="none of ours")
 
 
+def fifo():
+    url = sqs.create_queue(QueueName="line.fifo", Attributes={"FifoQueue": "true", "ContentBasedDeduplication": "true"})["QueueUrl"]
+    first = sqs.send_message(QueueUrl=url, MessageBody="1", MessageGroupId="a")
+    again = sqs.send_message(QueueUrl=url, MessageBody="1", MessageGroupId="a")
+    equal((again["MessageId"], again["SequenceNumber"]), (first["MessageId"], first["SequenceNumber"]))
+    sqs.send_message_batch(QueueUrl=url, Entries=[
+        {"Id": "x", "MessageBody": "2", "MessageGroupId": "a"}, {"Id": "y", "MessageBody": "3", "MessageGroupId": "b", "MessageDeduplicationId": "own"}])
+    one = sqs.receive_message(QueueUrl=url, AttributeNames=["All"], ReceiveRequestAttemptId="try")["Messages"]
+    equal([(m["Body"], m["Attributes"]["MessageGroupId"], m["Attributes"]["SequenceNumber"]) for m in one], [("1", "a", first["SequenceNumber"])])
+    same = sqs.receive_message(QueueUrl=url, ReceiveRequestAttemptId="try")["Messages"]
+    equal(same[0]["ReceiptHandle"], one[0]["ReceiptHandle"])
+    others = sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10, AttributeNames=["MessageDeduplicationId"])["Messages"]
+    equal([(m["Body"], m["Attributes"]) for m in others], [("3", {"MessageDeduplicationId": "own"})])
+    sqs.delete_message(QueueUrl=url, ReceiptHandle=one[0]["ReceiptHandle"])
+    equal([m["Body"] for m in sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10)["Messages"]], ["2"])
+    refused("MissingParameter", sqs.send_message, QueueUrl=url, MessageBody="4")
+    sqs.delete_queue(QueueUrl=url)
+
+
 def buses():
     equal(events.create_event_bus(Name="orders", Description="first", Tags=[{"Key": "team", "Value": "shop"}])["EventBusArn"], ARN + "event-bus/orders")
     e = refused("ResourceAlreadyExistsException", events.create_event_bus, Name="orders")
@@ -325,7 +344,7 @@ def end():
 
 
 failed = False
-for part in queues, messages, buses, rules, putting, destinations, replays, topics, subscriptions, silence, absent, end:
+for part in queues, messages, fifo, buses, rules, putting, destinations, replays, topics, subscriptions, silence, absent, end:
     try:
         part()
     except Exception as e:  # say so, and look at the rest

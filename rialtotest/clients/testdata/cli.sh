@@ -47,6 +47,18 @@ want "" sqs add-permission --queue-url "$url/billing" --label share --aws-accoun
 want "" sqs remove-permission --queue-url "$url/billing" --label share
 refused AWS.SimpleQueueService.NonExistentQueue sqs get-queue-url --queue-name none
 
+# a FIFO queue: a duplicate, and a group that is closed while a message of it is in flight
+want "$url/line.fifo" sqs create-queue --queue-name line.fifo --attributes FifoQueue=true --query QueueUrl
+number=$(sqs send-message --queue-url "$url/line.fifo" --message-body 1 --message-group-id a --message-deduplication-id x --query SequenceNumber)
+want "$number" sqs send-message --queue-url "$url/line.fifo" --message-body 1 --message-group-id a --message-deduplication-id x --query SequenceNumber
+want 1 sqs send-message-batch --queue-url "$url/line.fifo" --query 'length(Successful)' \
+  --entries '[{"Id":"a","MessageBody":"2","MessageGroupId":"a","MessageDeduplicationId":"y"}]'
+want "1	a	x	$number" sqs receive-message --queue-url "$url/line.fifo" --attribute-names All \
+  --query 'Messages[0].[Body,Attributes.MessageGroupId,Attributes.MessageDeduplicationId,Attributes.SequenceNumber]'
+want "None" sqs receive-message --queue-url "$url/line.fifo" --query 'Messages[0].Body'
+refused InvalidParameterValue sqs send-message --queue-url "$url/line.fifo" --message-body 3 --message-group-id a
+want "" sqs delete-queue --queue-url "$url/line.fifo"
+
 # messages; the CLI compares the digests itself
 want "3858f62230ac3c915f300c664312c63f" sqs send-message --queue-url "$url/billing" --message-body foobar --query MD5OfMessageBody \
   --message-attributes '{"Foo":{"DataType":"String","StringValue":"Bar"}}'

@@ -47,6 +47,7 @@ type replayAnswer struct {
 	State     replay.State `json:"state"`
 	Reason    string       `json:"reason,omitempty"`
 	Paused    bool         `json:"paused"`
+	Waits     string       `json:"waits,omitempty"` // what for
 	Expected  int64        `json:"expected"`
 	Read      int64        `json:"read"`
 	Put       int64        `json:"put"`
@@ -77,7 +78,8 @@ func replayOf(r *replay.Replay) replayAnswer {
 			Name: r.Name, Description: r.Description, Archive: r.Archive, From: r.From, To: r.To, Pattern: r.Pattern, Bus: r.Bus, Rules: r.Rules,
 			Target: r.Target, Order: r.Order, Speed: r.Speed,
 		},
-		Since: r.Since, Until: r.Until, State: r.State, Reason: r.Reason, Paused: r.Paused, Expected: r.Expected, Read: r.Read, Put: r.Put, Delivered: r.Delivered,
+		Since: r.Since, Until: r.Until, State: r.State, Reason: r.Reason, Paused: r.Paused, Waits: r.Waits,
+		Expected: r.Expected, Read: r.Read, Put: r.Put, Delivered: r.Delivered,
 		Started: r.Started, Last: r.Last, Ended: r.Ended,
 	}
 }

@@ -131,6 +131,7 @@ type Replay struct {
 	Moved     time.Time        `json:"moved,omitzero"`   // when that was
 	Ended     time.Time        `json:"ended,omitzero"`
 	Revision  uint64           `json:"revision"` // grows with each change
+	Waits     string           `json:"-"`        // what it has waited for, for a while; this process alone knows
 }
 
 // window is what the replay reads.

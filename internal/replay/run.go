@@ -25,6 +25,7 @@ const (
 	slot        = 20 * time.Millisecond  // events that are due within it are put together
 	slack       = time.Second            // by which a replay that is late catches up; beyond it the clock is set anew
 	lagPause    = 5 * time.Millisecond   // between two looks at how far targets are behind
+	lagTold     = 5 * time.Second        // after which it is said that a replay waits for them
 	minPause    = 100 * time.Millisecond // between two tries
 	maxPause    = 5 * time.Second
 )
@@ -110,12 +111,14 @@ func (r *runner) run(ctx context.Context) {
 		}
 		switch {
 		case err == nil || errors.Is(err, errChanged) || errors.Is(err, errOver):
+			r.service.wait(r.key, "")
 			pause = minPause
 			continue
 		case rialto.KindOf(err) == rialto.NotFound:
 			err = r.commit(ctx, kindEnd, endCommand(r.key, Failed, "Archive resource not found."), nil) // recorded on AWS
 		case rialto.KindOf(err) == rialto.Unavailable:
 			r.service.opts.Logger.Warn("replay waits", "replay", r.known.Name, "err", err)
+			r.service.wait(r.key, err.Error())
 		default:
 			r.service.opts.Logger.Error("replay failed", "replay", r.known.Name, "err", err)
 			err = r.commit(ctx, kindEnd, endCommand(r.key, Failed, "Internal Failure."), nil)
@@ -491,8 +494,9 @@ func (r *runner) commit(ctx context.Context, kind shard.Kind, body []byte, event
 	return errUnknown
 }
 
-// keepPace waits until no target is too far behind.
+// keepPace waits until no target is too far behind. Whoever looks at the replay is told, since that may be as long as a target is down.
 func (r *runner) keepPace(ctx context.Context, targets []*target.Sealed) error {
+	began, told := r.service.opts.Clock.Now(), false
 	for {
 		lag := r.service.deliver.Lag(targets)
 		if r.known.Order != "" {
@@ -503,7 +507,13 @@ func (r *runner) keepPace(ctx context.Context, targets []*target.Sealed) error {
 			lag = max(lag, held)
 		}
 		if lag <= r.service.opts.Lag {
+			r.service.wait(r.key, "")
 			return nil
+		}
+		if !told && r.service.opts.Clock.Now().Sub(began) >= lagTold {
+			told = true
+			r.service.opts.Logger.Warn("replay waits for its targets", "replay", r.known.Name, "waiting", lag)
+			r.service.wait(r.key, fmt.Sprintf("Its targets are behind: %d deliveries to one of them wait.", lag))
 		}
 		if r.interrupted() {
 			return errChanged

@@ -72,6 +72,7 @@ type Service struct {
 
 	mu      sync.Mutex
 	replays map[string]*known // by key: as the machines have them
+	waits   map[string]string // by key: Replay.Waits
 	ready   bool              // the machines have told of all that there were at the start
 }
 
@@ -101,6 +102,7 @@ func New(c *catalog.Catalog, h History, events Events, d Deliverer, opts Options
 	opts.Lag = cmp.Or(opts.Lag, defaultLag)
 	return &Service{
 		catalog: c, history: h, events: events, deliver: d, opts: opts, news: make(chan struct{}, 1), replays: make(map[string]*known),
+		waits: make(map[string]string),
 	}
 }
 
@@ -206,7 +208,27 @@ func (s *Service) Get(ctx context.Context, scope rialto.Scope, name string) (Rep
 	if err != nil {
 		return Replay{}, err
 	}
-	return *k.Replay, nil
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.show(k), nil
+}
+
+// show is a replay as it is known, with what it waits for. s.mu is held.
+func (s *Service) show(k *known) Replay {
+	r := *k.Replay
+	r.Waits = s.waits[r.key()]
+	return r
+}
+
+// wait takes down what a replay waits for; "" is nothing.
+func (s *Service) wait(key, what string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if what == "" {
+		delete(s.waits, key)
+		return
+	}
+	s.waits[key] = what
 }
 
 // List returns the replays of a scope, sorted by name.
@@ -220,7 +242,7 @@ func (s *Service) List(ctx context.Context, scope rialto.Scope) ([]Replay, error
 	var list []Replay
 	for _, k := range s.replays {
 		if k.Scope == scope && !k.expired(now) {
-			list = append(list, *k.Replay)
+			list = append(list, s.show(k))
 		}
 	}
 	slices.SortFunc(list, func(a, b Replay) int { return strings.Compare(a.Name, b.Name) })

@@ -493,6 +493,9 @@ func TestOrderedBackPressure(t *testing.T) {
 		if got := r.get(); got.Put < 1000 || got.Put > 1000+2*batchEvents {
 			t.Errorf("%d events were put while nobody takes them", got.Put)
 		}
+		if got := r.get(); !strings.HasPrefix(got.Waits, "Its targets are behind: 1") {
+			t.Errorf("it is said to wait for %q", got.Waits)
+		}
 		r.begin(func(s *Spec) { s.Name, s.Order, s.Target, s.To = "two", "time", "two", r.get().Last })
 		r.pass(10 * time.Second)
 		if got, err := r.Get(t.Context(), simScope, "two"); err != nil || got.Put < 1000 {
@@ -500,7 +503,7 @@ func TestOrderedBackPressure(t *testing.T) {
 		}
 		close(r.sink.hangs)
 		r.pass(time.Minute)
-		if got := r.get(); got.State != Completed || got.Put != 5000 {
+		if got := r.get(); got.State != Completed || got.Put != 5000 || got.Waits != "" {
 			t.Errorf("in the end the replay is %+v", got)
 		}
 	})
@@ -579,14 +582,14 @@ func TestWhatGoesWrong(t *testing.T) {
 		r.events.full = true
 		r.begin(func(s *Spec) { s.Name = "full" })
 		r.pass(time.Minute)
-		if got, _ := r.Get(t.Context(), simScope, "full"); got.State != Starting {
+		if got, _ := r.Get(t.Context(), simScope, "full"); got.State != Starting || got.Waits != "The disk is full." {
 			t.Errorf("with a full disk: %+v", got)
 		}
 		r.events.mu.Lock()
 		r.events.full = false
 		r.events.mu.Unlock()
 		r.pass(time.Minute)
-		if got, _ := r.Get(t.Context(), simScope, "full"); got.State != Completed || got.Put != 100 {
+		if got, _ := r.Get(t.Context(), simScope, "full"); got.State != Completed || got.Put != 100 || got.Waits != "" {
 			t.Errorf("with room again: %+v", got)
 		}
 

@@ -137,7 +137,7 @@ type Replay struct {
 // window is what the replay reads.
 func (r *Replay) window() history.Window {
 	w := history.Window{From: r.From, To: r.To, Before: cmp.Or(r.Before, r.Started), Since: r.Since}
-	if !r.Until.IsZero() && r.Until.Before(w.Before) {
+	if !r.Until.IsZero() && (w.Before.IsZero() || r.Until.Before(w.Before)) { // a dry run has not begun
 		w.Before = r.Until
 	}
 	return w

@@ -406,6 +406,19 @@ func TestGaps(t *testing.T) {
 	})
 }
 
+// TestUntil limits a replay, and a dry run of it, to what was accepted earlier.
+func TestUntil(t *testing.T) {
+	until := time.Date(2026, 3, 1, 10, 0, 0, 0, time.UTC)
+	dry := Replay{Spec: Spec{Until: until}}
+	if got := dry.window().Before; !got.Equal(until) {
+		t.Errorf("a dry run reads what was accepted before %s, want %s", got, until)
+	}
+	began := Replay{Spec: Spec{Until: until}, Started: until.Add(-time.Hour)}
+	if got := began.window().Before; !got.Equal(began.Started) {
+		t.Errorf("a replay that began at %s reads what was accepted before %s", began.Started, got)
+	}
+}
+
 // TestClockSetBack starts a replay when the clock is behind the acceptance of what the archive has.
 func TestClockSetBack(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -49,7 +49,7 @@ type Credentials struct {
 const TargetRole = "target"
 
 // ours are the services that rialto serves itself.
-var ours = []string{"sqs", "events"}
+var ours = []string{"sqs", "events", "sns"}
 
 // Check reports what cannot be in a remote.
 func (r *Remote) Check() error {

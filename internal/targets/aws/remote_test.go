@@ -119,7 +119,7 @@ func TestCredentials(t *testing.T) {
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			s := startTokens(t)
-			sender := remote.New([]remote.Remote{{Name: "x", Endpoint: s.URL, Credentials: tc.credentials}}, remote.Options{})
+			sender := remote.New([]remote.Remote{{Name: "x", Services: []string{"sns"}, Endpoint: s.URL, Credentials: tc.credentials}}, remote.Options{})
 			defer sender.Close()
 			for range 2 { // the second time from memory
 				if err := s.send(t, sender, roles+"mine"); err != nil {
@@ -136,7 +136,7 @@ func TestCredentials(t *testing.T) {
 // TestExpiredCredentials: those that are refused because they have expired are not used again.
 func TestExpiredCredentials(t *testing.T) {
 	s := startTokens(t)
-	sender := remote.New([]remote.Remote{{Name: "x", Endpoint: s.URL,
+	sender := remote.New([]remote.Remote{{Name: "x", Services: []string{"sns"}, Endpoint: s.URL,
 		Credentials: remote.Credentials{AccessKeyID: accessKey, SecretAccessKey: secretKey, Role: remote.TargetRole}}}, remote.Options{})
 	defer sender.Close()
 	s.refuse = 1
@@ -163,7 +163,7 @@ func TestRenewedFiles(t *testing.T) {
 	}
 	s := startTokens(t)
 	s.refuse = 1
-	sender := remote.New([]remote.Remote{{Name: "x", Endpoint: s.URL, Credentials: remote.Credentials{Profile: "work"}}}, remote.Options{})
+	sender := remote.New([]remote.Remote{{Name: "x", Services: []string{"sns"}, Endpoint: s.URL, Credentials: remote.Credentials{Profile: "work"}}}, remote.Options{})
 	defer sender.Close()
 	write(accessKey, secretKey)
 	if err := s.send(t, sender, ""); err == nil || target.Permanent(err) {
@@ -193,7 +193,7 @@ func TestNoCredentials(t *testing.T) {
 		{"a token service that is down", remote.Credentials{AccessKeyID: accessKey, SecretAccessKey: secretKey, Role: remote.TargetRole}, "broken", target.CodeTransientAssume, false},
 		{"a profile that is not there", remote.Credentials{Profile: "nobody"}, "x", target.CodeNoPermissions, false},
 	} {
-		sender := remote.New([]remote.Remote{{Name: "x", Endpoint: s.URL, Credentials: tc.credentials}}, remote.Options{})
+		sender := remote.New([]remote.Remote{{Name: "x", Services: []string{"sns"}, Endpoint: s.URL, Credentials: tc.credentials}}, remote.Options{})
 		err := s.send(t, sender, roles+tc.role)
 		e, ok := errors.AsType[*target.Error](err)
 		if !ok || e.Code != tc.code || e.Permanent != tc.permanent || strings.Contains(e.Message, secretKey) {
@@ -233,7 +233,7 @@ func TestTokensOfSessionsAreNotShown(t *testing.T) {
 		}))
 		defer s.Close()
 		keys := remote.Credentials{AccessKeyID: accessKey, SecretAccessKey: secretKey, SessionToken: "the/t0ken+of=it"}
-		sender := remote.New([]remote.Remote{{Name: "x", Endpoint: s.URL, Credentials: keys}}, remote.Options{})
+		sender := remote.New([]remote.Remote{{Name: "x", Services: []string{"sns"}, Endpoint: s.URL, Credentials: keys}}, remote.Options{})
 		defer sender.Close()
 		m := message(definition("arn:aws:sns:eu-west-1:111122223333:topic"), "{}")
 		err := sender.Send(t.Context(), m)

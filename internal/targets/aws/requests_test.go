@@ -20,7 +20,7 @@ import (
 // everything claims what the cases name.
 func everything(endpoint string) []remote.Remote {
 	return []remote.Remote{
-		{Name: "own", Endpoint: endpoint, Services: []string{"sqs", "events"}, Credentials: remote.Credentials{AccessKeyID: accessKey, SecretAccessKey: secretKey}},
+		{Name: "own", Endpoint: endpoint, Services: []string{"sqs", "events", "sns"}, Credentials: remote.Credentials{AccessKeyID: accessKey, SecretAccessKey: secretKey}},
 		{Name: "others", Endpoint: endpoint, Credentials: remote.Credentials{AccessKeyID: accessKey, SecretAccessKey: secretKey}},
 	}
 }

@@ -112,11 +112,12 @@ func TestRouting(t *testing.T) {
 		want bool
 	}{
 		{"arn:aws:sqs:us-east-1:1:q", true},
-		{"arn:aws:sns:us-east-1:1:t", false},
-		{"arn:aws:sns:eu-west-1:2:t", true},
-		{"arn:aws:sns:us-east-1:2:t", false},
+		{"arn:aws:kinesis:us-east-1:1:stream/s", false},
+		{"arn:aws:kinesis:eu-west-1:2:stream/s", true},
+		{"arn:aws:kinesis:us-east-1:2:stream/s", false},
 		{"arn:aws:sqs:eu-west-1:2:q", false},              // rialto's own, unless it is named
 		{"arn:aws:events:eu-west-1:2:event-bus/b", false}, // the same
+		{"arn:aws:sns:eu-west-1:2:t", false},              // the same
 		{"arn:aws:ssm:eu-west-1::document/AWS-Run", true}, // of nobody's account
 		{"arn:aws:lambda:eu-west-1:3:function:f", false},
 	} {

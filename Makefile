@@ -63,7 +63,7 @@ fuzz: ## run every fuzz target for a minute
 
 .PHONY: clients
 clients: ## drive a server with the AWS CLI, boto3, the JavaScript SDK and Terraform, those that are installed
-	$(GO) test -count=1 -v -tags clients ./rialtotest/clients
+	$(GO) test -count=1 -v -timeout 1h -tags clients ./rialtotest/clients
 
 .PHONY: generate
 generate: ## make the generated code again

@@ -29,7 +29,7 @@ func TestAWSCLI(t *testing.T) {
 	aws := find(t, "aws")
 	p := start(t)
 	t.Log(output(t, command(t, p, 5*time.Minute, aws, "--version")))
-	run(t, p, 10*time.Minute, find(t, "bash"), script(t, "cli.sh"))
+	run(t, p, 20*time.Minute, find(t, "bash"), script(t, "cli.sh"))
 	p.wantCalled(t, everyOperation(t))
 }
 

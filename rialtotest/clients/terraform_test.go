@@ -27,7 +27,7 @@ func TestTerraform(t *testing.T) {
 	step := func(args ...string) string {
 		t.Helper()
 		began := time.Now()
-		cmd := command(t, p, 5*time.Minute, terraform, append([]string{"-chdir=" + folder}, args...)...)
+		cmd := command(t, p, 15*time.Minute, terraform, append([]string{"-chdir=" + folder}, args...)...)
 		cmd.Env = append(cmd.Env, "TF_VAR_endpoint="+p.url, "TF_IN_AUTOMATION=1", "CHECKPOINT_DISABLE=1")
 		text, err := cmd.CombinedOutput()
 		t.Logf("terraform %s: %s", args[0], time.Since(began).Round(time.Second))

@@ -303,6 +303,19 @@ def subscriptions():
         sqs.delete_queue(QueueUrl=URL + name)
 
 
+def fifo_topics():
+    url, arn = URL + "ledger.fifo", QUEUE + "ledger.fifo"
+    sqs.create_queue(QueueName="ledger.fifo", Attributes={"FifoQueue": "true"})
+    topic = sns.create_topic(Name="ledger.fifo", Attributes={"FifoTopic": "true"})["TopicArn"]
+    sns.subscribe(TopicArn=topic, Protocol="sqs", Endpoint=arn, Attributes={"RawMessageDelivery": "true"})
+    sent = [sns.publish(TopicArn=topic, Message=n, MessageGroupId="a", MessageDeduplicationId=n) for n in ("5", "6", "7", "6")]
+    equal(sent[3]["MessageId"], sent[1]["MessageId"])
+    equal(sorted(s["SequenceNumber"] for s in sent[:3]), [s["SequenceNumber"] for s in sent[:3]])
+    equal([body for body, _ in received("ledger.fifo", 3)], ["5", "6", "7"])
+    sns.delete_topic(TopicArn=topic)
+    sqs.delete_queue(QueueUrl=url)
+
+
 def received(queue, n):
     """The bodies of n messages, and these."""
     got = []
@@ -344,7 +357,7 @@ def end():
 
 
 failed = False
-for part in queues, messages, fifo, buses, rules, putting, destinations, replays, topics, subscriptions, silence, absent, end:
+for part in queues, messages, fifo, buses, rules, putting, destinations, replays, topics, subscriptions, fifo_topics, silence, absent, end:
     try:
         part()
     except Exception as e:  # say so, and look at the rest

@@ -39,6 +39,7 @@ func BenchmarkWaiting(b *testing.B) {
 	b.ReportMetric(milliseconds(w.ready), "ready-ms")
 	b.ReportMetric(milliseconds(w.purged), "purge-ms")
 	b.ReportMetric(float64(w.diskAfter)/1e6, "disk-purged-MB")
+	b.ReportMetric(milliseconds(w.shrunk), "purged-disk-ms")
 	b.ReportMetric(0, "ns/op") // the calls are not what is measured
 }
 
@@ -53,12 +54,13 @@ type standing struct {
 	filled    figures       // of batches
 	longest   time.Duration // that a batch took
 	received  figures
-	resident  int64 // bytes of memory when all wait
-	most      int64 // that there ever were until then
-	recovered int64 // after the restart, and after a receive
-	payload   int64 // bytes that live in the log
-	disk      int64 // bytes of the data directory
-	diskAfter int64 // when all were purged
+	resident  int64         // bytes of memory when all wait
+	most      int64         // that there ever were until then
+	recovered int64         // after the restart, and after a receive
+	payload   int64         // bytes that live in the log
+	disk      int64         // bytes of the data directory
+	diskAfter int64         // some time after all were purged
+	shrunk    time.Duration // how long that was
 	ready     time.Duration
 	purged    time.Duration
 }
@@ -100,8 +102,24 @@ func waiting(tb testing.TB, binary string, n int) standing {
 	}
 	s.purged = time.Since(began)
 	wantMessages(tb, client, url, 0, 0)
-	s.diskAfter = diskUse(tb, data)
+	s.diskAfter, s.shrunk = settled(tb, data, s.disk)
 	return s
+}
+
+// settled waits until a folder has shrunk to a quarter, or for as long as it would take at the worst, and says how large it is then.
+func settled(tb testing.TB, folder string, was int64) (bytes int64, took time.Duration) {
+	tb.Helper()
+	const worth = 256 << 20 // bytes of which nothing has to be given back
+	began := time.Now()
+	tick := time.NewTicker(200 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		bytes, took = diskUse(tb, folder), time.Since(began)
+		if bytes <= max(worth, was/4) || took > time.Minute {
+			return bytes, took
+		}
+		<-tick.C
+	}
 }
 
 func makeQueue(tb testing.TB, client *wire.Client, name string) (url string) {

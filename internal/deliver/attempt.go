@@ -13,34 +13,41 @@ import (
 	"github.com/rialto-events/rialto/target"
 )
 
-// work makes attempts for a destination as long as there are any.
-func (d *Deliverer) work(ctx context.Context, idle <-chan struct{}, dest *destination) {
+// A worker makes attempts for a destination.
+type worker struct {
+	*Deliverer
+	destination *destination
+	idle        <-chan struct{} // closed when nobody is to wait for a time any more
+}
+
+// run works as long as there is something to do.
+func (d *worker) run(ctx context.Context) {
 	var w work
 	for {
-		pause, ok := dest.next(&w)
+		pause, ok := d.destination.next(&w)
 		switch {
 		case pause > 0:
-			d.pause(pause, idle)
+			d.pause(pause)
 		case !ok:
 			return
 		case w.tooOld:
-			d.giveUp(ctx, idle, dest, &w)
+			d.giveUp(ctx, &w)
 		case w.batch:
-			d.attemptBatch(ctx, idle, dest, &w)
+			d.attemptBatch(ctx, &w)
 		default:
-			d.attempt(ctx, idle, dest, &w)
+			d.attempt(ctx, &w)
 		}
 	}
 }
 
 // pause waits, and reports whether it was to the end.
-func (d *Deliverer) pause(wait time.Duration, idle <-chan struct{}) bool {
+func (d *worker) pause(wait time.Duration) bool {
 	timer := d.opts.Clock.NewTimer(wait)
 	defer timer.Stop()
 	select {
 	case <-timer.C():
 		return true
-	case <-idle:
+	case <-d.idle:
 		return false
 	}
 }
@@ -55,9 +62,9 @@ type try struct {
 }
 
 // attempt makes one attempt and hands its outcome on. If it was broken off it has none, and is made again after the next start.
-func (d *Deliverer) attempt(ctx context.Context, idle <-chan struct{}, dest *destination, w *work) {
+func (d *worker) attempt(ctx context.Context, w *work) {
 	t := try{job: &w.jobs[0], batch: 1}
-	if !d.prepare(ctx, idle, dest, &t) {
+	if !d.prepare(ctx, &t) {
 		return
 	}
 	w.sent, w.began = true, t.began
@@ -67,7 +74,7 @@ func (d *Deliverer) attempt(ctx context.Context, idle <-chan struct{}, dest *des
 		return
 	}
 	w.answer = answerOf(t.err)
-	d.conclude(ctx, dest, &t, w.ended)
+	d.conclude(ctx, &t, w.ended)
 }
 
 // An answer is what an attempt says of its destination.
@@ -96,62 +103,62 @@ func answerOf(err error) answer {
 }
 
 // prepare makes the message of a try, and reports whether it is to be sent. If not, the try has ended here.
-func (d *Deliverer) prepare(ctx context.Context, idle <-chan struct{}, dest *destination, t *try) bool {
-	m, expires, err := d.message(ctx, idle, t.job)
+func (d *worker) prepare(ctx context.Context, t *try) bool {
+	m, expires, err := d.message(ctx, t.job)
 	t.message, t.began, t.err = m, d.opts.Clock.Now(), err
 	switch {
 	case errors.Is(err, errEnded), errors.Is(err, errStopping), err != nil && ctx.Err() != nil:
 		return false
 	case !expires.IsZero() && t.began.After(expires) && !t.letter:
 		t.err = nil
-		d.end(ctx, dest, t, Verdict{Action: Expired}, t.began)
+		d.end(ctx, t, Verdict{Action: Expired}, t.began)
 		return false
 	case err == nil:
 		return true
 	case errors.Is(err, transform.ErrEmpty):
 		t.err = nil // nothing to deliver, and no failure
 	}
-	d.conclude(ctx, dest, t, t.began)
+	d.conclude(ctx, t, t.began)
 	return false
 }
 
 // conclude decides what becomes of the delivery of a try that ended now.
-func (d *Deliverer) conclude(ctx context.Context, dest *destination, t *try, now time.Time) {
+func (d *worker) conclude(ctx context.Context, t *try, now time.Time) {
 	v := d.verdict(t.job, t.message, t.err, now)
 	if v.Action != Done {
-		dest.failed.Add(1)
+		d.destination.failed.Add(1)
 	}
-	d.end(ctx, dest, t, v, now)
+	d.end(ctx, t, v, now)
 }
 
 // end carries out a verdict of now, and tells of it.
-func (d *Deliverer) end(ctx context.Context, dest *destination, t *try, v Verdict, now time.Time) {
+func (d *worker) end(ctx context.Context, t *try, v Verdict, now time.Time) {
 	d.log(ctx, t, v, now)
 	if d.opts.Observer != nil {
 		d.opts.Observer.Attempted(&Attempted{
 			Message: t.message, For: t.def, Letter: t.letter, Batch: t.batch, Began: t.began, Took: now.Sub(t.began), Err: t.err, Verdict: v,
 		})
 	}
-	d.act(dest, t.job, t.message, v, now)
+	d.act(t.job, t.message, v, now)
 }
 
 // giveUp ends a delivery whose event ended, or got too old, while the circuit kept it.
-func (d *Deliverer) giveUp(ctx context.Context, idle <-chan struct{}, dest *destination, w *work) {
+func (d *worker) giveUp(ctx context.Context, w *work) {
 	t := try{job: &w.jobs[0]}
-	m, expires, err := d.message(ctx, idle, t.job)
+	m, expires, err := d.message(ctx, t.job)
 	if errors.Is(err, errEnded) || errors.Is(err, errStopping) || ctx.Err() != nil {
 		return
 	}
 	t.message, t.began = m, d.opts.Clock.Now()
 	if !expires.IsZero() && !t.began.Before(expires) {
-		d.end(ctx, dest, &t, Verdict{Action: Expired}, t.began)
+		d.end(ctx, &t, Verdict{Action: Expired}, t.began)
 		return
 	}
 	code, err := t.lastCode(ctx)
 	if err != nil {
 		return // it ended meanwhile, or the end has come
 	}
-	d.end(ctx, dest, &t, Verdict{
+	d.end(ctx, &t, Verdict{
 		Action: DeadLetter, Code: cmp.Or(code, w.outage.code, target.CodeUnknown), Message: w.outage.epitaph(),
 		Exhausted: exhaustedAge, Retries: max(0, int(t.made)-1),
 	}, t.began)
@@ -191,26 +198,26 @@ func (d *Deliverer) verdict(j *job, m *target.Message, err error, now time.Time)
 }
 
 // act carries out a verdict of now: it counts, and says what is to be written into the log.
-func (d *Deliverer) act(dest *destination, j *job, m *target.Message, v Verdict, now time.Time) {
+func (d *worker) act(j *job, m *target.Message, v Verdict, now time.Time) {
 	h := j.handle()
 	out := j.host.outcomes
 	switch {
 	case v.Action == Expired:
-		dest.expired.Add(1)
+		d.destination.expired.Add(1)
 		out.add(j.ordered, func(o *outcomes) { o.dropped = appendHandle(o.dropped, h) })
 	case v.Action == Done:
-		dest.settled.Add(1)
+		d.destination.settled.Add(1)
 		out.add(j.ordered, func(o *outcomes) { o.settled = appendHandle(o.settled, h) })
 	case v.Action == Again:
 		until := j.host.shard.Now().Add(v.At.Sub(now)) // the shard's time may be another than ours
 		p := postponed{handle: h, letter: j.letter, made: m.Attempt, until: until, code: v.Code}
 		out.add(j.ordered, func(o *outcomes) { o.again = appendPostponed(o.again, p) })
 	case !j.letter && j.dlq != nil:
-		dest.dead.Add(1)
+		d.destination.dead.Add(1)
 		l := letter{code: v.Code, message: v.Message, exhausted: v.Exhausted, retries: v.Retries}
 		out.add(j.ordered, func(o *outcomes) { o.dead = appendDead(o.dead, h, l) })
 	default:
-		dest.dropped.Add(1)
+		d.destination.dropped.Add(1)
 		d.logDrop(j, m, v)
 		out.add(j.ordered, func(o *outcomes) { o.dropped = appendHandle(o.dropped, h) })
 	}

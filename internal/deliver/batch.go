@@ -11,11 +11,11 @@ import (
 
 // attemptBatch makes one attempt for several deliveries, and hands the outcome of each on. Events that shaping has made larger than
 // a batch may be go out in several, one after the other.
-func (d *Deliverer) attemptBatch(ctx context.Context, idle <-chan struct{}, dest *destination, w *work) {
+func (d *worker) attemptBatch(ctx context.Context, w *work) {
 	var tries []try
 	for i := range w.jobs {
 		t := try{job: &w.jobs[i], batch: 1}
-		if d.prepare(ctx, idle, dest, &t) {
+		if d.prepare(ctx, &t) {
 			tries = append(tries, t)
 		}
 	}
@@ -33,7 +33,7 @@ func (d *Deliverer) attemptBatch(ctx context.Context, idle <-chan struct{}, dest
 				continue // broken off
 			}
 			w.answered(answerOf(t.err))
-			d.conclude(ctx, dest, t, w.ended)
+			d.conclude(ctx, t, w.ended)
 		}
 		tries = tries[n:]
 	}

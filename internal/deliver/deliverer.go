@@ -346,7 +346,7 @@ func (d *Deliverer) Run(ctx context.Context) error {
 	}
 	d.open(func(dest *destination) {
 		dest.opens(
-			func() { workers.Go(func() { d.work(attempts, idle, dest) }) },
+			func() { workers.Go(func() { (&worker{d, dest, idle}).run(attempts) }) },
 			func() { workers.Go(func() { d.watch(idle, dest) }) },
 		)
 	})

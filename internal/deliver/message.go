@@ -24,7 +24,7 @@ const readPause = time.Second
 
 // message prepares the message of a job. A log that does not answer at the moment is waited for: it is no fault of the target, and
 // to count it as an attempt could use up the only one.
-func (d *Deliverer) message(ctx context.Context, idle <-chan struct{}, j *job) (m *target.Message, expires time.Time, err error) {
+func (d *worker) message(ctx context.Context, j *job) (m *target.Message, expires time.Time, err error) {
 	for warned := false; ; warned = true {
 		m, expires, err = j.message(ctx)
 		switch {
@@ -33,7 +33,7 @@ func (d *Deliverer) message(ctx context.Context, idle <-chan struct{}, j *job) (
 		case !warned:
 			d.opts.Logger.Warn("event cannot be read at present", "target", m.Definition.ARN, "err", err)
 		}
-		if !d.pause(readPause, idle) {
+		if !d.pause(readPause) {
 			return m, expires, errStopping
 		}
 	}

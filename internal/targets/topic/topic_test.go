@@ -3,6 +3,7 @@ package topic_test
 import (
 	"context"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/rialto-events/rialto"
@@ -22,12 +23,17 @@ func definition(name string) *target.Definition {
 }
 
 // A book keeps what is accepted.
-type book struct{ got []deliver.Accepted }
+type book struct {
+	mu  sync.Mutex
+	got []deliver.Accepted
+}
 
 func (b *book) Accept(ctx context.Context, events []deliver.Accepted) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
 	b.got = append(b.got, events...)
 	return nil
 }
@@ -69,6 +75,8 @@ func TestSender(t *testing.T) {
 			Sender: targettopic.New(troubled{topics}),
 			Works:  definition("works"),
 			Received: func() [][]byte {
+				book.mu.Lock()
+				defer book.mu.Unlock()
 				var got [][]byte
 				for _, e := range book.got {
 					n, err := notification.Parse(e.Event)

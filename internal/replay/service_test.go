@@ -486,7 +486,7 @@ func TestBackPressure(t *testing.T) {
 		r.sink.hangs = make(chan struct{})
 		r.begin(nil)
 		r.pass(10 * time.Second)
-		if got := r.get(); got.Put < 1000 || got.Put > 1000+2*batchEvents {
+		if got := r.get(); got.Put < 1000 || got.Put > 1000+3*batchEvents { // the lanes may hear of a batch after the runner has
 			t.Errorf("%d events were put while nobody takes them", got.Put)
 		}
 		close(r.sink.hangs)

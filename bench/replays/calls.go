@@ -4,11 +4,13 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"crypto/sha256"
 	"encoding/json"
 	"fmt"
 	"io"
 	"net/http"
 	"net/url"
+	"strconv"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -138,7 +140,7 @@ func (t *trial) putSome(ctx context.Context, from, to int) error {
 	for n := from; n < to; n++ {
 		entries = append(entries, object{
 			"EventBusName": "live", "Source": "replays", "DetailType": "numbered", "Time": t.timeOf(n).Unix(),
-			"Detail": fmt.Sprintf(`{"n":%d,"kind":%d,"filler":"%s"}`, n, n%kinds, filler),
+			"Detail": fmt.Sprintf(`{"n":%d,"kind":%d,"noise":"%x","filler":"%s"}`, n, n%kinds, sha256.Sum256([]byte(strconv.Itoa(n))), filler),
 		})
 	}
 	var out struct{ FailedEntryCount int }

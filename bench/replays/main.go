@@ -32,7 +32,7 @@ type config struct {
 func main() {
 	c := config{within: 0.05}
 	flag.IntVar(&c.events, "events", 1_000_000, "how many events there are in the archive")
-	flag.Float64Var(&c.rate, "rate", 1000, "events a second of the ordered replay")
+	flag.Float64Var(&c.rate, "rate", 500, "events a second of the ordered replay")
 	flag.Float64Var(&c.least, "least", 50_000, "events a second that a replay as fast as possible must reach")
 	flag.IntVar(&c.kills, "kills", 5, "how often the server is killed in the middle of an ordered replay")
 	flag.BoolVar(&c.keep, "keep", false, "keep the data directory and the log of the server, also if all went well")

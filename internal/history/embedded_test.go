@@ -122,6 +122,27 @@ func TestDeletionGivesSpaceBack(t *testing.T) {
 	}
 }
 
+// TestRetentionGivesSpaceBack looks at the disk when an archive's events have become too old.
+func TestRetentionGivesSpaceBack(t *testing.T) {
+	d := newDisk(t, testArchive("kept", 1))
+	for i := range 10 {
+		d.fill("kept", testStart.Add(time.Duration(i)*time.Hour), 1000)
+	}
+	_, before := d.blobFiles()
+	d.opts.Clock.(*fakeClock).now = testStart.Add(26 * time.Hour)
+	if total, err := d.Count(t.Context(), "kept-id"); err != nil || total.Events != 0 {
+		t.Errorf("%d events of yesterday are counted, %v", total.Events, err)
+	}
+	if err := d.stores["kept-id"].expire(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	d.close()
+	d.open()
+	if _, after := d.blobFiles(); before < 20<<20 || after > 9<<20 { // the journal's files have 8 MiB
+		t.Errorf("10,000 events took %d bytes, and now that they are too old %d", before, after)
+	}
+}
+
 // TestAFlippedBitOnTheDiskIsNamed changes a byte of a segment where the journal keeps it. The segment is named, and the others are read.
 func TestAFlippedBitOnTheDiskIsNamed(t *testing.T) {
 	d := newDisk(t, testArchive("kept", 0))

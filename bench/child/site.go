@@ -26,9 +26,10 @@ func NewSite(ctx context.Context, name, binary string, flags ...string) (s *Site
 	if s.folder, err = os.MkdirTemp("", "rialto-"+name+"-"); err != nil {
 		return nil, err
 	}
+	folder := s.folder // whatever is returned
 	defer func() {
 		if err != nil {
-			_ = os.RemoveAll(s.folder) // the error says more
+			_ = os.RemoveAll(folder) // the error says more
 		}
 	}()
 	if s.binary == "" {

@@ -230,7 +230,14 @@ type Error struct {
 	Message    string        // for the ERROR_MESSAGE of a dead letter; says what to do where it can; no secrets
 	Permanent  bool          // another attempt cannot help
 	RetryAfter time.Duration // the destination asked to be left alone for so long; 0 if it did not
+	Service    *ServiceError // what the service itself said, for dead letters that want its words; nil if it did not say any
 	Cause      error         // for the log alone; may be nil
+}
+
+// A ServiceError is an error as a service of AWS calls it.
+type ServiceError struct {
+	Code    string // such as "AWS.SimpleQueueService.NonExistentQueue"
+	Message string
 }
 
 func (e *Error) Error() string {

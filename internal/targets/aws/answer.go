@@ -203,6 +203,9 @@ func (f *failure) outcome(k *kind) error {
 		return nil
 	}
 	e := &target.Error{Message: f.text(k), RetryAfter: f.retryAfter}
+	if f.code != "" && f.code != unreadable {
+		e.Service = &target.ServiceError{Code: f.code, Message: f.message}
+	}
 	for _, c := range classes {
 		if slices.Contains(c.codes, f.code) {
 			e.Code, e.Permanent = c.code, c.permanent

@@ -7,6 +7,7 @@ package queue
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/google/uuid"
@@ -65,6 +66,7 @@ func denied(queue rialto.ARN, by *target.Definition) error {
 		service = "sns"
 	}
 	return &target.Error{Code: target.CodeNoPermissions, Permanent: true,
+		Service: &target.ServiceError{Code: "AccessDenied", Message: fmt.Sprintf("Access to the resource %s is denied.", queue)},
 		Message: fmt.Sprintf("User: %s.amazonaws.com is not authorized to perform: sqs:sendmessage on resource: %s "+
 			"because no resource-based policy allows the sqs:sendmessage action ", service, queue) + answer(403, "AccessDenied")}
 }
@@ -79,13 +81,26 @@ func answer(status int, code string) string {
 func failure(arn rialto.ARN, err error) error {
 	switch rialto.KindOf(err) {
 	case rialto.NotFound:
-		return &target.Error{Code: target.CodeNoResource, Permanent: true, Cause: err,
-			Message: "The specified queue does not exist or you do not have access to it. " + answer(400, "AWS.SimpleQueueService.NonExistentQueue")}
+		const code, message = "AWS.SimpleQueueService.NonExistentQueue", "The specified queue does not exist or you do not have access to it. "
+		return &target.Error{Code: target.CodeNoResource, Permanent: true, Cause: err, Message: message + answer(400, code),
+			Service: &target.ServiceError{Code: code, Message: "The specified queue does not exist."}}
 	case rialto.Invalid:
-		return &target.Error{Code: target.CodeInvalidParameter, Permanent: true, Cause: err,
+		return &target.Error{Code: target.CodeInvalidParameter, Permanent: true, Cause: err, Service: inOwnWords(err),
 			Message: fmt.Sprintf("The queue %s refused the message: %s", arn.Resource, err)}
 	case rialto.Throttled, rialto.Exceeded:
 		return &target.Error{Code: target.CodeThrottling, Message: "The queue takes no more messages at the moment.", Cause: err}
 	}
 	return &target.Error{Code: target.CodeInternal, Message: fmt.Sprintf("The message could not be stored in the queue %s.", arn.Resource), Cause: err}
+}
+
+// inOwnWords is why the queue takes no such message, as SQS says it.
+func inOwnWords(err error) *target.ServiceError {
+	said := &target.ServiceError{Code: "InvalidParameterValue", Message: err.Error()}
+	if e, ok := errors.AsType[*rialto.Error](err); ok {
+		said.Message = e.Message
+		if e.Code != "" {
+			said.Code = e.Code
+		}
+	}
+	return said
 }

@@ -39,7 +39,7 @@ func (s *Sender) Send(ctx context.Context, m *target.Message) error {
 		return &target.Error{Code: target.CodeInvalidParameter, Permanent: true, Message: fmt.Sprintf("%s is not the ARN of an SNS topic.", m.Definition.ARN)}
 	}
 	if err := s.topics.Deliver(ctx, arn, m); err != nil {
-		return failure(arn, err)
+		return failure(arn, m, err)
 	}
 	return nil
 }
@@ -51,16 +51,20 @@ func answer(status int, code string) string {
 
 // failure says what an error of the topics means for the delivery, in AWS's words where it has some: they end up in the dead-letter queue,
 // and people search for them.
-func failure(arn rialto.ARN, err error) error {
+func failure(arn rialto.ARN, m *target.Message, err error) error {
 	switch rialto.KindOf(err) {
 	case rialto.NotFound:
-		return &target.Error{Code: target.CodeNoResource, Permanent: true, Cause: err, Message: "Topic does not exist " + answer(404, "NotFound")}
+		return &target.Error{Code: target.CodeNoResource, Permanent: true, Cause: err, Message: "Topic does not exist " + answer(404, "NotFound"),
+			Service: &target.ServiceError{Code: "NotFound", Message: "Topic does not exist"}}
 	case rialto.Denied:
 		return &target.Error{Code: target.CodeNoPermissions, Permanent: true, Cause: err,
+			Service: &target.ServiceError{Code: "AuthorizationError", Message: fmt.Sprintf("User: arn:aws:iam::%s:root is not "+
+				"authorized to perform: SNS:Publish on resource: %s because no resource-based policy allows the SNS:Publish action", m.Definition.Rule.Account, arn)},
 			Message: fmt.Sprintf("User: events.amazonaws.com is not authorized to perform: SNS:Publish on resource: %s "+
 				"because no resource-based policy allows the SNS:Publish action ", arn) + answer(403, "AuthorizationError")}
 	case rialto.Invalid:
 		return &target.Error{Code: target.CodeInvalidParameter, Permanent: true, Cause: err,
+			Service: &target.ServiceError{Code: "InvalidParameter", Message: err.Error()},
 			Message: fmt.Sprintf("The topic %s refused the message: %s", arn.Resource, err)}
 	case rialto.Throttled, rialto.Exceeded:
 		return &target.Error{Code: target.CodeThrottling, Message: "The topic takes no more messages at the moment.", Cause: err}

@@ -26,6 +26,7 @@ type jsonDecoder struct {
 	body   bytes.Buffer
 	shapes []*Shape // the structures that are open, innermost last
 	items  int      // of lists and maps, so far
+	sdk    bool     // names and values are as SDKs take them: see newSDKDecoder
 	plain  []byte   // room for a string without its escapes
 	err    error
 }
@@ -55,7 +56,15 @@ func newJSONDecoder(body []byte) *jsonDecoder {
 	d := jsonDecoders.Get().(*jsonDecoder)
 	d.body = *bytes.NewBuffer(body) // which jsontext reads in place
 	d.d.Reset(&d.body, jsonOptions...)
-	d.shapes, d.items, d.err = d.shapes[:0], 0, nil
+	d.shapes, d.items, d.sdk, d.err = d.shapes[:0], 0, false, nil
+	return d
+}
+
+// newSDKDecoder reads an input as the SDKs of AWS spell it, whatever the protocol of the service: members begin with a capital letter,
+// bytes are text, and times may be written by ISO 8601.
+func newSDKDecoder(input []byte) *jsonDecoder {
+	d := newJSONDecoder(input)
+	d.sdk = true
 	return d
 }
 
@@ -172,7 +181,7 @@ func (d *jsonDecoder) NextMember() int {
 			d.malformed(err)
 			return -1
 		}
-		i := d.shapes[len(d.shapes)-1].find(name)
+		i := d.shapes[len(d.shapes)-1].find(name, d.sdk)
 		if i >= 0 && d.next() != 'n' {
 			return i
 		}
@@ -183,14 +192,16 @@ func (d *jsonDecoder) NextMember() int {
 	}
 }
 
-// find looks up the member with a name as it stands in the JSON text, with its quotes.
-func (s *Shape) find(quoted []byte) int {
+// find looks up the member with a name as it stands in the JSON text, with its quotes. Where the SDKs' spelling counts, that a name begins
+// with a capital letter does not.
+func (s *Shape) find(quoted []byte, sdk bool) int {
 	name := quoted[1 : len(quoted)-1]
 	if bytes.IndexByte(name, '\\') >= 0 {
 		name, _ = jsontext.AppendUnquote(nil, quoted)
 	}
 	for i := range s.Members {
-		if s.Members[i].Name == string(name) {
+		known := s.Members[i].Name
+		if known == string(name) || sdk && len(name) == len(known) && known[1:] == string(name[1:]) && lowerCamel(known) == lowerCamel(string(name)) {
 			return i
 		}
 	}
@@ -295,6 +306,13 @@ func integer(t jsontext.Token) int64 {
 
 func (d *jsonDecoder) Time() time.Time {
 	const want = "milliseconds since epoch"
+	if d.sdk && d.next() == '"' {
+		at, err := time.Parse(time.RFC3339, d.String())
+		if err != nil {
+			d.mismatch('"', "a Timestamp")
+		}
+		return at.UTC()
+	}
 	t, ok := d.scalar('0', want)
 	if !ok {
 		return time.Time{}
@@ -307,6 +325,9 @@ func (d *jsonDecoder) Time() time.Time {
 }
 
 func (d *jsonDecoder) Blob() []byte {
+	if d.sdk {
+		return []byte(d.String())
+	}
 	t, ok := d.scalar('"', "a Blob")
 	if !ok {
 		return nil

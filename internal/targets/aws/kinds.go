@@ -135,6 +135,7 @@ func services() []string {
 type request struct {
 	method string
 	host   string // the endpoint's host before region and domain, if it is not the api's
+	global bool   // the endpoint's host has no region
 	path   string // escaped
 	query  url.Values
 	header map[string]string

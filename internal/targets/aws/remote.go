@@ -19,6 +19,7 @@ import (
 	"github.com/aws/smithy-go"
 
 	"github.com/rialto-events/rialto"
+	"github.com/rialto-events/rialto/internal/targets/aws/apis"
 	"github.com/rialto-events/rialto/target"
 )
 
@@ -49,7 +50,7 @@ type Credentials struct {
 const TargetRole = "target"
 
 // ours are the services that rialto serves itself.
-var ours = []string{"sqs", "events", "sns"}
+var ours = []string{"sqs", "events", "sns", "scheduler", "secretsmanager"}
 
 // Check reports what cannot be in a remote.
 func (r *Remote) Check() error {
@@ -63,8 +64,9 @@ func (r *Remote) Check() error {
 		}
 	}
 	for _, s := range r.Services {
-		if !served(s) {
-			return rialto.Errorf(rialto.Invalid, "The remote %s cannot have the service %q. It can have: %s.", r.Name, s, strings.Join(services(), ", "))
+		if !served(s) && !apis.Signings()[s] {
+			return rialto.Errorf(rialto.Invalid, "The remote %s cannot have the service %q. It can have those of targets: %s; and for universal targets: %s.",
+				r.Name, s, strings.Join(services(), ", "), strings.Join(slices.Sorted(maps.Keys(apis.Signings())), ", "))
 		}
 	}
 	c := r.Credentials
@@ -85,14 +87,19 @@ func (r *Remote) claims(arn rialto.ARN) bool {
 	if arn.Service == "events" && !strings.HasPrefix(arn.Resource, "event-bus/") {
 		return false
 	}
-	if len(r.Accounts) > 0 && arn.Account != "" && !slices.Contains(r.Accounts, arn.Account) ||
-		len(r.Regions) > 0 && arn.Region != "" && !slices.Contains(r.Regions, arn.Region) {
+	if !r.covers(arn.Scope()) {
 		return false
 	}
 	if len(r.Services) == 0 {
 		return !slices.Contains(ours, arn.Service)
 	}
 	return slices.Contains(r.Services, arn.Service)
+}
+
+// covers reports whether a remote stands for an account and a region. What has none is everybody's, and everywhere.
+func (r *Remote) covers(scope rialto.Scope) bool {
+	return (len(r.Accounts) == 0 || scope.Account == "" || slices.Contains(r.Accounts, scope.Account)) &&
+		(len(r.Regions) == 0 || scope.Region == "" || slices.Contains(r.Regions, scope.Region))
 }
 
 // admits reports whether the rules of an account may use the remote's credentials for a resource.

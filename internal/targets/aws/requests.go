@@ -61,7 +61,11 @@ func runTask(c *call, m *target.Message) (*request, error) {
 	move(body, "taskDefinitionArn", "taskDefinition")
 	move(body, "taskCount", "count")
 	body["cluster"] = c.arn.String()
-	body["startedBy"] = truncate("events-rule/"+string(c.d.RuleName), maxStartedBy)
+	startedBy := "events-rule/"
+	if c.d.Rule.Service == "scheduler" {
+		startedBy = "chronos-schedule/" // as AWS writes it
+	}
+	body["startedBy"] = truncate(startedBy+string(c.d.RuleName), maxStartedBy)
 	if shaped(c.d) {
 		overrides, err := input(m)
 		if err != nil {

@@ -369,7 +369,10 @@ func (req *request) http(ctx context.Context, c *call) (*http.Request, error) {
 	if host == "" {
 		host = c.kind.api.host
 	}
-	host += "." + c.region + "." + suffix(c.arn.Partition)
+	if !req.global {
+		host += "." + c.region
+	}
+	host += "." + suffix(c.arn.Partition)
 	base := "https://" + host
 	if c.Endpoint != "" {
 		base = trimSlash(c.Endpoint)

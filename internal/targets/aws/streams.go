@@ -181,9 +181,15 @@ func published(body []byte, n int) ([]*failure, bool) {
 // partitionKey is where a record goes in a stream: the value of the target's path as compact JSON, with the quotes of a string, and {} for
 // none; without a path another one for every record (recorded on AWS).
 func (c *call) partitionKey(m *target.Message) string {
-	var p struct{ PartitionKeyPath string }
+	var p struct {
+		PartitionKeyPath string // of a rule
+		PartitionKey     string // of a schedule
+	}
 	_ = json.Unmarshal(c.d.Parameters["KinesisParameters"], &p)
-	if p.PartitionKeyPath == "" {
+	switch {
+	case p.PartitionKey != "":
+		return p.PartitionKey
+	case p.PartitionKeyPath == "":
 		return m.EventID + "_" + uuid.NewString()
 	}
 	path, err := jsonpath.Parse(p.PartitionKeyPath)
@@ -226,6 +232,16 @@ func putAllToFirehose(c *call, ms []*target.Message) (*request, error) {
 // putEvents puts events on a bus elsewhere. It gives them ids of its own; its account is that of the credentials.
 func putEvents(c *call, ms []*target.Message) (*request, error) {
 	entries := make([]object, len(ms))
+	if _, ok := c.d.Parameters["EventBridgeParameters"]; ok {
+		for i, m := range ms {
+			entry, err := c.scheduledEntry(m)
+			if err != nil {
+				return nil, err
+			}
+			entries[i] = entry
+		}
+		return c.json("PutEvents", object{"Entries": entries})
+	}
 	for i, m := range ms {
 		var e struct {
 			Source     string
@@ -244,6 +260,16 @@ func putEvents(c *call, ms []*target.Message) (*request, error) {
 		}
 	}
 	return c.json("PutEvents", object{"Entries": entries})
+}
+
+// scheduledEntry is the event that a schedule puts.
+func (c *call) scheduledEntry(m *target.Message) (object, error) {
+	var p struct{ DetailType, Source string }
+	if err := json.Unmarshal(c.d.Parameters["EventBridgeParameters"], &p); err != nil {
+		return nil, invalid("The EventBridgeParameters of the target cannot be read.")
+	}
+	return object{"EventBusName": c.arn.String(), "Source": p.Source, "DetailType": p.DetailType, "Detail": string(m.Payload),
+		"Resources": []string{c.d.Rule.String()}}, nil
 }
 
 // A line is what goes into a log.

@@ -3,6 +3,7 @@ package bus_test
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"slices"
 	"sync"
 	"testing"
@@ -41,6 +42,26 @@ func (b *buses) Forward(ctx context.Context, m *target.Message, to rialto.ARN) e
 	defer b.mu.Unlock()
 	b.got = append(b.got, bytes.Clone(m.Event))
 	return nil
+}
+
+func (b *buses) PutFromSchedule(ctx context.Context, m *target.Message, to rialto.ARN, source, detailType string) error {
+	put := *m
+	put.Event = []byte(source + " " + detailType + " " + string(m.Payload))
+	return b.Forward(ctx, &put, to)
+}
+
+// TestSchedules put an event of their own, of which their parameters say what it is.
+func TestSchedules(t *testing.T) {
+	to := new(buses)
+	d := definition("works")
+	d.Parameters = map[string]json.RawMessage{"EventBridgeParameters": json.RawMessage(`{"DetailType":"nightly","Source":"shop"}`)}
+	if err := bus.New(to).Send(t.Context(), &target.Message{Definition: d, Payload: []byte(`{"a":1}`)}); err != nil || string(to.got[0]) != `shop nightly {"a":1}` {
+		t.Errorf("put %s, %v", to.got, err)
+	}
+	d.Parameters["EventBridgeParameters"] = json.RawMessage(`[]`)
+	if err := bus.New(to).Send(t.Context(), &target.Message{Definition: d}); !target.Permanent(err) {
+		t.Errorf("parameters that cannot be read: %v", err)
+	}
 }
 
 func (b *buses) received() [][]byte {

@@ -14,13 +14,14 @@ import (
 	"github.com/rialto-events/rialto/internal/targets/queue"
 	"github.com/rialto-events/rialto/internal/targets/subscription"
 	"github.com/rialto-events/rialto/internal/targets/topic"
+	"github.com/rialto-events/rialto/internal/targets/universal"
 	"github.com/rialto-events/rialto/target"
 )
 
 // senders knows who delivers to which kind of target. It is filled after the deliverer is made, because buses are targets, too.
 type senders struct {
-	queue, topic, bus, http, subscription target.Sender
-	remotes                               *remote.Sender
+	queue, topic, bus, http, subscription, universal target.Sender
+	remotes                                          *remote.Sender
 	kinds
 	ownOnly bool // rules reach what is of their own account
 }
@@ -28,9 +29,10 @@ type senders struct {
 func (s *Server) senders(all *senders) senders {
 	queues := queue.New(s.queues, queue.Options{OwnQueuesOnly: s.config.Credentials != ""})
 	s.remotes = remote.New(s.config.Remotes, remote.Options{Clock: s.config.Clock, OwnOnly: s.config.Credentials != ""})
+	functions := ownFunctions{s.kinds.functions, s.config.Credentials != ""}
 	writer := notification.Writer{URL: s.url(), Signer: s.notary}
 	return senders{queue: queues, topic: topic.New(s.topics), bus: bus.New(s.ingest), http: s.conns.Sender(), remotes: s.remotes,
-		subscription: subscription.New(all.of, s.conns.Sender(), writer), kinds: s.kinds, ownOnly: s.config.Credentials != ""}
+		subscription: subscription.New(all.of, s.conns.Sender(), writer), universal: universal.New(own{s}, s.remotes, functions), kinds: s.kinds, ownOnly: s.config.Credentials != ""}
 }
 
 // guard decides to where calls may go. A server that only this machine can reach lets them go to this machine. One that verifies
@@ -61,6 +63,9 @@ func (s *senders) of(d *target.Definition) target.Sender {
 	arn, err := rialto.ParseARN(d.ARN)
 	if err != nil {
 		return nobody(fmt.Sprintf("%q is not an ARN.", d.ARN))
+	}
+	if universal.Is(arn) {
+		return s.universal
 	}
 	if kind := s.kinds.of(arn, s.remotes.Claims(arn)); kind != nil {
 		if s.ownOnly && arn.Account != "" && arn.Account != d.Rule.Account {

@@ -79,6 +79,7 @@ type Server struct {
 	metrics  *metrics.Metrics
 	tracer   *tracing.Tracer // nil if nobody collects traces
 	scrapes  net.Listener    // of those who read metrics, if they have an address of their own
+	api      *aws.Handler
 	http     http.Server
 	health   health
 	ready    chan struct{}
@@ -329,7 +330,7 @@ func (s *Server) serve(auth aws.Authenticator, routes *route.Router, secrets *va
 	if s.config.AWSQuotas {
 		events.Limits = eventsapi.AWSLimits
 	}
-	api := aws.NewHandler(
+	s.api = aws.NewHandler(
 		aws.Options{Logger: s.config.Logger, Authenticator: auth, Clock: s.config.Clock, PublicURL: s.config.PublicURL},
 		eventsapi.New(s.catalog, s.ingest, secrets, events).Service(),
 		sqsapi.New(s.queues, sqsapi.Options{OwnQueuesOnly: s.config.Credentials != ""}).Service(),
@@ -337,7 +338,7 @@ func (s *Server) serve(auth aws.Authenticator, routes *route.Router, secrets *va
 		secretsapi.New(s.catalog, secrets, secretsapi.Options{OwnSecretsOnly: s.config.Credentials != ""}).Service(),
 	)
 	mux := http.NewServeMux()
-	mux.Handle("/", s.notary.Serve(api))
+	mux.Handle("/", s.notary.Serve(s.api))
 	mux.Handle(console.Prefix, console.New(console.Options{Logger: s.config.Logger, Authenticator: auth, Clock: s.config.Clock},
 		console.Tail(s.ingest),
 		console.Events(s.ingest),

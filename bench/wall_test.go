@@ -1,7 +1,6 @@
 package bench
 
 import (
-	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -9,7 +8,6 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"path/filepath"
-	"slices"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -40,7 +38,7 @@ func BenchmarkWall(b *testing.B) {
 const (
 	badEvery   = 4 // as many events for the good ones are followed by one for the next of the bad: 50 a second
 	badRetries = 1
-	wallRounds = 5
+	wallRounds = 10
 	badPatient = 90 * time.Second // without one of the bad having ended: those that never answer get them one by one, two attempts of five seconds each
 )
 
@@ -49,8 +47,9 @@ type wallFigures struct {
 	memory        int64 // the most resident bytes that the server had
 }
 
-// wall puts n events for the good ones at a steady pace, alone and beside the bad ones in turns: a stall of the disk that hits one round
-// is not taken for the work of either. The figures are those of the round in the middle.
+// wall puts n events for the good ones at a steady pace, and between them others, in turns: first these go nowhere, since no rule wants them, and
+// then to the bad ones. So what differs is the destinations. The figures are those of all rounds of a sort together: a stall of the disk, of which
+// there are some in a minute, hits either.
 func wall(tb testing.TB, binary string, good, n int) wallFigures {
 	tb.Helper()
 	address, err := child.FreeAddress()
@@ -97,26 +96,26 @@ func wall(tb testing.TB, binary string, good, n int) wallFigures {
 	}
 
 	var w wallFigures
-	alone := func(int) (string, bool) { return "", false }
+	nowhere := func(n int) (source string, ok bool) { return "nobody", n%badEvery == 0 }
 	current.Store(newRace(2 * good))
-	current.Load().paced(tb, client, good, alone) // the first event of each is slower: it makes connections
-	var without, with []figures
+	current.Load().paced(tb, client, good, nowhere) // the first event of each is slower: it makes connections
+	var without, with []time.Duration
+	start := time.Now()
 	for range wallRounds {
-		current.Store(newRace(n))
-		without = append(without, current.Load().paced(tb, client, good, alone))
-		current.Store(newRace(n))
-		with = append(with, current.Load().paced(tb, client, good, bad))
+		for _, turn := range []struct {
+			bad  func(int) (string, bool)
+			took *[]time.Duration
+		}{{nowhere, &without}, {bad, &with}} {
+			r := newRace(n)
+			current.Store(r)
+			r.paced(tb, client, good, turn.bad)
+			*turn.took = append(*turn.took, r.took...)
+		}
 	}
-	w.alone, w.beside = middleTail(without), middleTail(with)
+	w.alone, w.beside = figuresOf(without, time.Since(start)), figuresOf(with, time.Since(start))
 	_, w.memory = memory(tb, p.PID())
 	s.wantEnds(p.URL, kinds, put)
 	return w
-}
-
-// middleTail is the one whose p99 is in the middle.
-func middleTail(list []figures) figures {
-	sorted := slices.SortedFunc(slices.Values(list), func(a, b figures) int { return cmp.Compare(a.p99, b.p99) })
-	return sorted[len(sorted)/2]
 }
 
 // A site defines things on a server.

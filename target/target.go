@@ -117,10 +117,10 @@ type Hops struct {
 	CrossRegion uint8
 }
 
-// A Definition is a target of a rule as it was when an event was accepted, or a subscription of a topic. Deliveries keep theirs:
-// changing or deleting the rule does not touch them. It holds no secrets. As JSON it is part of the log.
+// A Definition is a target of a rule as it was when an event was accepted, a subscription of a topic, or a target of schedules. Deliveries
+// keep theirs: changing or deleting the rule does not touch them. It holds no secrets. As JSON it is part of the log.
 type Definition struct {
-	Rule        rialto.ARN      `json:"rule"` // or the subscription
+	Rule        rialto.ARN      `json:"rule"` // or the subscription, or the group of schedules
 	RuleName    rialto.RuleName `json:"ruleName"`
 	ID          string          `json:"id"` // the target's id within the rule
 	ARN         string          `json:"arn"`
@@ -146,6 +146,14 @@ type Definition struct {
 	Parameters map[string]json.RawMessage `json:"parameters,omitempty"`
 
 	Subscription *Subscription `json:"subscription,omitempty"` // nil for a target of a rule
+	Schedule     *Schedule     `json:"schedule,omitempty"`     // likewise
+}
+
+// A Schedule is what a definition has that is no target of a rule, but of schedules of EventBridge Scheduler. Where a rule would be stands
+// the group of the schedules: a million of them that lead to one place share a definition. Which schedule it is, and its input, is in the
+// event, which package internal/occurrence describes.
+type Schedule struct {
+	Last bool `json:"last,omitempty"` // the schedule is deleted once this occurrence has ended: ActionAfterCompletion
 }
 
 // A Transformer is an input transformer as PutTargets got it.

@@ -1,5 +1,5 @@
 // Package catalog keeps what users have defined: buses, rules with their targets, connections, API destinations,
-// queues, archives, topics with their subscriptions.
+// queues, archives, topics with their subscriptions, groups of schedules.
 //
 // Each kind of resource is a [Table] from keys to values. All of it lives in one bucket of the journal and is held in memory
 // as well, so that reads are quick and never fail. A change is first in the journal, then in memory, then known to whoever
@@ -37,6 +37,7 @@ type Catalog struct {
 	Topics       *Table[Topic]
 	Subscribers  *Table[Subscription]
 	Outages      *Table[Outage]
+	Groups       *Table[ScheduleGroup] // of schedules
 
 	kv     journal.KV
 	log    *slog.Logger
@@ -78,6 +79,7 @@ func Open(ctx context.Context, kv journal.KV, opts Options) (*Catalog, error) {
 	c.Topics = newTable[Topic](c, "topic")
 	c.Subscribers = newTable[Subscription](c, "subscription")
 	c.Outages = newTable[Outage](c, "outage")
+	c.Groups = newTable[ScheduleGroup](c, "schedulegroup")
 	entries, err := kv.List(ctx, "")
 	if err != nil {
 		return nil, fmt.Errorf("read the catalog: %w", err)

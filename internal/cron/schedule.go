@@ -118,6 +118,12 @@ func at(s string) (Schedule, error) {
 	return Schedule{}, fmt.Errorf("%q is not of the form 2030-01-01T09:00:00", s)
 }
 
+// Once reports whether the schedule is an at().
+func (s Schedule) Once() bool { return !s.once.IsZero() }
+
+// Rate reports whether the schedule is a rate().
+func (s Schedule) Rate() bool { return s.every > 0 }
+
 // From says what a rate counts from: it fires at t, and then after each interval. Other schedules are not touched by it.
 func (s Schedule) From(t time.Time) Schedule {
 	s.from = t

@@ -187,7 +187,8 @@ func (h *host) bind(s *target.Sealed) *binding {
 	b.shape = sync.OnceValues(func() (*transform.Transform, error) { return transform.Compile(def) })
 	if def.DeadLetter != "" {
 		b.dlq = &target.Definition{
-			Rule: def.Rule, RuleName: def.RuleName, ID: def.ID, ARN: def.DeadLetter, Retry: deadLetterRetry, Subscription: def.Subscription,
+			Rule: def.Rule, RuleName: def.RuleName, ID: def.ID, ARN: def.DeadLetter, Retry: deadLetterRetry,
+			Subscription: def.Subscription, Schedule: def.Schedule,
 		}
 		b.letters = h.deliverer.join(place{def.Rule.Scope(), def.DeadLetter}, laneKey{})
 	}

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/rialto-events/rialto/internal/shard"
+	"github.com/rialto-events/rialto/target"
 )
 
 // A Pending is an event that has a delivery which has not ended.
@@ -145,4 +146,34 @@ func (m *Machine) waitingFor(e keptEvent) (list []Waiting, heads []keptEvent) {
 		list, heads = append(list, m.waiting(d)), append(heads, head)
 	}
 	return list, heads
+}
+
+// Unended calls found with each event that has a delivery which has not ended, by a definition that is wanted. It reads them all, so it takes
+// its time if they are many.
+func (d *Deliverer) Unended(ctx context.Context, wanted func(*target.Definition) bool, found func(event []byte)) error {
+	for _, h := range d.hosts {
+		var events []keptEvent
+		if err := h.shard.View(ctx, func() {
+			seen := make(map[uint32]bool)
+			for _, d := range h.machine.deliveries.all() {
+				if def := *h.machine.targets.get(d.target); !seen[d.event] && wanted(def.Definition) {
+					seen[d.event] = true
+					events = append(events, keptEvent{d.event, *h.machine.events.get(d.event)})
+				}
+			}
+		}); err != nil {
+			return err
+		}
+		for _, e := range events {
+			read, err := h.readKept(ctx, e)
+			switch {
+			case err == errEnded:
+			case err != nil:
+				return fmt.Errorf("read event %d of %s: %w", e.key, h.shard.Name(), err)
+			default:
+				found(read.Event)
+			}
+		}
+	}
+	return nil
 }

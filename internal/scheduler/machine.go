@@ -20,9 +20,11 @@ const (
 	kindPut    shard.Kind = 0x50 // a definition, and when it is due first
 	kindDelete shard.Kind = 0x51
 	kindFire   shard.Kind = 0x52 // occurrences whose events are in this very frame, and when each is due next
+
+	kindRelease shard.Kind = 0x53 // schedules that are held no more
 )
 
-const snapshotVersion = 1
+const snapshotVersion = 2
 
 // What a command may answer instead of a revision.
 var (
@@ -42,21 +44,41 @@ const (
 type Due struct {
 	Time time.Time // of the occurrence, to the second; zero is never
 	At   time.Time // when it is to fire, which may be later; never before Time
+	Held bool      // it is not to fire until it is released
+	Over bool      // it never fires again, and is to be deleted when what it has caused has ended
 }
 
-func (d Due) never() bool { return d.Time.IsZero() }
+// How a Due begins in the log.
+const (
+	dueNever = 0
+	dueAtSec = 1
+	dueHeld  = 2
+	dueOver  = 3
+)
 
 func appendDue(dst []byte, d Due) []byte {
-	if d.never() {
-		return record.AppendUint(dst, 0)
+	switch {
+	case d.Over:
+		return record.AppendUint(dst, dueOver)
+	case d.Time.IsZero():
+		return record.AppendUint(dst, dueNever)
+	case d.Held:
+		dst = record.AppendUint(dst, dueHeld)
+	default:
+		dst = record.AppendUint(dst, dueAtSec)
 	}
-	dst = record.AppendUint(dst, 1)
 	dst = record.AppendInt(dst, d.Time.Unix())
 	return record.AppendUint(dst, uint64(d.At.Unix()-d.Time.Unix()))
 }
 
 func readDue(r *record.Reader) (d Due) {
-	if r.Uint() == 0 {
+	switch r.Uint() {
+	case dueOver:
+		return Due{Over: true}
+	case dueHeld:
+		d.Held = true
+	case dueAtSec:
+	default:
 		return Due{}
 	}
 	d.Time = time.Unix(r.Int(), 0).UTC()
@@ -69,19 +91,39 @@ type entry struct {
 	key      string
 	ref      shard.Ref // of the definition
 	revision uint64    // of the definition; no two of a machine have the same, whatever their keys
-	due      int64     // Unix second of the next occurrence, or of the last one if there is none
-	late     uint32    // seconds after it at which it is to fire
-	index    int32     // in the heap; -1 if it is due no more
+	due      int64     // Unix second of the next occurrence, if there is one
+	fired    int64     // Unix second of the last one that has fired, 0 if none has
+	late     uint32    // seconds after the next one at which it is to fire
+	index    int32     // in the heap; -1 if it is not due
+	held     bool      // it has a next occurrence, and is not due
+	over     bool      // it has none, and is to be deleted
 }
 
 func (e *entry) at() int64 { return e.due + int64(e.late) }
 
 func (e *entry) next() Due {
-	if e.index < 0 {
-		return Due{}
+	if e.index < 0 && !e.held {
+		return Due{Over: e.over}
 	}
 	t := time.Unix(e.due, 0).UTC()
-	return Due{Time: t, At: t.Add(time.Duration(e.late) * time.Second)}
+	return Due{Time: t, At: t.Add(time.Duration(e.late) * time.Second), Held: e.held}
+}
+
+// set takes over when the next occurrence is.
+func (e *entry) set(d Due) {
+	e.held, e.over = d.Held, d.Over
+	e.due, e.late = 0, 0
+	if !d.Time.IsZero() {
+		e.due, e.late = d.Time.Unix(), uint32(d.At.Unix()-d.Time.Unix())
+	}
+}
+
+// last is when the schedule fired last, zero if it never did.
+func (e *entry) last() time.Time {
+	if e.fired == 0 {
+		return time.Time{}
+	}
+	return time.Unix(e.fired, 0).UTC()
 }
 
 // A changed is the effect that something is due earlier than anything was.
@@ -117,6 +159,8 @@ func (m *Machine) Apply(tx *shard.Tx, kind shard.Kind, body []byte) any {
 		err = m.remove(tx, r)
 	case kindFire:
 		m.fire(tx, r)
+	case kindRelease:
+		m.release(tx, r)
 	default:
 		return errUnknown
 	}
@@ -174,20 +218,19 @@ func (m *Machine) find(key string, revision uint64) (*entry, error) {
 
 // plan moves an entry to where it belongs in the queue.
 func (m *Machine) plan(tx *shard.Tx, e *entry, due Due) {
-	if due.never() {
+	e.set(due)
+	switch {
+	case !due.Time.IsZero() && !due.Held:
 		if e.index >= 0 {
-			heap.Remove(&m.queue, int(e.index))
+			heap.Fix(&m.queue, int(e.index))
+		} else {
+			heap.Push(&m.queue, e)
 		}
-		return
-	}
-	e.due, e.late = due.Time.Unix(), uint32(due.At.Unix()-due.Time.Unix())
-	if e.index >= 0 {
-		heap.Fix(&m.queue, int(e.index))
-	} else {
-		heap.Push(&m.queue, e)
-	}
-	if e.index == 0 {
-		tx.Emit(changed{})
+		if e.index == 0 {
+			tx.Emit(changed{})
+		}
+	case e.index >= 0:
+		heap.Remove(&m.queue, int(e.index))
 	}
 }
 
@@ -241,7 +284,33 @@ func (m *Machine) fire(tx *shard.Tx, r *record.Reader) {
 			return
 		}
 		if e := m.entries[key]; e != nil && e.revision == revision && e.due == due && e.index >= 0 {
+			if !next.Held {
+				e.fired = due
+			}
 			m.plan(tx, e, next)
+		}
+	}
+}
+
+func releaseCommand(keys []string) []byte {
+	b := record.AppendUint(nil, uint64(len(keys)))
+	for _, key := range keys {
+		b = record.AppendString(b, key)
+	}
+	return b
+}
+
+// release makes schedules due that are held. Others are left as they are.
+func (m *Machine) release(tx *shard.Tx, r *record.Reader) {
+	for range r.Count() {
+		key := r.String()
+		if r.Err() != nil {
+			return
+		}
+		if e := m.entries[key]; e != nil && e.held {
+			due := e.next()
+			due.Held = false
+			m.plan(tx, e, due)
 		}
 	}
 }
@@ -291,9 +360,7 @@ func (m *Machine) Snapshot(dst []byte) []byte {
 		dst = shard.AppendRef(dst, e.ref)
 		dst = record.AppendUint(dst, e.revision)
 		dst = appendDue(dst, e.next())
-		if e.index < 0 {
-			dst = record.AppendInt(dst, e.due)
-		}
+		dst = record.AppendInt(dst, e.fired)
 	}
 	return dst
 }
@@ -315,10 +382,10 @@ func (m *Machine) Restore(snapshot []byte) error {
 	m.entries = make(map[string]*entry, n)
 	for range n {
 		e := &entry{key: r.String(), ref: shard.ReadRef(r), revision: r.Uint(), index: -1}
-		if due := readDue(r); due.never() {
-			e.due = r.Int()
-		} else {
-			e.due, e.late, e.index = due.Time.Unix(), uint32(due.At.Unix()-due.Time.Unix()), int32(len(m.queue))
+		due := readDue(r)
+		e.fired = r.Int()
+		if e.set(due); !due.Time.IsZero() && !due.Held {
+			e.index = int32(len(m.queue))
 			m.queue = append(m.queue, e)
 		}
 		if err := r.Err(); err != nil {
@@ -329,6 +396,21 @@ func (m *Machine) Restore(snapshot []byte) error {
 	}
 	heap.Init(&m.queue)
 	return r.Err()
+}
+
+// pick lists keys with a prefix of the schedules that are wanted, in order: those after a key, no more than most.
+func (m *Machine) pick(prefix, after string, most int, wanted func(*entry) bool) (list []string) {
+	keys := m.names.all(m.has)
+	from, found := slices.BinarySearch(keys, max(prefix, after))
+	if found && after >= prefix && after != "" {
+		from++
+	}
+	for ; from < len(keys) && len(list) < most && strings.HasPrefix(keys[from], prefix); from++ {
+		if wanted == nil || wanted(m.entries[keys[from]]) {
+			list = append(list, keys[from])
+		}
+	}
+	return list
 }
 
 // Resume says that something may be due.
@@ -440,18 +522,4 @@ func (n *names) all(there func(string) bool) []string {
 	}
 	n.sorted, n.fresh, n.gone = merged, nil, 0
 	return merged
-}
-
-// page lists keys with a prefix, in order: those after a key, no more than most.
-func (m *Machine) page(prefix, after string, most int) []string {
-	keys := m.names.all(m.has)
-	from, found := slices.BinarySearch(keys, max(prefix, after))
-	if found && after >= prefix && after != "" {
-		from++
-	}
-	var list []string
-	for ; from < len(keys) && len(list) < most && strings.HasPrefix(keys[from], prefix); from++ {
-		list = append(list, keys[from])
-	}
-	return list
 }

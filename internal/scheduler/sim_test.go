@@ -59,26 +59,28 @@ type plan struct {
 	first, every int64
 	times        int64
 	late         int64
+	over         int64 // 1 if it is to be deleted in the end
 }
 
 func (p plan) body() []byte {
 	b := record.AppendInt(nil, p.first)
 	b = record.AppendInt(b, p.every)
 	b = record.AppendInt(b, p.times)
-	return record.AppendInt(b, p.late)
+	b = record.AppendInt(b, p.late)
+	return record.AppendInt(b, p.over)
 }
 
 func readPlan(b []byte) plan {
 	r := record.NewReader(b)
-	return plan{r.Int(), r.Int(), r.Int(), r.Int()}
+	return plan{r.Int(), r.Int(), r.Int(), r.Int(), r.Int()}
 }
 
 func (p plan) due(n int64) Due {
 	if n >= p.times {
-		return Due{}
+		return Due{Over: p.over == 1}
 	}
 	t := time.Unix(p.first+n*p.every, 0).UTC()
-	return Due{t, t.Add(time.Duration(p.late) * time.Second)}
+	return Due{Time: t, At: t.Add(time.Duration(p.late) * time.Second)}
 }
 
 // A simWorld keeps schedules, and fires them as a host does.
@@ -99,7 +101,12 @@ func (w *simWorld) Start() []shard.Hosted {
 
 func (w *simWorld) Step(r *rand.Rand, s *shard.Stepper, now time.Time) error {
 	key := fmt.Sprintf("rule|home|r%d", r.IntN(6))
-	switch r.IntN(8) {
+	switch r.IntN(10) {
+	case 8:
+		_, err := w.commit(s, now, nil, kindRelease, releaseCommand(w.held()))
+		return err
+	case 9:
+		return w.clear(s, now)
 	case 0, 1:
 		return w.put(r, s, now, key)
 	case 2:
@@ -119,7 +126,7 @@ func (w *simWorld) Step(r *rand.Rand, s *shard.Stepper, now time.Time) error {
 }
 
 func (w *simWorld) put(r *rand.Rand, s *shard.Stepper, now time.Time, key string) error {
-	p := plan{first: now.Unix() + r.Int64N(5), every: 1 + r.Int64N(3), times: 1 + r.Int64N(6), late: r.Int64N(3) * r.Int64N(2)}
+	p := plan{first: now.Unix() + r.Int64N(5), every: 1 + r.Int64N(3), times: 1 + r.Int64N(6), late: r.Int64N(3) * r.Int64N(2), over: r.Int64N(2)}
 	revision := [...]uint64{revisionNone, revisionAny, w.sure[key]}[r.IntN(3)]
 	was, known := w.sure[key]
 	delete(w.sure, key)
@@ -159,11 +166,39 @@ func (w *simWorld) fire(r *rand.Rand, s *shard.Stepper, now time.Time) error {
 		}
 		p := readPlan(definition)
 		n := (is.due.Unix() - p.first) / p.every
+		if r.IntN(4) == 0 {
+			hold := p.due(n)
+			hold.Held = true
+			moves = append(moves, firing{is.key, is.revision, is.due, hold})
+			continue
+		}
 		moves = append(moves, firing{is.key, is.revision, is.due, p.due(n + 1)})
 		takes = append(takes, record.AppendInt(record.AppendUint(nil, is.revision), is.due.Unix()))
 	}
 	_, err := w.commit(s, now, takes, kindFire, fireCommand(moves))
 	return err
+}
+
+// held are the keys of those that are held.
+func (w *simWorld) held() []string {
+	return w.machine.pick("rule|home|", "", 100, func(e *entry) bool { return e.held })
+}
+
+// clear deletes a schedule that is over.
+func (w *simWorld) clear(s *shard.Stepper, now time.Time) error {
+	for _, key := range w.machine.pick("rule|home|", "", 1, func(e *entry) bool { return e.over }) {
+		revision := w.machine.entries[key].revision
+		delete(w.sure, key)
+		answer, err := w.commit(s, now, nil, kindDelete, deleteCommand(key, revision))
+		if err != nil {
+			return err
+		}
+		if answer != nil {
+			return answer.(error)
+		}
+		w.sure[key] = 0
+	}
+	return nil
 }
 
 // inOrder checks that what is due was found, the earliest first, and nothing else.
@@ -212,15 +247,19 @@ func (w *simWorld) Check(s *shard.Stepper, now time.Time) error {
 			return fmt.Errorf("%s: %w", key, err)
 		}
 		p := readPlan(definition)
+		next := e.next()
+		if next.Time.IsZero() && next.Over != (p.over == 1) || next.Held != (e.index < 0 && !next.Time.IsZero()) {
+			return fmt.Errorf("%s is next %+v, with the plan %+v", key, next, p)
+		}
 		var want []int64
-		for n := int64(0); n < p.times && (e.index < 0 || p.first+n*p.every < e.due); n++ {
+		for n := int64(0); n < p.times && (next.Time.IsZero() || p.first+n*p.every < next.Time.Unix()); n++ {
 			want = append(want, p.first+n*p.every)
 		}
 		if got := w.taken.times[e.revision]; !slices.Equal(got, want) {
 			return fmt.Errorf("%s has fired at %v, not at %v", key, got, want)
 		}
 	}
-	if got, want := w.machine.page("rule|home|", "", 100), slices.Sorted(maps.Keys(w.machine.entries)); !slices.Equal(got, want) {
+	if got, want := w.machine.pick("rule|home|", "", 100, nil), slices.Sorted(maps.Keys(w.machine.entries)); !slices.Equal(got, want) {
 		return fmt.Errorf("the list has %q, not %q", got, want)
 	}
 	return nil

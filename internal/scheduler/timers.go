@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -116,6 +117,7 @@ type Schedule struct {
 	Revision   uint64 // of the definition
 	Definition []byte
 	Next       Due
+	Fired      time.Time // the last occurrence that it fired for; zero if there was none
 }
 
 // A Place is where a schedule is kept. Those of one home are on one shard, which is also where their events go. None of the three has a
@@ -123,11 +125,16 @@ type Schedule struct {
 type Place struct {
 	Owner string // as [Timers.Own] has it
 	Home  string
-	Name  string
+	Name  string // may be empty, where each schedule has a home of its own
 }
 
 // key is what the machine knows the schedule by. Keys of one home lie together.
-func (p Place) key() string { return p.Owner + "|" + p.Home + "|" + p.Name }
+func (p Place) key() string {
+	if p.Name == "" {
+		return p.Owner + "|" + p.Home
+	}
+	return p.Owner + "|" + p.Home + "|" + p.Name
+}
 
 func placeOf(key string) (p Place) {
 	var rest string
@@ -222,7 +229,7 @@ func (t *Timers) Get(ctx context.Context, p Place) (Schedule, error) {
 		case err != nil:
 			return Schedule{}, fmt.Errorf("read schedule %s: %w", p.Name, err)
 		}
-		return Schedule{Place: p, Revision: e.revision, Definition: definition, Next: e.next()}, nil
+		return Schedule{Place: p, Revision: e.revision, Definition: definition, Next: e.next(), Fired: e.last()}, nil
 	}
 }
 
@@ -234,7 +241,7 @@ func (t *Timers) List(ctx context.Context, owner, home, prefix, after string, mo
 		after = Place{owner, home, after}.key()
 	}
 	var keys []string
-	if err := h.shard.View(ctx, func() { keys = h.machine.page(first.key(), after, most) }); err != nil {
+	if err := h.shard.View(ctx, func() { keys = h.machine.pick(first.key(), after, most, nil) }); err != nil {
 		return nil, err
 	}
 	list := make([]Schedule, 0, len(keys))
@@ -249,6 +256,102 @@ func (t *Timers) List(ctx context.Context, owner, home, prefix, after string, mo
 		}
 	}
 	return list, nil
+}
+
+// Homes lists the homes that begin with a prefix, of schedules whose names are empty: in order, those after one, no more than most.
+func (t *Timers) Homes(ctx context.Context, owner, prefix, after string, most int) ([]string, error) {
+	return t.pick(ctx, owner, prefix, after, most, nil)
+}
+
+// Held lists in this way those that are held, and Over those that never fire again and are to be deleted.
+func (t *Timers) Held(ctx context.Context, owner, prefix, after string, most int) ([]string, error) {
+	return t.pick(ctx, owner, prefix, after, most, func(e *entry) bool { return e.held })
+}
+
+// Over is described at [Timers.Held].
+func (t *Timers) Over(ctx context.Context, owner, prefix, after string, most int) ([]string, error) {
+	return t.pick(ctx, owner, prefix, after, most, func(e *entry) bool { return e.over })
+}
+
+func (t *Timers) pick(ctx context.Context, owner, prefix, after string, most int, wanted func(*entry) bool) ([]string, error) {
+	prefix = Place{Owner: owner, Home: prefix}.key()
+	if after != "" {
+		after = Place{Owner: owner, Home: after}.key()
+	}
+	var keys []string
+	for _, h := range t.hosts {
+		if err := h.shard.View(ctx, func() { keys = append(keys, h.machine.pick(prefix, after, most, wanted)...) }); err != nil {
+			return nil, err
+		}
+	}
+	slices.Sort(keys)
+	keys = keys[:min(len(keys), most)]
+	for i, key := range keys {
+		keys[i] = placeOf(key).Home
+	}
+	return keys, nil
+}
+
+// Release makes schedules due that are held, of homes whose schedules have no name. Those that are not held are left as they are.
+func (t *Timers) Release(ctx context.Context, owner string, homes []string) error {
+	return t.each(ctx, homes, func(h *host, homes []string) error {
+		keys := make([]string, len(homes))
+		for i, home := range homes {
+			keys[i] = Place{Owner: owner, Home: home}.key()
+		}
+		_, err := h.propose(ctx, kindRelease, releaseCommand(keys))
+		return err
+	})
+}
+
+// Clear forgets schedules of homes whose schedules have no name, and returns of how many there was one. If only those that are over are to go,
+// the others are left as they are.
+func (t *Timers) Clear(ctx context.Context, owner string, homes []string, onlyOver bool) (n int, err error) {
+	err = t.each(ctx, homes, func(h *host, homes []string) error {
+		revisions := make(map[string]uint64, len(homes))
+		if err := h.shard.View(ctx, func() {
+			for _, home := range homes {
+				key := Place{Owner: owner, Home: home}.key()
+				if e := h.machine.entries[key]; e != nil && (e.over || !onlyOver) {
+					revisions[key] = e.revision
+				}
+			}
+		}); err != nil || len(revisions) == 0 {
+			return err
+		}
+		answers, err := h.shard.Propose(ctx, func(b *shard.Batch) {
+			for key, revision := range revisions {
+				b.Add(kindDelete, deleteCommand(key, revision))
+			}
+		})
+		for _, answer := range answers {
+			if answer == nil {
+				n++
+			}
+		}
+		return err
+	})
+	return n, err
+}
+
+// clearMost is how many schedules one frame changes at most.
+const clearMost = 512
+
+// each calls a function for homes of one shard after those of another.
+func (t *Timers) each(ctx context.Context, homes []string, f func(*host, []string) error) error {
+	of := make(map[*host][]string)
+	for _, home := range homes {
+		h := t.host(home)
+		of[h] = append(of[h], home)
+	}
+	for _, h := range t.hosts {
+		for some := range slices.Chunk(of[h], clearMost) {
+			if err := f(h, some); err != nil {
+				return err
+			}
+		}
+	}
+	return ctx.Err()
 }
 
 // Run fires schedules until ctx ends. What is due then is fired after the next start.

@@ -55,14 +55,20 @@ func eventOf(m *target.Message, bus route.Bus, source, detailType string, now ti
 	if !strings.HasPrefix(detail, "{") {
 		return nil, errors.New("the detail is not an object")
 	}
-	schedule := m.Definition.Rule
+	schedule := textAt(firstResource, m.Event)
+	if schedule == "" {
+		schedule = m.Definition.Rule.String()
+	}
 	env := envelope{
-		id: m.EventID, detailType: detailType, source: source, resources: []string{schedule.String()},
-		account: schedule.Account, region: bus.Scope.Region, time: now,
+		id: m.EventID, detailType: detailType, source: source, resources: []string{schedule},
+		account: m.Definition.Rule.Account, region: bus.Scope.Region, time: now,
 	}
 	b, err := pattern.AppendCompact(env.appendHead(nil), []byte(detail))
 	return append(b, '}'), err
 }
+
+// firstResource is where the event of an occurrence names its schedule; the definition is of all schedules of a group.
+var firstResource = known("$.resources[0]")
 
 // puttingFor is the access to a bus that a schedule of another account needs.
 func puttingFor(schedule rialto.ARN, source, detailType string) route.Access {

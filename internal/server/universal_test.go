@@ -42,9 +42,10 @@ func TestTargetsOfSchedules(t *testing.T) {
 		t.Fatal(err)
 	}
 	putRule(t, events(url, "eu-west-1", account, "secret"), types.Target{Id: aws.String("q"), Arn: aws.String("arn:aws:sqs:eu-west-1:111122223333:work")})
+	occurrence := []byte(`{"resources":["arn:aws:scheduler:eu-west-1:111122223333:schedule/default/nightly"],"input":"x"}`)
 	send := func(arn, payload string, parameters map[string]json.RawMessage) error {
-		d := &target.Definition{Rule: scope.ARN("scheduler", "schedule/default/nightly"), RuleName: "nightly", ID: "target", ARN: arn, Parameters: parameters}
-		return senders(d).Send(t.Context(), &target.Message{Definition: d, EventID: "6b1f0f0e-3d52-9a4c-77aa-0e9d3b1c2f10", Payload: []byte(payload), Attempt: 1})
+		d := &target.Definition{Rule: scope.ARN("scheduler", "schedule-group/default"), RuleName: "default", ID: "target", ARN: arn, Parameters: parameters}
+		return senders(d).Send(t.Context(), &target.Message{Definition: d, EventID: "6b1f0f0e-3d52-9a4c-77aa-0e9d3b1c2f10", Event: occurrence, Payload: []byte(payload), Attempt: 1})
 	}
 	const call = "arn:aws:scheduler:::aws-sdk:"
 	for _, tc := range []struct{ arn, input, body string }{

@@ -61,12 +61,13 @@ func runTask(c *call, m *target.Message) (*request, error) {
 	move(body, "taskDefinitionArn", "taskDefinition")
 	move(body, "taskCount", "count")
 	body["cluster"] = c.arn.String()
-	startedBy := "events-rule/"
-	if c.d.Rule.Service == "scheduler" {
-		startedBy = "chronos-schedule/" // as AWS writes it
+	startedBy := "events-rule/" + string(c.d.RuleName)
+	if scheduled(c.d) {
+		schedule := scheduleOf(m)
+		startedBy = "chronos-schedule/" + schedule[strings.LastIndexByte(schedule, '/')+1:] // as AWS writes it
 	}
-	body["startedBy"] = truncate(startedBy+string(c.d.RuleName), maxStartedBy)
-	if shaped(c.d) {
+	body["startedBy"] = truncate(startedBy, maxStartedBy)
+	if shaped(m) {
 		overrides, err := input(m)
 		if err != nil {
 			return nil, err
@@ -107,7 +108,7 @@ func submitJob(c *call, m *target.Message) (*request, error) {
 
 func startBuild(c *call, m *target.Message) (*request, error) {
 	body := object{}
-	if shaped(c.d) {
+	if shaped(m) {
 		overrides, err := input(m)
 		if err != nil {
 			return nil, err
@@ -165,7 +166,7 @@ func startAutomation(c *call, m *target.Message) (*request, error) {
 
 // documentParameters takes the target's input as the parameters of a document: lists of strings by name.
 func documentParameters(body object, m *target.Message) error {
-	if !shaped(m.Definition) {
+	if !shaped(m) {
 		return nil
 	}
 	in, err := input(m)
@@ -189,7 +190,7 @@ func createOpsItem(c *call, m *target.Message) (*request, error) {
 		"Title": truncate(textAt("$.detail-type", m), maxOpsTitle), "Source": truncate("EventBridge: "+textAt("$.source", m), maxOpsSource),
 		"Description": truncate(string(m.Payload), maxOpsDescription),
 	}
-	if shaped(m.Definition) {
+	if shaped(m) {
 		in, err := input(m)
 		if err != nil {
 			return nil, err
@@ -293,10 +294,34 @@ func graphQLErrors(a *answer) *failure {
 	return &failure{status: a.status, code: cut(o.Errors[0].ErrorType), message: cut(o.Errors[0].Message), requestID: a.requestID()}
 }
 
-// shaped reports whether the target's input made something else of the event.
-func shaped(d *target.Definition) bool {
+// shaped reports whether the target's input made something else of the event. A schedule may have an input or none, which stands in its event.
+func shaped(m *target.Message) bool {
+	d := m.Definition
+	if scheduled(d) {
+		_, given := inputPath.Find(m.Event)
+		return given
+	}
 	return d.Input != nil && *d.Input != "" || d.InputPath != nil || d.Transformer != nil
 }
+
+// scheduled reports whether a definition is of schedules: the group of these stands where a rule would be, or one of them.
+func scheduled(d *target.Definition) bool { return d.Rule.Service == "scheduler" }
+
+// scheduleOf is the ARN of the schedule that a message comes from, which is the resource of its event.
+func scheduleOf(m *target.Message) string {
+	if arn := textAt("$.resources[0]", m); arn != "" {
+		return arn
+	}
+	return m.Definition.Rule.String()
+}
+
+var inputPath = func() jsonpath.Path {
+	p, err := jsonpath.Parse("$.input")
+	if err != nil {
+		panic(err) // it stands in the program
+	}
+	return p
+}()
 
 // input is the payload as the object that parameters are taken from.
 func input(m *target.Message) (object, error) {
@@ -309,7 +334,7 @@ func input(m *target.Message) (object, error) {
 
 // override takes members of the target's input over into a request, by whichever case their names have.
 func override(body object, m *target.Message, names ...string) error {
-	if !shaped(m.Definition) || len(names) == 0 {
+	if !shaped(m) || len(names) == 0 {
 		return nil
 	}
 	in, err := input(m)

@@ -63,6 +63,8 @@ func TestRequests(t *testing.T) {
 					if err := json.Unmarshal([]byte(value), m.Definition); err != nil {
 						t.Fatal(err)
 					}
+				case "schedule": // the event of an occurrence
+					m.Event, m.Definition.Rule = []byte(value), scope.ARN("scheduler", "schedule-group/default")
 				case "payload":
 					m.Payload = []byte(value)
 				case "call":

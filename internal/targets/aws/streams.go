@@ -269,7 +269,7 @@ func (c *call) scheduledEntry(m *target.Message) (object, error) {
 		return nil, invalid("The EventBridgeParameters of the target cannot be read.")
 	}
 	return object{"EventBusName": c.arn.String(), "Source": p.Source, "DetailType": p.DetailType, "Detail": string(m.Payload),
-		"Resources": []string{c.d.Rule.String()}}, nil
+		"Resources": []string{scheduleOf(m)}}, nil
 }
 
 // A line is what goes into a log.

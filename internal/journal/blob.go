@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -25,6 +26,9 @@ const maxChunk = 4 << 20
 // be in the middle of a Put.
 const orphanAge = time.Hour
 
+// blobStream is what the names of streams of blobs begin with.
+const blobStream = "rialto-blob-"
+
 // A streamBlob keeps the data of a blob as chunks in a stream, and where they are in an index, which is a bucket of its
 // own. The index is written last, so that a blob is there whole or as it was before.
 //
@@ -32,17 +36,24 @@ const orphanAge = time.Hour
 //	index: page → the manifests of all blobs whose names have that hash
 //
 // A name is not a key of the index: names come and go without end, and a bucket remembers every key that it ever had.
+//
+// Chunks of a blob that was deleted are purged by their subject. The server cannot do that with one that it cannot read, and then keeps
+// files for what it remembers of the others. So whenever nothing is left that the index names, the stream is emptied as a whole.
 type streamBlob struct {
 	store           *store
 	label           string
 	stream, subject string
 	index           *streamKV
+
+	writing sync.RWMutex // held by who writes chunks, which are in no index yet, and wholly by who empties the stream
+	mu      sync.Mutex
+	named   map[string]bool // IDs that the index names, or may name once a write of unknown outcome is over
 }
 
 var _ Blob = (*streamBlob)(nil)
 
 func (s *store) openBlob(ctx context.Context, bucket string) (*streamBlob, error) {
-	b := &streamBlob{store: s, label: "blobs " + bucket, stream: "rialto-blob-" + bucket, subject: "rialto.blob." + bucket + "."}
+	b := &streamBlob{store: s, label: "blobs " + bucket, stream: blobStream + bucket, subject: "rialto.blob." + bucket + "."}
 	index, err := s.openKV(ctx, b.label, "rialto-index-"+bucket, "rialto.index."+bucket)
 	if err != nil {
 		return nil, err
@@ -69,10 +80,11 @@ func (b *streamBlob) sweep(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	used := make(map[string]bool)
+	b.named = make(map[string]bool)
 	for _, m := range blobs {
-		used[m.id] = true
+		b.named[m.id] = true
 	}
+	used := maps.Clone(b.named)
 	st, err := b.store.js.Stream(ctx, b.stream)
 	if err != nil {
 		return b.store.failed(err)
@@ -90,6 +102,9 @@ func (b *streamBlob) sweep(ctx context.Context) error {
 		used[id] = true // once is enough
 		b.clean(ctx, id)
 	}
+	if info.State.Msgs > 0 {
+		b.empty(ctx)
+	}
 	return nil
 }
 
@@ -97,6 +112,45 @@ func (b *streamBlob) sweep(ctx context.Context) error {
 func (b *streamBlob) clean(ctx context.Context, id string) {
 	if err := b.store.purge(ctx, b.stream, jetstream.WithPurgeSubject(b.subject+id+".>")); err != nil {
 		b.store.opts.Logger.Warn("chunks of a blob were not removed", "bucket", b.label, "err", err)
+	}
+}
+
+// name notes that the index names an ID, or may.
+func (b *streamBlob) name(id string) {
+	if !b.store.owned {
+		return // others name some, too
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.named[id] = true
+}
+
+// drop removes the chunks of an ID that the index does not name, and never will.
+func (b *streamBlob) drop(ctx context.Context, id string) {
+	if id == "" {
+		return
+	}
+	b.mu.Lock()
+	delete(b.named, id)
+	b.mu.Unlock()
+	b.clean(ctx, id)
+}
+
+// empty removes everything from the stream, also what cannot be read, if no blob is left. In a cluster somebody else may be in the middle
+// of a Put, and nothing is done.
+func (b *streamBlob) empty(ctx context.Context) {
+	if !b.store.owned || !b.writing.TryLock() {
+		return // whoever writes now leaves a blob
+	}
+	defer b.writing.Unlock()
+	b.mu.Lock()
+	n := len(b.named)
+	b.mu.Unlock()
+	if n > 0 {
+		return
+	}
+	if err := b.store.purge(ctx, b.stream); err != nil {
+		b.store.opts.Logger.Warn("what is left of blobs was not removed", "bucket", b.label, "err", err)
 	}
 }
 
@@ -204,20 +258,21 @@ func (b *streamBlob) put(ctx context.Context, name string, data []byte) error {
 	if len(data) > maxBlob {
 		return ErrTooLarge
 	}
+	b.writing.RLock()
+	defer b.writing.RUnlock()
 	m, err := b.write(ctx, data)
 	var was manifest
 	if err == nil {
+		b.name(m.id)
 		was, err = b.edit(ctx, name, &m)
 	}
 	if err != nil {
 		if !errors.Is(err, ErrUnknown) {
-			b.clean(ctx, m.id)
+			b.drop(ctx, m.id)
 		}
 		return err
 	}
-	if was.id != "" {
-		b.clean(ctx, was.id)
-	}
+	b.drop(ctx, was.id)
 	return nil
 }
 
@@ -304,7 +359,8 @@ func (b *streamBlob) Delete(ctx context.Context, name string) error {
 		return fmt.Errorf("delete %q from %s: %w", name, b.label, err)
 	}
 	if was.id != "" {
-		b.clean(ctx, was.id)
+		b.drop(ctx, was.id)
+		b.empty(ctx)
 	}
 	return nil
 }

@@ -84,6 +84,9 @@ func (e *embedded) markOf(of string) marker {
 
 // start starts a server on the folder.
 func (e *embedded) start(ctx context.Context) error {
+	if err := e.folder.removeForgotten(); err != nil {
+		e.opts.Logger.Warn("space of deleted blobs may not be given back", "err", err)
+	}
 	quota, spared, err := e.folder.quota(e.opts.MaxBytes)
 	if err != nil {
 		return err

@@ -175,8 +175,8 @@ func readAck(data []byte) (uint64, error) {
 	return 0, unavailable(ack.Error, "The journal takes no writes at present.")
 }
 
-// purge removes messages from the beginning or on a subject.
-func (s *store) purge(ctx context.Context, stream string, what jetstream.StreamPurgeOpt) error {
+// purge removes messages from the beginning or on a subject, or all of them.
+func (s *store) purge(ctx context.Context, stream string, what ...jetstream.StreamPurgeOpt) error {
 	ctx, leave, err := s.gate.enter(ctx)
 	if err != nil {
 		return err
@@ -188,7 +188,7 @@ func (s *store) purge(ctx context.Context, stream string, what jetstream.StreamP
 	if err != nil {
 		return s.failed(err)
 	}
-	return s.failed(st.Purge(ctx, what))
+	return s.failed(st.Purge(ctx, what...))
 }
 
 // failed gives an error of the JetStream API its kind.

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -269,6 +271,7 @@ type keptAnswer struct {
 	Events      json.RawMessage
 	Next        string
 	Imported    int
+	Damaged     []string
 	Both        int
 	More, Fewer struct {
 		Events   int
@@ -337,5 +340,71 @@ func TestLookIntoArchive(t *testing.T) {
 	change(t, srv, "/archives/all/compare", `{"was": "{\"detail-type\": [\"paid\"]}", "is": "{\"detail\": {\"n\": [{\"numeric\": [\"<\", 10]}]}}", "examples": 2}`, &a)
 	if a.Both != 3 || a.More.Events != 7 || a.Fewer.Events != 7 || len(a.More.Examples) != 2 {
 		t.Errorf("the comparison says %+v", a)
+	}
+}
+
+// TestSkipDamaged flips a bit of the first of two segments. Whoever asks about the archive gets an error that names it, or the rest with what is missing.
+func TestSkipDamaged(t *testing.T) {
+	dir := t.TempDir()
+	srv := rialtotest.Options{DataDir: dir}.Start(t)
+	archive(t, srv, "all", `{"source": ["shop"]}`)
+	put30(t, srv)
+	_, lines := call(t, srv, http.MethodGet, "/archives/all/export", "", nil)
+	change(t, srv, "/archives/all/import", strings.ReplaceAll(lines, "2026-03-01", "2026-03-02"), nil)
+	files, err := filepath.Glob(filepath.Join(dir, "jetstream", "*", "streams", "rialto-blob-history", "msgs", "*.blk"))
+	if err != nil || len(files) != 1 {
+		t.Fatalf("the segments are in the files %q, %v", files, err)
+	}
+	b, err := os.ReadFile(files[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	b[len(b)/4] ^= 1
+	if err := os.WriteFile(files[0], b, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	srv.Restart(t)
+
+	const count, paid = "/archives/all/count?pattern=", `{"detail-type": ["paid"]}`
+	for _, q := range []struct{ method, path, body string }{
+		{http.MethodGet, count + url.QueryEscape(paid), ""},
+		{http.MethodGet, "/archives/all/sample?limit=100", ""},
+		{http.MethodGet, "/archives/all/export?", ""},
+		{http.MethodPost, "/archives/all/compare?", `{"was": "", "is": "{\"detail-type\": [\"paid\"]}"}`},
+		{http.MethodPost, "/replays/dry-run?", `{"archive": "all"}`},
+	} {
+		if status, text := call(t, srv, q.method, q.path, q.body, nil); status != http.StatusInternalServerError || !strings.Contains(text, "of archive all is damaged, with 30 events") {
+			t.Errorf("%s answered %d %s", q.path, status, text)
+		}
+		if status, text := call(t, srv, q.method, q.path+"&damaged=perhaps", q.body, nil); status != http.StatusBadRequest {
+			t.Errorf("%s with a parameter that is wrong answered %d %s", q.path, status, text)
+		}
+	}
+	var a keptAnswer
+	skip := func(method, path, body string, answer any) string {
+		t.Helper()
+		a = keptAnswer{}
+		status, text := call(t, srv, method, path+"damaged=skip", body, answer)
+		if status != http.StatusOK || strings.Count(text, "of archive all is damaged, with 30 events from 2026-03-01T10:00:00Z to 2026-03-01T10:00:29Z") != 1 {
+			t.Errorf("%s answered %d %s", path, status, text)
+		}
+		return text
+	}
+	if skip(http.MethodGet, count+url.QueryEscape(paid)+"&", "", &a); string(a.Events) != "10" || len(a.Damaged) != 1 {
+		t.Errorf("of ten events %s are counted, and %q is damaged", a.Events, a.Damaged)
+	}
+	if skip(http.MethodGet, "/archives/all/sample?limit=100&", "", &a); len(a.list(t)) != 30 || len(a.Damaged) != 1 {
+		t.Errorf("of thirty events %s are drawn, and %q is damaged", a.Events, a.Damaged)
+	}
+	if skip(http.MethodPost, "/archives/all/compare?", `{"was": "", "is": "{\"detail-type\": [\"paid\"]}"}`, &a); a.Both != 10 || a.Fewer.Events != 20 {
+		t.Errorf("a comparison says %+v", a)
+	}
+	if skip(http.MethodPost, "/replays/dry-run?", `{"archive": "all"}`, &a); string(a.Events) != "30" {
+		t.Errorf("a dry run has %s events", a.Events)
+	}
+	text := skip(http.MethodGet, "/archives/all/export?", "", nil)
+	told, events, _ := strings.Cut(text, "\n")
+	if !strings.HasPrefix(told, `{"damaged":"`) || strings.Count(events, `"time":"2026-03-02T`) != 30 || strings.Count(events, "\n") != 29 {
+		t.Errorf("the export is\n%s", text)
 	}
 }

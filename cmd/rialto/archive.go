@@ -19,6 +19,7 @@ import (
 
 	"github.com/klauspost/compress/zstd"
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 )
 
 // What is imported by one request, which the server bounds at 10000 events and 8 MiB.
@@ -106,6 +107,30 @@ type archiveFlags struct {
 	client client
 	window windowFlags
 	output outputFormat
+	skip   skipDamaged
+}
+
+// skipDamaged is a flag: what is damaged is left out, and told of, instead of ending everything.
+type skipDamaged bool
+
+func (f *skipDamaged) declare(fs *pflag.FlagSet, usage string) {
+	fs.BoolVar((*bool)(f), "skip-damaged", false, usage)
+}
+
+const skipUsage = "Leave out what is damaged, and say what that is."
+
+// set asks the server for it.
+func (f skipDamaged) set(q url.Values) {
+	if f {
+		q.Set("damaged", "skip")
+	}
+}
+
+// tellDamaged tells of what was left out.
+func tellDamaged(to io.Writer, damaged []string) {
+	for _, d := range damaged {
+		fmt.Fprintln(to, sentence(printable(d)))
+	}
 }
 
 func (f *archiveFlags) declare(cmd *cobra.Command) {
@@ -117,6 +142,7 @@ func (f *archiveFlags) declare(cmd *cobra.Command) {
 // query is the window as the server takes it.
 func (f *archiveFlags) query() (url.Values, error) {
 	q := url.Values{}
+	f.skip.set(q)
 	return q, f.window.set(q.Set)
 }
 
@@ -147,6 +173,8 @@ func newArchiveEvents(name, path, short string) *cobra.Command {
 	if name == "query" {
 		cmd.Flags().StringVar(&id, "id", "", "`ID` The one event that has this id, whatever its time.")
 		describe(cmd.Flags(), "id", "any event")
+	} else {
+		f.skip.declare(cmd.Flags(), skipUsage) // query always does so
 	}
 	f.declare(cmd)
 	return cmd
@@ -165,9 +193,7 @@ func (f *archiveFlags) events(cmd *cobra.Command, path string, q url.Values, lim
 		if err := f.client.ask(cmd.Context(), http.MethodGet, path, q, nil, &answer); err != nil {
 			return err
 		}
-		for _, damage := range answer.Damaged {
-			fmt.Fprintln(cmd.ErrOrStderr(), sentence(printable(damage)))
-		}
+		tellDamaged(cmd.ErrOrStderr(), answer.Damaged)
 		for _, e := range answer.Events {
 			fmt.Fprintln(cmd.OutOrStdout(), printable(string(e.Event)))
 		}
@@ -190,15 +216,18 @@ func newArchiveCount() *cobra.Command {
 				return err
 			}
 			var answer struct {
-				Events int64 `json:"events"`
+				Events  int64    `json:"events"`
+				Damaged []string `json:"damaged"`
 			}
 			if err := f.client.ask(cmd.Context(), http.MethodGet, "archives/"+url.PathEscape(args[0])+"/count", q, nil, &answer); err != nil {
 				return err
 			}
+			tellDamaged(cmd.ErrOrStderr(), answer.Damaged)
 			fmt.Fprintln(cmd.OutOrStdout(), answer.Events)
 			return nil
 		},
 	}
+	f.skip.declare(cmd.Flags(), skipUsage)
 	f.declare(cmd)
 	return cmd
 }
@@ -333,6 +362,7 @@ func newArchiveCompare() *cobra.Command {
 	describe(cmd.Flags(), "is", "every event")
 	cmd.Flags().IntVar(&examples, "examples", 3, "`N` So many of each difference.")
 	f.output.declare(cmd.Flags(), asPretty, asJSON)
+	f.skip.declare(cmd.Flags(), skipUsage)
 	f.declare(cmd)
 	_ = cmd.Flags().MarkHidden("pattern") // was and is take its place
 	return cmd
@@ -347,10 +377,15 @@ func (f *archiveFlags) compare(cmd *cobra.Command, archive string, asked map[str
 		Both  int64     `json:"both"`
 		More  different `json:"more"`
 		Fewer different `json:"fewer"`
+
+		Damaged []string `json:"damaged,omitempty"`
 	}
-	if err := f.client.ask(cmd.Context(), http.MethodPost, "archives/"+url.PathEscape(archive)+"/compare", nil, asked, &answer); err != nil {
+	q := url.Values{}
+	f.skip.set(q)
+	if err := f.client.ask(cmd.Context(), http.MethodPost, "archives/"+url.PathEscape(archive)+"/compare", q, asked, &answer); err != nil {
 		return err
 	}
+	tellDamaged(cmd.ErrOrStderr(), answer.Damaged)
 	if f.output == asJSON {
 		return indented(cmd.OutOrStdout(), answer)
 	}

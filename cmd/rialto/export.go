@@ -36,7 +36,8 @@ func newArchiveExport() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "export ARCHIVE", Short: "Write events into a file, one JSON a line",
 		Long: `Writes events as they were accepted, by their time, one JSON a line: a replay into a file, or into another program. A file whose name ends in
-.gz or .zst is compressed, and appears under its name once it is whole. When the connection breaks, it goes on with the next event.`,
+.gz or .zst is compressed, and appears under its name once it is whole. When the connection breaks, it goes on with the next event. Something damaged ends
+it, unless --skip-damaged says otherwise.`,
 		Example: `  rialto archive export orders --from 24h --to-file orders.jsonl.zst
   rialto archive export orders --pattern '{"detail-type": ["paid"]}' --speed 10x | ./consumer`,
 		Args: exactly("the archive", "orders"),
@@ -46,6 +47,7 @@ func newArchiveExport() *cobra.Command {
 	describe(cmd.Flags(), "to-file", "standard output")
 	cmd.Flags().Var(&f.speed, "speed", "`SPEED` 500 for events a second, 10x or 0.5x for times the original pace.")
 	describe(cmd.Flags(), "speed", "as fast as possible")
+	f.skip.declare(cmd.Flags(), skipUsage)
 	f.declare(cmd)
 	return cmd
 }
@@ -56,7 +58,7 @@ func (f *exportFlags) export(cmd *cobra.Command, archive string) error {
 		return err
 	}
 	path := "archives/" + url.PathEscape(archive)
-	e := &export{speed: f.speed, gauge: newGauge(cmd.ErrOrStderr())}
+	e := &export{speed: f.speed, gauge: newGauge(cmd.ErrOrStderr()), said: cmd.ErrOrStderr(), told: make(map[string]bool)}
 	defer e.gauge.clear()
 	if e.gauge != nil {
 		var answer struct {
@@ -135,6 +137,8 @@ type export struct {
 	speed replaySpeed
 	gauge *gauge // nil shows nothing
 	total int64  // for the gauge
+	said  io.Writer
+	told  map[string]bool // damages, which each connection tells of
 
 	last  exported // that was written
 	n     int64    // events that were written
@@ -143,10 +147,11 @@ type export struct {
 	shown time.Time
 }
 
-// An exported event is what an export must know of it.
+// An exported event is what an export must know of it. If Damaged has something, it is no event, but stands where events are left out.
 type exported struct {
-	ID   string    `json:"id"`
-	Time time.Time `json:"time"`
+	ID      string    `json:"id"`
+	Time    time.Time `json:"time"`
+	Damaged string    `json:"damaged"`
 }
 
 // errBroken is the end of a connection that was not that of the archive.
@@ -193,6 +198,10 @@ func (e *export) copy(ctx context.Context, to *bufio.Writer) error {
 		if err := json.Unmarshal(lines.Bytes(), &event); err != nil {
 			return fmt.Errorf("%w in the middle of an event: %w", errBroken, err)
 		}
+		if event.Damaged != "" {
+			e.tell(event.Damaged)
+			continue
+		}
 		if !known {
 			if event.Time.After(e.last.Time) {
 				return &failure{message: "The archive has lost the event " + e.last.ID + ", after which it was to go on.", try: "the export again: it begins anew"}
@@ -214,6 +223,15 @@ func (e *export) copy(ctx context.Context, to *bufio.Writer) error {
 		return fmt.Errorf("%w after %d events: %w", errBroken, e.n, err)
 	}
 	return nil
+}
+
+// tell tells of what was left out, once.
+func (e *export) tell(damaged string) {
+	if !e.told[damaged] {
+		e.told[damaged] = true
+		e.gauge.clear()
+		tellDamaged(e.said, []string{damaged})
+	}
 }
 
 // await waits until the next event is due.

@@ -92,6 +92,27 @@ func TestExportGoesOn(t *testing.T) {
 	}
 }
 
+// TestExportTellsOfDamage has the server leave out something, of which each connection tells. It is told once, and not written.
+func TestExportTellsOfDamage(t *testing.T) {
+	const first, damage, last = `{"id":"1","time":"2026-03-01T10:00:00Z"}` + "\n", `{"damaged":"block 3 is damaged"}` + "\n", `{"id":"2","time":"2026-03-01T10:00:00Z"}` + "\n"
+	synctest.Test(t, func(t *testing.T) {
+		var got, said strings.Builder
+		n := 0
+		e := &export{told: make(map[string]bool), said: &said, open: func(context.Context, time.Time) (io.ReadCloser, error) {
+			if n++; n == 1 {
+				return io.NopCloser(io.MultiReader(strings.NewReader(first+damage), iotest.ErrReader(errors.New("reset")))), nil
+			}
+			return io.NopCloser(strings.NewReader(first + damage + last)), nil
+		}}
+		if err := e.run(t.Context(), &got); err != nil {
+			t.Fatal(err)
+		}
+		if got.String() != first+last || said.String() != "Block 3 is damaged.\n" {
+			t.Errorf("it wrote\n%s\nand said\n%s", got.String(), said.String())
+		}
+	})
+}
+
 // TestExportSpeed exports ten events of ten seconds at some speeds.
 func TestExportSpeed(t *testing.T) {
 	var all string

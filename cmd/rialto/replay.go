@@ -156,6 +156,7 @@ type replayFlags struct {
 	order  string
 	speed  replaySpeed
 	dry    bool
+	skip   skipDamaged
 	watch  bool
 	output outputFormat
 }
@@ -190,6 +191,7 @@ it puts each event once. Into a file, or another program, events go by: rialto a
 	fs.Var(&f.speed, "speed", "`SPEED` 500 for events a second, 10x or 0.5x for times the original pace.")
 	describe(fs, "speed", "as fast as the targets take them")
 	fs.BoolVar(&f.dry, "dry-run", false, "Only say how many events would go to which rule and target.")
+	f.skip.declare(fs, "With --dry-run: leave out what is damaged, and say what that is. A replay does so anyway.")
 	fs.BoolVar(&f.watch, "watch", false, "Show how it goes on until it has ended.")
 	f.output.declare(fs, asPretty, asJSON)
 	f.client.declare(fs)
@@ -233,10 +235,14 @@ func (f *replayFlags) dryRun(cmd *cobra.Command, asked map[string]any) error {
 			Target   string `json:"target"`
 			Events   int64  `json:"events"`
 		} `json:"goals"`
+		Damaged []string `json:"damaged,omitempty"`
 	}
-	if err := f.client.ask(cmd.Context(), http.MethodPost, "replays/dry-run", nil, asked, &out); err != nil {
+	q := url.Values{}
+	f.skip.set(q)
+	if err := f.client.ask(cmd.Context(), http.MethodPost, "replays/dry-run", q, asked, &out); err != nil {
 		return err
 	}
+	tellDamaged(cmd.ErrOrStderr(), out.Damaged)
 	if f.output == asJSON {
 		return indented(cmd.OutOrStdout(), out)
 	}

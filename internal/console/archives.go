@@ -2,10 +2,10 @@ package console
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/base64"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"iter"
 	"net/http"
@@ -135,6 +135,9 @@ func (p archives) ask(r *Request) (q question, err error) {
 	if q.archive, err = p.Archive(r.Scope, r.PathValue("name")); err != nil {
 		return q, err
 	}
+	if err := checkDamaged(r); err != nil {
+		return q, err
+	}
 	values := r.URL.Query()
 	if q.window, err = window(values.Get("from"), values.Get("to")); err != nil {
 		return q, err
@@ -212,7 +215,7 @@ func (p archives) query(w http.ResponseWriter, r *Request) error {
 	var last history.Position
 	for e, err := range p.history.Read(r.Context(), q.archive.ID, q.window, after) {
 		switch {
-		case isDamage(err):
+		case history.Damages(err) != nil:
 			answer.Damaged = append(answer.Damaged, err.Error())
 			continue
 		case err != nil:
@@ -247,10 +250,15 @@ func (p archives) count(w http.ResponseWriter, r *Request) error {
 		return err
 	}
 	total, err := p.history.Tally(r.Context(), q.archive.ID, q.window, q.match)
+	damaged, err := leftOut(r, err)
 	if err != nil {
-		return readError(err)
+		return err
 	}
-	return Answer(w, map[string]int64{"events": total.Events, "bytes": total.Bytes})
+	return Answer(w, struct {
+		Events  int64    `json:"events"`
+		Bytes   int64    `json:"bytes"`
+		Damaged []string `json:"damaged,omitempty"`
+	}{total.Events, total.Bytes, damaged})
 }
 
 func (p archives) sample(w http.ResponseWriter, r *Request) error {
@@ -263,18 +271,22 @@ func (p archives) sample(w http.ResponseWriter, r *Request) error {
 		return err
 	}
 	drawn, err := p.history.Sample(r.Context(), q.archive.ID, q.window, q.match, n)
+	damaged, err := leftOut(r, err)
 	if err != nil {
-		return readError(err)
+		return err
 	}
 	list := make([]keptEvent, len(drawn))
 	for i := range drawn {
 		list[i] = keptOf(&drawn[i])
 	}
-	return Answer(w, map[string]any{"events": list})
+	return Answer(w, struct {
+		Events  []keptEvent `json:"events"`
+		Damaged []string    `json:"damaged,omitempty"`
+	}{list, damaged})
 }
 
 // export writes the events as lines of JSON, as they were accepted. What goes wrong after the first of them cuts the answer off, so that no reader
-// takes it for whole.
+// takes it for whole. Where something damaged is left out, because that was asked for, stands a line that says so, which is no event.
 func (p archives) export(w http.ResponseWriter, r *Request) error {
 	q, err := p.ask(r)
 	if err != nil {
@@ -282,20 +294,25 @@ func (p archives) export(w http.ResponseWriter, r *Request) error {
 	}
 	began := false
 	for e, err := range p.history.Read(r.Context(), q.archive.ID, q.window, history.Position{}) {
+		damaged, err := leftOut(r, err)
 		if err != nil && began {
 			panic(http.ErrAbortHandler)
 		}
 		if err != nil {
-			return readError(err)
+			return err
 		}
-		if q.match != nil && !q.match(e.Event) {
+		line := e.Event
+		switch {
+		case damaged != nil:
+			line, _ = json.Marshal(map[string]string{"damaged": damaged[0]}) // a string
+		case q.match != nil && !q.match(e.Event):
 			continue
 		}
 		if !began {
 			began = true
 			w.Header().Set("Content-Type", "application/x-ndjson")
 		}
-		if _, err := w.Write(append(bytes.Clone(e.Event), '\n')); err != nil {
+		if _, err := w.Write(append(bytes.Clone(line), '\n')); err != nil {
 			return nil // the reader has gone
 		}
 	}
@@ -343,28 +360,45 @@ func (p archives) compare(w http.ResponseWriter, r *Request) error {
 		Is       string    `json:"is"`
 		Examples int       `json:"examples"`
 	}{Examples: 3}
-	if err := r.Decode(&asked); err != nil {
+	if err := cmp.Or(checkDamaged(r), r.Decode(&asked)); err != nil {
 		return err
 	}
 	if asked.Examples < 0 || asked.Examples > mostEvents {
 		return rialto.Errorf(rialto.Invalid, "There are from 0 to %d examples.", mostEvents)
 	}
 	change, err := p.Compare(r.Context(), r.Scope, r.PathValue("name"), history.Window{From: asked.From, To: asked.To}, asked.Was, asked.Is, asked.Examples)
+	damaged, err := leftOut(r, err)
 	if err != nil {
-		return readError(err)
+		return err
 	}
-	return Answer(w, change)
+	return Answer(w, struct {
+		replay.Change
+		Damaged []string `json:"damaged,omitempty"`
+	}{change, damaged})
 }
 
-func isDamage(err error) bool {
-	_, ok := errors.AsType[*history.DamageError](err)
-	return ok
+const skipDamaged = "skip"
+
+// checkDamaged checks the parameter that [leftOut] goes by.
+func checkDamaged(r *Request) error {
+	if v := r.URL.Query().Get("damaged"); v != "" && v != skipDamaged {
+		return rialto.Errorf(rialto.Invalid, "The parameter damaged is %s, or absent.", skipDamaged)
+	}
+	return nil
 }
 
-// readError lets the reader know which part of an archive is damaged.
-func readError(err error) error {
-	if damage, ok := errors.AsType[*history.DamageError](err); ok {
-		return &rialto.Error{Kind: rialto.Internal, Message: damage.Error(), Cause: err}
+// leftOut looks at an error of reading. If what is wrong is damage, and everything else was read, those who ask for it by damaged=skip get the rest
+// and are told what is missing; others get an error that says which part of the archive is damaged.
+func leftOut(r *Request, err error) (damaged []string, _ error) {
+	list := history.Damages(err)
+	if list == nil {
+		return nil, err
 	}
-	return err
+	if r.URL.Query().Get("damaged") != skipDamaged {
+		return nil, &rialto.Error{Kind: rialto.Internal, Message: list[0].Error(), Cause: err}
+	}
+	for _, d := range list {
+		damaged = append(damaged, d.Error())
+	}
+	return damaged, nil
 }

@@ -115,15 +115,22 @@ func (p replays) start(w http.ResponseWriter, r *Request) error {
 }
 
 func (p replays) dryRun(w http.ResponseWriter, r *Request) error {
+	if err := checkDamaged(r); err != nil {
+		return err
+	}
 	spec, err := p.asked(r)
 	if err != nil {
 		return err
 	}
 	out, err := p.DryRun(r.Context(), spec)
+	damaged, err := leftOut(r, err)
 	if err != nil {
 		return err
 	}
-	return Answer(w, out)
+	return Answer(w, struct {
+		replay.Outcome
+		Damaged []string `json:"damaged,omitempty"`
+	}{out, damaged})
 }
 
 func (p replays) list(w http.ResponseWriter, r *Request) error {

@@ -25,3 +25,18 @@ func (e *DamageError) Error() string {
 }
 
 func (e *DamageError) Unwrap() error { return e.Cause }
+
+// Damages lists what an error says is damaged, while everything else was read; nil if the error says something else.
+func Damages(err error) (list []*DamageError) {
+	switch e := err.(type) {
+	case *DamageError:
+		return []*DamageError{e}
+	case interface{ Unwrap() error }:
+		return Damages(e.Unwrap())
+	case interface{ Unwrap() []error }:
+		for _, err := range e.Unwrap() {
+			list = append(list, Damages(err)...)
+		}
+	}
+	return list
+}

@@ -47,6 +47,9 @@ func (l *ledger) sealed(shard uint32, key uint64) bool {
 	return int(shard) < len(l.marks) && key < l.marks[shard]
 }
 
+// edge is before whatever comes next. A position's key is that of the delivery, plus 1, as marks are.
+func (l *ledger) edge() *Edge { return &Edge{slices.Clone(l.marks), l.imported} }
+
 // with is the next ledger, with more segments and other marks.
 func (l *ledger) with(more []segmentInfo, marks []uint64) *ledger {
 	return &ledger{serial: l.serial + 1, imported: l.imported, marks: marks, segments: slices.Concat(l.segments, more)}

@@ -2,7 +2,6 @@ package history
 
 import (
 	"bytes"
-	"cmp"
 	"context"
 	"errors"
 	"math/rand/v2"
@@ -18,23 +17,27 @@ import (
 // Tally counts the sealed events of a window that match; a nil match is all, which needs little reading. An error that is a [*DamageError] comes
 // with the count of the rest.
 func (s *Service) Tally(ctx context.Context, archive string, w Window, match func(event []byte) bool) (t Total, err error) {
-	whole := func(of Total) bool {
-		if match == nil {
-			t = t.plus(of)
-		}
-		return match == nil
-	}
-	err = s.scan(ctx, archive, w, byTime, scanner{
-		begin: func() { t = Total{} },
-		whole: whole,
+	err = s.scan(ctx, archive, w, byTime, counting(&t, match))
+	return t, err
+}
+
+// counting counts what matches.
+func counting(t *Total, match func(event []byte) bool) scanner {
+	return scanner{
+		begin: func(*ledger) { *t = Total{} },
+		whole: func(of Total) bool {
+			if match == nil {
+				*t = t.plus(of)
+			}
+			return match == nil
+		},
 		visit: func(e Entry) bool {
 			if match == nil || match(e.Event) {
-				t = t.plus(Total{1, int64(len(e.Event))})
+				*t = t.plus(Total{1, int64(len(e.Event))})
 			}
 			return true
 		},
-	})
-	return t, err
+	}
 }
 
 // Sample returns up to n sealed events of a window that match, drawn evenly, in their order; a nil match is all. It reads the whole window. An error
@@ -45,7 +48,7 @@ func (s *Service) Sample(ctx context.Context, archive string, w Window, match fu
 	}
 	seen := 0
 	err = s.scan(ctx, archive, w, byTime, scanner{
-		begin: func() { drawn, seen = nil, 0 },
+		begin: func(*ledger) { drawn, seen = nil, 0 },
 		visit: func(e Entry) bool {
 			if match != nil && !match(e.Event) {
 				return true
@@ -91,7 +94,7 @@ func (s *Service) Find(ctx context.Context, archive, eventID string) (Entry, err
 func (s *Service) find(ctx context.Context, archive string, w Window, eventID string) (found Entry, err error) {
 	quoted := []byte(`"` + eventID + `"`)
 	err = s.scan(ctx, archive, w, byAcceptance, scanner{
-		begin: func() {},
+		begin: func(*ledger) {},
 		visit: func(e Entry) bool {
 			if bytes.Contains(e.Event, quoted) && bytes.Equal(idOf(e.Event), quoted) {
 				found = e.clone()
@@ -120,7 +123,7 @@ func idOf(event []byte) []byte {
 
 // A scanner is told of events in no particular order.
 type scanner struct {
-	begin func()              // forget everything
+	begin func(*ledger)       // forget everything; this is what is read
 	whole func(of Total) bool // a block is in the window with all of its events; true if that is enough to know. May be nil
 	visit func(e Entry) bool  // false is the end
 }
@@ -132,20 +135,21 @@ func (s *Service) scan(ctx context.Context, archive string, w Window, o *order, 
 		return err
 	}
 	for {
-		to.begin()
-		err := st.scan(ctx, w.limits(st.oldest()), o, to)
+		l, err := st.present(ctx)
+		if err != nil {
+			return err
+		}
+		to.begin(l)
+		err = st.scan(ctx, l, w.limits(st.oldest()), o, to)
 		if !errors.Is(err, errRemoved) {
 			return err
 		}
 	}
 }
 
-func (st *store) scan(ctx context.Context, in limits, o *order, to scanner) error {
-	var damaged error // the first
-	l, err := st.present(ctx)
-	if err != nil {
-		return err
-	}
+// scan reads all that can be read. If something is damaged, the error has every [*DamageError].
+func (st *store) scan(ctx context.Context, l *ledger, in limits, o *order, to scanner) error {
+	var damaged []error
 	for i := range l.segments {
 		info := &l.segments[i]
 		if !in.meets(o.segment(info), info.accepted) {
@@ -159,7 +163,7 @@ func (st *store) scan(ctx context.Context, in limits, o *order, to scanner) erro
 			if _, ok := errors.AsType[*DamageError](err); !ok {
 				return err
 			}
-			damaged = cmp.Or(damaged, err)
+			damaged = append(damaged, err)
 			continue
 		}
 		for n := range seg.blocks {
@@ -175,13 +179,13 @@ func (st *store) scan(ctx context.Context, in limits, o *order, to scanner) erro
 				if _, ok := errors.AsType[*DamageError](err); !ok {
 					return err
 				}
-				damaged = cmp.Or(damaged, err)
+				damaged = append(damaged, err)
 				continue
 			}
 			if slices.ContainsFunc(list, func(e Entry) bool { return in.admits(o.of(e.Position), e.Position) && !to.visit(e) }) {
-				return damaged
+				return errors.Join(damaged...)
 			}
 		}
 	}
-	return damaged
+	return errors.Join(damaged...)
 }

@@ -112,9 +112,9 @@ func (st *store) mergeRun(ctx context.Context, run []segmentInfo) error {
 	return nil
 }
 
-// rewrite merges the events that are not too old.
+// rewrite merges the events that are not to be removed.
 func (st *store) rewrite(ctx context.Context, run []segmentInfo) (*segmentWriter, error) {
-	r := &reading{ctx: ctx, store: st, order: byTime, limits: Window{}.limits(st.oldest())}
+	r := &reading{ctx: ctx, store: st, order: byTime, limits: Window{}.limits(st.disposable())}
 	r.told, r.yield = make(map[damage]bool), func(Entry, error) bool { return false } // damage ends it
 	open := &cursors{order: byTime}
 	for i := range run {

@@ -17,8 +17,23 @@ import (
 // A Window is a part of an archive. The zero value is all of it.
 type Window struct {
 	From, To time.Time // From <= the event's time < To; zero is open. For [Service.ReadAccepted] it is the time of its acceptance
-	Before   time.Time // only what was accepted before; zero is everything. What comes in while somebody reads is left out with it
+	Before   time.Time // only what was accepted before; zero is everything
 	Since    time.Time // only what was accepted then or later
+	Edge     *Edge     // only what is before it; nil is everything. What comes in while somebody reads is left out with it
+}
+
+// An Edge is a moment in the life of an archive. What was in the archive then is before it, whatever clocks have shown.
+type Edge struct {
+	Keys     []uint64 `json:"keys,omitempty"`     // by shard: the greatest [Position.Key]
+	Imported uint64   `json:"imported,omitempty"` // of what came from no shard
+}
+
+// before reports whether an event was there.
+func (e *Edge) before(p Position) bool {
+	if p.Shard == importedShard {
+		return p.Key <= e.Imported
+	}
+	return int(p.Shard) < len(e.Keys) && p.Key <= e.Keys[p.Shard]
 }
 
 // An Entry is an event of an archive.
@@ -77,10 +92,11 @@ type limits struct {
 	before   int64 // accepted before
 	since    int64 // accepted then or later
 	oldest   int64 // hour of acceptance
+	edge     *Edge
 }
 
 func (w Window) limits(oldest int64) limits {
-	l := limits{from: math.MinInt64, to: math.MaxInt64, before: math.MaxInt64, since: math.MinInt64, oldest: oldest}
+	l := limits{from: math.MinInt64, to: math.MaxInt64, before: math.MaxInt64, since: math.MinInt64, oldest: oldest, edge: w.Edge}
 	if !w.From.IsZero() {
 		l.from = w.From.UnixMicro()
 	}
@@ -101,14 +117,15 @@ func (l *limits) meets(times, accepted span) bool {
 	return times.last >= l.from && times.first < l.to && accepted.first < l.before && accepted.last >= l.since && hourOf(accepted.last) >= l.oldest
 }
 
-// covers reports whether all of its events are within the limits.
+// covers reports whether all of its events are within the limits, as far as can be told without reading them.
 func (l *limits) covers(times, accepted span) bool {
-	return times.first >= l.from && times.last < l.to && accepted.last < l.before && accepted.first >= l.since && hourOf(accepted.first) >= l.oldest
+	return l.edge == nil && times.first >= l.from && times.last < l.to && accepted.last < l.before && accepted.first >= l.since && hourOf(accepted.first) >= l.oldest
 }
 
 // admits reports whether an event at a time is within the limits.
 func (l *limits) admits(time int64, p Position) bool {
-	return time >= l.from && time < l.to && p.Accepted < l.before && p.Accepted >= l.since && hourOf(p.Accepted) >= l.oldest
+	return time >= l.from && time < l.to && p.Accepted < l.before && p.Accepted >= l.since && hourOf(p.Accepted) >= l.oldest &&
+		(l.edge == nil || l.edge.before(p))
 }
 
 // A reading reads a store in an order.

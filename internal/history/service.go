@@ -22,6 +22,13 @@ import (
 // tendEvery is how often old segments are looked for.
 const tendEvery = time.Minute
 
+// What is too old is not counted and not read any more, at once. It is removed only by a clock that has run for a while, since the start or since it was
+// set: one that was wrong, as that of a machine that has just started may be, is mostly put right by then, and everything is there again.
+const (
+	clockProven = 10 * time.Minute
+	clockJump   = time.Minute // by which it may be corrected meanwhile
+)
+
 // Options tunes a Service. The zero value is ready to use.
 type Options struct {
 	Logger *slog.Logger // nil discards
@@ -39,7 +46,9 @@ type Service struct {
 	sealing chan struct{} // has a value when a store may want to seal earlier than was thought
 	tending chan struct{} // has a value when there is something to merge or to remove
 	damaged atomic.Int64
-	tended  time.Time // when all stores were last; for tend alone
+	tended  time.Time // when all stores were last; this and the next are for tend alone
+	clock   runOfClock
+	proven  atomic.Bool // the clock is right, as far as can be told
 
 	mu      sync.Mutex
 	stores  map[string]*store
@@ -257,7 +266,8 @@ func (s *Service) tend(ctx context.Context) time.Duration {
 		}
 	}
 	now := s.opts.Clock.Now()
-	all := now.Sub(s.tended) >= tendEvery
+	s.proven.Store(s.clock.lasts(now) >= clockProven)
+	all := now.Sub(s.tended).Abs() >= tendEvery // the clock may have been set back
 	if all {
 		s.tended = now
 	}
@@ -274,6 +284,20 @@ func (s *Service) tend(ctx context.Context) time.Duration {
 		}
 	}
 	return tendEvery
+}
+
+// A runOfClock is a time in which a clock was not set.
+type runOfClock struct{ since, seen time.Time }
+
+// lasts is for how long it has lasted. It is asked now and then.
+func (c *runOfClock) lasts(now time.Time) time.Duration {
+	passed := now.Sub(c.seen) // by the monotonic clock, if there is one
+	shown := now.Round(0).Sub(c.seen.Round(0))
+	if c.seen.IsZero() || passed < 0 || (shown-passed).Abs() > clockJump {
+		c.since = now
+	}
+	c.seen = now
+	return now.Sub(c.since)
 }
 
 // Retains reports whether deliveries by a definition are for an archive.
@@ -327,6 +351,22 @@ func (s *Service) arrived(ctx context.Context, archive string) (*store, uint64, 
 	return st, st.arrived(), nil
 }
 
+// Cut is Flush, and returns the edge that the archive has then, with what of a window is before it. An error that is a [*DamageError] comes with
+// the count of the rest.
+func (s *Service) Cut(ctx context.Context, archive string, w Window) (edge *Edge, t Total, err error) {
+	if err := s.Flush(ctx, archive); err != nil {
+		return nil, Total{}, err
+	}
+	counter := counting(&t, nil)
+	begin := counter.begin
+	counter.begin = func(l *ledger) {
+		begin(l)
+		edge = l.edge()
+	}
+	err = s.scan(ctx, archive, w, byTime, counter)
+	return edge, t, err
+}
+
 // Flush returns when everything that was accepted for an archive before the call is sealed, so that Read finds it.
 func (s *Service) Flush(ctx context.Context, archive string) error {
 	st, arrived, err := s.arrived(ctx, archive)
@@ -334,22 +374,6 @@ func (s *Service) Flush(ctx context.Context, archive string) error {
 		return err
 	}
 	return st.sealUntil(ctx, arrived)
-}
-
-// Horizon is after the acceptance of all that is sealed. It is in the future if the clock was set back.
-func (s *Service) Horizon(archive string) (time.Time, error) {
-	st, err := s.store(archive)
-	if err != nil {
-		return time.Time{}, err
-	}
-	all := noSpan
-	for _, info := range st.current().segments {
-		all = all.join(info.accepted)
-	}
-	if all == noSpan {
-		return time.Time{}, nil
-	}
-	return microTime(all.last + 1), nil
 }
 
 // Delete removes all that an archive has, and returns when its space is given back. The archive must be gone from the catalog, since which
@@ -463,7 +487,7 @@ func (s *Service) isDamaged(blob string) bool {
 
 // expire removes the segments whose events are all too old.
 func (st *store) expire(ctx context.Context) error {
-	oldest := st.oldest()
+	oldest := st.disposable()
 	if !slices.ContainsFunc(st.current().segments, func(s segmentInfo) bool { return s.over(oldest) }) {
 		return nil
 	}

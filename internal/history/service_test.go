@@ -142,10 +142,6 @@ func TestWindows(t *testing.T) {
 	r.want("kept", Window{Since: testStart.Add(time.Second)}, "6")
 	r.want("kept", Window{Since: testStart, Before: testStart.Add(time.Minute)}, "4 1 2 5 0 3")
 	r.want("kept", Window{From: at(10)}, "")
-	horizon, err := r.Horizon("kept-id")
-	if want := testStart.Add(time.Minute + time.Microsecond); err != nil || !horizon.Equal(want) {
-		t.Errorf("the horizon is %s, want %s, %v", horizon, want, err)
-	}
 	if _, err := r.ids("nobody", Window{}); rialto.KindOf(err) != rialto.NotFound {
 		t.Errorf("an archive that is not there is read with %v", err)
 	}
@@ -197,12 +193,79 @@ func TestRetention(t *testing.T) {
 	}
 }
 
+// TestClockFarAhead starts with a clock that is ten years ahead, until somebody puts it right. Nothing is lost by that. Nor do segments that are merged
+// meanwhile lose anything. A clock that goes on is believed.
+func TestClockFarAhead(t *testing.T) {
+	r := newRig(t, testArchive("kept", 1))
+	for i := range mergeWidth {
+		r.accept(testStart.Add(time.Duration(i)*time.Second), "", "kept")
+		r.flush("kept")
+	}
+	r.clock.now = testStart.AddDate(10, 0, 0)
+	r.start()
+	for range 2 {
+		r.tend(t.Context())
+		if n := r.count("kept"); n != 0 {
+			t.Errorf("%d events of ten years ago are counted", n)
+		}
+		r.clock.now = r.clock.now.Add(clockProven - time.Second)
+	}
+	r.clock.now = testStart.Add(time.Hour)
+	if n := r.count("kept"); n != mergeWidth {
+		t.Errorf("of %d events %d are left of a clock that was wrong", mergeWidth, n)
+	}
+	r.want("kept", Window{}, "0 1 2 3 4 5 6 7")
+	for range 2 {
+		r.clock.now = r.clock.now.AddDate(0, 0, 2)
+		r.tend(t.Context())
+	}
+	if names, err := r.blobs.List(t.Context(), ""); err != nil || len(names) > 0 {
+		t.Errorf("%d segments are left after four days, %v", len(names), err)
+	}
+}
+
+// TestEdge cuts an archive: what comes later is not before the edge, also if clocks say that it is, and if it is merged with what was there.
+func TestEdge(t *testing.T) {
+	r := newRig(t, testArchive("kept", 0))
+	for i := range 3 {
+		r.accept(testStart.Add(time.Duration(i)*time.Second), "", "kept") // 0 to 2
+	}
+	edge, has, err := r.Cut(t.Context(), "kept-id", Window{From: testStart.Add(time.Second)})
+	if err != nil || has.Events != 2 {
+		t.Errorf("%d events of the window are counted, %v", has.Events, err)
+	}
+	r.clock.now = testStart.Add(-time.Hour) // the clock is set back
+	for range mergeWidth {
+		r.accept(testStart.Add(time.Second), "", "kept") // 3 and more
+		r.flush("kept")
+	}
+	look := func() {
+		t.Helper()
+		r.want("kept", Window{Edge: edge}, "0 1 2")
+		for want, w := range map[int64]Window{3: {Edge: edge}, 2: {Edge: edge, From: testStart.Add(time.Second)}, 3 + mergeWidth: {}} {
+			if got, err := r.Tally(t.Context(), "kept-id", w, nil); err != nil || got.Events != want {
+				t.Errorf("%d events are counted instead of %d, %v", got.Events, want, err)
+			}
+		}
+	}
+	look()
+	if err := r.stores["kept-id"].merge(t.Context()); err != nil || len(r.stores["kept-id"].current().segments) != 1 {
+		t.Fatalf("%d segments are left by a merge, %v", len(r.stores["kept-id"].current().segments), err)
+	}
+	look()
+	if _, _, err := r.Cut(t.Context(), "nobody", Window{}); rialto.KindOf(err) != rialto.NotFound {
+		t.Errorf("an archive that is not there is cut with %v", err)
+	}
+}
+
 // TestMarksOutliveSegments hands out again what was sealed into a segment that is gone by now.
 func TestMarksOutliveSegments(t *testing.T) {
 	r := newRig(t, testArchive("kept", 1))
 	r.accept(testStart, "", "kept")
 	r.flush("kept")
 	r.clock.now = testStart.Add(72 * time.Hour)
+	r.tend(t.Context())
+	r.clock.now = r.clock.now.Add(clockProven)
 	r.tend(t.Context())
 	r.log.settled = nil // the process dies before
 	r.start()

@@ -197,6 +197,7 @@ func (w *world) start() {
 		}
 		w.log.settled = nil
 		s.Attach(w.log)
+		s.proven.Store(true)
 		w.proc, w.service, w.store = proc, s, s.stores["kept-id"]
 		s.Retain(w.def, w.log.left())
 		return

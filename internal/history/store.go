@@ -72,6 +72,14 @@ func (st *store) oldest() int64 {
 	return hourOf(st.service.opts.Clock.Now().Add(-keep).UnixMicro())
 }
 
+// disposable is the first hour of acceptance whose events are not to be removed.
+func (st *store) disposable() int64 {
+	if !st.service.proven.Load() {
+		return noSpan.last // before all
+	}
+	return st.oldest()
+}
+
 // follow takes the archive's definition.
 func (st *store) follow(a *catalog.Archive) { st.keep.Store(int64(a.Retention())) }
 

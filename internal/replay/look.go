@@ -5,6 +5,7 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 
@@ -30,7 +31,8 @@ type Goal struct {
 	Events   int64  `json:"events"`
 }
 
-// DryRun finds out what a replay would do, by the rules as they are now. Nothing is put.
+// DryRun finds out what a replay would do, by the rules as they are now. Nothing is put. An error with [history.Damages] comes with the outcome
+// for the rest.
 func (s *Service) DryRun(ctx context.Context, spec Spec) (Outcome, error) {
 	if spec.Name == "" {
 		spec.Name = "dry-run" // rules may ask for the name
@@ -79,20 +81,25 @@ func (s *Service) DryRun(ctx context.Context, spec Spec) (Outcome, error) {
 	return out, err
 }
 
-// each reads what an archive has, with what it got before the call. It stops at the first error, also of what is damaged.
+// each reads what an archive has, with what it got before the call. What is damaged is left out, and told of by the error.
 func (s *Service) each(ctx context.Context, a *catalog.Archive, w history.Window, f func(history.Entry) error) error {
 	if err := s.history.Flush(ctx, a.ID); err != nil {
 		return fmt.Errorf("gather what archive %s has: %w", a.Name, err)
 	}
+	var damaged []error
 	for e, err := range s.history.Read(ctx, a.ID, w, history.Position{}) {
-		if err == nil {
+		switch {
+		case history.Damages(err) != nil:
+			damaged = append(damaged, err)
+			continue
+		case err == nil:
 			err = f(e)
 		}
 		if err != nil {
 			return fmt.Errorf("read archive %s: %w", a.Name, err)
 		}
 	}
-	return ctx.Err()
+	return cmp.Or(ctx.Err(), errors.Join(damaged...))
 }
 
 // A Change is what another pattern would mean for the events of an archive.
@@ -116,7 +123,7 @@ func (d *Different) add(event []byte, most int) {
 }
 
 // Compare holds two patterns against the events of an archive, and returns up to so many examples of each difference. A pattern "" matches
-// every event.
+// every event. An error with [history.Damages] comes with the change for the rest.
 func (s *Service) Compare(ctx context.Context, scope rialto.Scope, archive string, w history.Window, was, is string, examples int) (Change, error) {
 	change := Change{More: Different{Examples: []json.RawMessage{}}, Fewer: Different{Examples: []json.RawMessage{}}}
 	a, err := s.Archive(scope, archive)

@@ -45,6 +45,7 @@ var (
 // more, or with an error; and it emits the same.
 type Machine struct {
 	replays map[string]*Replay // by key; a value is replaced, never changed
+	expires time.Time          // when the first record is too old; zero if none has ended
 }
 
 var _ shard.Machine = (*Machine)(nil)
@@ -62,7 +63,9 @@ func (m *Machine) Kinds() (first, last shard.Kind) { return kindFirst, kindLast 
 
 // Apply carries out a command.
 func (m *Machine) Apply(tx *shard.Tx, kind shard.Kind, body []byte) any {
-	m.expire(tx)
+	if !m.expires.IsZero() && !tx.Now().Before(m.expires) {
+		m.forget(tx)
+	}
 	is, err := m.next(kind, body, tx.Now())
 	if err != nil {
 		return err
@@ -70,6 +73,9 @@ func (m *Machine) Apply(tx *shard.Tx, kind shard.Kind, body []byte) any {
 	is.Revision++
 	m.replays[is.key()] = is
 	tx.Emit(is)
+	if !is.State.Active() {
+		m.forget(tx)
+	}
 	return is
 }
 
@@ -202,12 +208,32 @@ func (r *Replay) end(state State, reason string, now time.Time) {
 	r.State, r.Reason, r.Ended, r.Paused = state, reason, now, false
 }
 
-// expire forgets records that are too old.
-func (m *Machine) expire(tx *shard.Tx) {
-	for key, r := range m.replays { // the order does not show
-		if r.expired(tx.Now()) {
-			delete(m.replays, key)
-			tx.Emit(gone(key))
+// forget forgets records that are too old, and the oldest of a scope that has too many.
+func (m *Machine) forget(tx *shard.Tx) {
+	ended := make(map[rialto.Scope][]*Replay)
+	for _, key := range slices.Sorted(maps.Keys(m.replays)) {
+		if r := m.replays[key]; !r.State.Active() {
+			ended[r.Scope] = append(ended[r.Scope], r)
+		}
+	}
+	for _, list := range ended {
+		slices.SortStableFunc(list, func(a, b *Replay) int { return b.Ended.Compare(a.Ended) })
+		for i, r := range list {
+			if i >= mostRecords || r.expired(tx.Now()) {
+				delete(m.replays, r.key())
+				tx.Emit(gone(r.key())) // the order does not show
+			}
+		}
+	}
+	m.schedule()
+}
+
+// schedule finds out when the next record is too old.
+func (m *Machine) schedule() {
+	m.expires = time.Time{}
+	for _, r := range m.replays {
+		if at := r.Ended.Add(keep); !r.State.Active() && (m.expires.IsZero() || at.Before(m.expires)) {
+			m.expires = at
 		}
 	}
 }
@@ -226,6 +252,7 @@ func (m *Machine) Snapshot(dst []byte) []byte {
 // Restore takes the replays of a snapshot.
 func (m *Machine) Restore(snapshot []byte) error {
 	m.replays = make(map[string]*Replay)
+	defer m.schedule()
 	if snapshot == nil {
 		return nil
 	}

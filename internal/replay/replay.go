@@ -1,7 +1,6 @@
 package replay
 
 import (
-	"cmp"
 	"strings"
 	"time"
 
@@ -28,11 +27,15 @@ const (
 func (s State) Active() bool { return s == Starting || s == Running || s == Cancelling }
 
 const (
-	keep     = 90 * 24 * time.Hour // that a record stays after the end (EventBridge user guide, "Replaying archived events")
-	byTime   = "time"              // a [Spec.Order]
-	maxSpeed = 1e9                 // events a second, or times the original pace: more than any machine has
-	minSpeed = 1e-3                // an event in 17 minutes
-	maxName  = 64                  // characters (service model, ReplayName)
+	keep = 90 * 24 * time.Hour // that a record stays after the end (EventBridge user guide, "Replaying archived events")
+	// mostRecords is how many replays of an account and region that have ended a shard remembers; the one that ended first is forgotten first.
+	// AWS names no bound. Replays that begin when circuits close would make them without one.
+	mostRecords = 1000
+
+	byTime   = "time" // a [Spec.Order]
+	maxSpeed = 1e9    // events a second, or times the original pace: more than any machine has
+	minSpeed = 1e-3   // an event in 17 minutes
+	maxName  = 64     // characters (service model, ReplayName)
 
 	nameCharacters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-_" // likewise
 )
@@ -125,10 +128,10 @@ type Replay struct {
 	Delivered int64            `json:"delivered"`        // deliveries that were begun for them
 	Expected  int64            `json:"expected"`         // events of the window, counted at the start
 	Damage    string           `json:"damage,omitempty"` // what could not be read, and was left out
-	Started   time.Time        `json:"started"`          // what was accepted later is not in it
-	Before    time.Time        `json:"before,omitzero"`  // the same, if the clock was set back; otherwise zero
-	Last      time.Time        `json:"last,omitzero"`    // time of the last event that was read
-	Moved     time.Time        `json:"moved,omitzero"`   // when that was
+	Edge      *history.Edge    `json:"edge,omitempty"`   // of the archive at the start: what came later is not in it
+	Started   time.Time        `json:"started"`
+	Last      time.Time        `json:"last,omitzero"`  // time of the last event that was read
+	Moved     time.Time        `json:"moved,omitzero"` // when that was
 	Ended     time.Time        `json:"ended,omitzero"`
 	Revision  uint64           `json:"revision"` // grows with each change
 	Waits     string           `json:"-"`        // what it has waited for, for a while; this process alone knows
@@ -136,11 +139,7 @@ type Replay struct {
 
 // window is what the replay reads.
 func (r *Replay) window() history.Window {
-	w := history.Window{From: r.From, To: r.To, Before: cmp.Or(r.Before, r.Started), Since: r.Since}
-	if !r.Until.IsZero() && (w.Before.IsZero() || r.Until.Before(w.Before)) { // a dry run has not begun
-		w.Before = r.Until
-	}
-	return w
+	return history.Window{From: r.From, To: r.To, Since: r.Since, Before: r.Until, Edge: r.Edge}
 }
 
 // LastMinute is AWS's EventLastReplayedTime: the beginning of the minute that was reached; zero if nothing was read yet.

@@ -25,9 +25,8 @@ import (
 // A History is what archives have. Package history has it.
 type History interface {
 	Flush(ctx context.Context, archive string) error
-	Horizon(archive string) (time.Time, error)
+	Cut(ctx context.Context, archive string, w history.Window) (*history.Edge, history.Total, error)
 	Read(ctx context.Context, archive string, w history.Window, after history.Position) iter.Seq2[history.Entry, error]
-	Tally(ctx context.Context, archive string, w history.Window, match func(event []byte) bool) (history.Total, error)
 }
 
 // An Events prepares events to come again, and tells those who look on of them. Package ingest has it.
@@ -265,22 +264,12 @@ func (s *Service) Start(ctx context.Context, spec Spec) (Replay, error) {
 	if err := s.wantRoom(ctx, &spec); err != nil {
 		return Replay{}, err
 	}
-	if err := s.history.Flush(ctx, a.ID); err != nil {
+	r := Replay{Spec: spec, Started: s.opts.Clock.Now().UTC()}
+	edge, has, err := s.history.Cut(ctx, a.ID, r.window())
+	if err != nil && history.Damages(err) == nil { // of damage the replay tells
 		return Replay{}, fmt.Errorf("gather what archive %s has: %w", a.Name, err)
 	}
-	r := Replay{Spec: spec, Started: s.opts.Clock.Now().UTC()}
-	horizon, err := s.history.Horizon(a.ID)
-	if err != nil {
-		return Replay{}, err
-	}
-	if horizon.After(r.Started) { // the clock was set back: what was put before must be in it all the same
-		r.Before = horizon
-	}
-	has, err := s.history.Tally(ctx, a.ID, r.window(), nil)
-	if _, damaged := errors.AsType[*history.DamageError](err); err != nil && !damaged { // the replay tells of it
-		return Replay{}, fmt.Errorf("count what archive %s has: %w", a.Name, err)
-	}
-	r.Expected = has.Events
+	r.Edge, r.Expected = edge, has.Events
 	body, err := json.Marshal(&r)
 	if err != nil {
 		return Replay{}, fmt.Errorf("start replay %s: %w", spec.Name, err)

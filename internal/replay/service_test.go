@@ -28,7 +28,6 @@ type fakeHistory struct {
 	mu      sync.Mutex
 	events  []history.Entry
 	damaged int // the event of this number cannot be read; 0 is none
-	horizon time.Time
 	gone    bool
 }
 
@@ -39,10 +38,11 @@ func (h *fakeHistory) add(at time.Time, event string) {
 
 func (h *fakeHistory) Flush(context.Context, string) error { return nil }
 
-func (h *fakeHistory) Horizon(string) (time.Time, error) { return h.horizon, nil }
-
-func (h *fakeHistory) Tally(context.Context, string, history.Window, func([]byte) bool) (history.Total, error) {
-	return history.Total{Events: int64(len(h.events))}, nil
+func (h *fakeHistory) Cut(context.Context, string, history.Window) (*history.Edge, history.Total, error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	n := len(h.events)
+	return &history.Edge{Keys: []uint64{uint64(n)}}, history.Total{Events: int64(n)}, nil
 }
 
 func (h *fakeHistory) Read(_ context.Context, _ string, w history.Window, after history.Position) iter.Seq2[history.Entry, error] {
@@ -56,6 +56,8 @@ func (h *fakeHistory) Read(_ context.Context, _ string, w history.Window, after 
 			case gone:
 				yield(history.Entry{}, rialto.Errorf(rialto.NotFound, "Archive a does not exist."))
 				return
+			case w.Edge != nil && e.Position.Key > w.Edge.Keys[0]:
+				continue
 			case e.Position.Compare(after) <= 0 || at.Before(w.From) || !w.To.IsZero() && !at.Before(w.To):
 				continue
 			case i+1 == h.damaged:
@@ -409,28 +411,53 @@ func TestGaps(t *testing.T) {
 // TestUntil limits a replay, and a dry run of it, to what was accepted earlier.
 func TestUntil(t *testing.T) {
 	until := time.Date(2026, 3, 1, 10, 0, 0, 0, time.UTC)
-	dry := Replay{Spec: Spec{Until: until}}
-	if got := dry.window().Before; !got.Equal(until) {
-		t.Errorf("a dry run reads what was accepted before %s, want %s", got, until)
-	}
-	began := Replay{Spec: Spec{Until: until}, Started: until.Add(-time.Hour)}
-	if got := began.window().Before; !got.Equal(began.Started) {
-		t.Errorf("a replay that began at %s reads what was accepted before %s", began.Started, got)
+	r := Replay{Spec: Spec{Until: until}}
+	if got := r.window().Before; !got.Equal(until) {
+		t.Errorf("it reads what was accepted before %s, want %s", got, until)
 	}
 }
 
-// TestClockSetBack starts a replay when the clock is behind the acceptance of what the archive has.
-func TestClockSetBack(t *testing.T) {
+// TestEdge starts a replay while events come in. What comes later is not in it, and not among what is expected, also after a kill.
+func TestEdge(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newRig(t, Options{})
-		r.begin(func(s *Spec) { s.Name = "before" })
-		if got, err := r.Get(t.Context(), simScope, "before"); err != nil || !got.window().Before.Equal(got.Started) {
-			t.Errorf("what was accepted before %s is in a replay that was started at %s, %v", got.window().Before, got.Started, err)
+		r.fill(10)
+		r.begin(func(s *Spec) { s.Speed.PerSecond = 1 })
+		synctest.Wait()
+		r.fill(10)
+		r.kill()
+		r.pass(time.Minute)
+		if got := r.get(); got.State != Completed || got.Expected != 10 || got.Read != 10 {
+			t.Errorf("of 10 events %d are expected and %d are read, and it is %s", got.Expected, got.Read, got.State)
 		}
-		r.history.horizon = time.Now().Add(time.Hour)
-		r.begin(nil)
-		if got := r.get(); !got.window().Before.Equal(r.history.horizon) {
-			t.Errorf("what was accepted before %s is in it, and the archive has events up to %s", got.window().Before, r.history.horizon)
+	})
+}
+
+// TestRecordsAreBounded starts more replays than are remembered. Those that ended first are forgotten, also by the next process, and one that has not
+// ended is not, however old it is.
+func TestRecordsAreBounded(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, Options{})
+		r.fill(2)
+		r.begin(func(s *Spec) { s.Name, s.Speed.PerSecond = "runs", minSpeed })
+		if _, err := r.Pause(t.Context(), simScope, "runs"); err != nil {
+			t.Fatal(err)
+		}
+		for i := range mostRecords + 2 {
+			r.begin(func(s *Spec) { s.Name, s.From = fmt.Sprint("n", i), time.Date(2027, 1, 1, 0, 0, 0, 0, time.UTC) })
+			r.pass(time.Second)
+		}
+		for range 2 {
+			list, err := r.List(t.Context(), simScope)
+			if err != nil || len(list) > mostRecords+1 {
+				t.Errorf("%d replays are known, %v", len(list), err)
+			}
+			for name, want := range map[string]bool{"runs": true, "n0": false, "n1": false, "n2": true} {
+				if _, err := r.Get(t.Context(), simScope, name); (err == nil) != want {
+					t.Errorf("%s: %v", name, err)
+				}
+			}
+			r.kill()
 		}
 	})
 }

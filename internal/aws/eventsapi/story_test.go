@@ -238,12 +238,8 @@ func (s *server) replays(t testing.TB) *replay.Service {
 
 type emptyHistory struct{ replay.History }
 
-func (emptyHistory) Horizon(string) (time.Time, error) { return time.Time{}, nil }
-
-func (emptyHistory) Flush(context.Context, string) error { return nil }
-
-func (emptyHistory) Tally(context.Context, string, history.Window, func([]byte) bool) (history.Total, error) {
-	return history.Total{}, nil
+func (emptyHistory) Cut(context.Context, string, history.Window) (*history.Edge, history.Total, error) {
+	return new(history.Edge), history.Total{}, nil
 }
 
 // post makes a call as an SDK would, and returns status and body.

@@ -44,6 +44,11 @@ outage: ## let a destination die under load, park 100,000 events, kill -9 in eac
 replays: ## replay a million events in every way, with kill -9 in the middle and a flipped bit
 	$(GO) run ./bench/replays
 
+.PHONY: schedules
+schedules: ## a million schedules due in one minute: how late, then with 20 kill -9: losses, duplicates
+	$(GO) run ./bench/schedules
+	$(GO) run ./bench/schedules -kills 20
+
 .PHONY: bench
 bench: ## run the benchmarks; figures go to standard output
 	$(GO) test -run '^$$' -bench . ./bench/...

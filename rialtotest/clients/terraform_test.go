@@ -24,18 +24,7 @@ func TestTerraform(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(folder, "main.tf"), config, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	step := func(args ...string) string {
-		t.Helper()
-		began := time.Now()
-		cmd := command(t, p, 15*time.Minute, terraform, append([]string{"-chdir=" + folder}, args...)...)
-		cmd.Env = append(cmd.Env, "TF_VAR_endpoint="+p.url, "TF_IN_AUTOMATION=1", "CHECKPOINT_DISABLE=1")
-		text, err := cmd.CombinedOutput()
-		t.Logf("terraform %s: %s", args[0], time.Since(began).Round(time.Second))
-		if err != nil {
-			t.Fatalf("terraform %s: %v\n%s\nThe server answered:\n%s", strings.Join(args, " "), err, text, p.refusals())
-		}
-		return string(text)
-	}
+	step := func(args ...string) string { return runTerraform(t, p, terraform, folder, args...) }
 	step("init", "-input=false", "-no-color", "-plugin-dir="+plugins)
 	step("apply", "-input=false", "-no-color", "-auto-approve")
 	if text := step("plan", "-input=false", "-no-color", "-detailed-exitcode"); !strings.Contains(text, "No changes.") {
@@ -48,6 +37,20 @@ func TestTerraform(t *testing.T) {
 		"AWSEvents.DeleteApiDestination", "AWSEvents.CreateArchive", "AWSEvents.DeleteArchive", "AmazonSQS.DeleteQueue",
 		"AmazonSNS.CreateTopic", "AmazonSNS.SetTopicAttributes", "AmazonSNS.Subscribe", "AmazonSNS.Unsubscribe", "AmazonSNS.DeleteTopic",
 	})
+}
+
+// runTerraform runs one of Terraform's commands in a folder, and returns what it prints.
+func runTerraform(t *testing.T, p *proxy, terraform, folder string, args ...string) string {
+	t.Helper()
+	began := time.Now()
+	cmd := command(t, p, 15*time.Minute, terraform, append([]string{"-chdir=" + folder}, args...)...)
+	cmd.Env = append(cmd.Env, "TF_VAR_endpoint="+p.url, "TF_IN_AUTOMATION=1", "CHECKPOINT_DISABLE=1")
+	text, err := cmd.CombinedOutput()
+	t.Logf("terraform %s: %s", args[0], time.Since(began).Round(time.Second))
+	if err != nil {
+		t.Fatalf("terraform %s: %v\n%s\nThe server answered:\n%s", strings.Join(args, " "), err, text, p.refusals())
+	}
+	return string(text)
 }
 
 // pluginDirectory finds the AWS provider without asking a registry for it: in TF_PLUGIN_DIR, in a filesystem mirror that the

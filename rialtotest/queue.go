@@ -71,6 +71,23 @@ func (q *Queue) Want(t testing.TB, subset string) *Message {
 	}
 }
 
+// Next waits for a message, whatever it is. The message is deleted and returned once. The test fails if none comes.
+func (q *Queue) Next(t testing.TB) *Message {
+	t.Helper()
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	ctx, cancel := context.WithTimeout(t.Context(), q.server.options.Patience)
+	defer cancel()
+	for len(q.waiting) == 0 {
+		if !q.receive(ctx, t, longestPoll) {
+			t.Fatalf("the queue %s has received nothing within %s", q.Name, q.server.options.Patience)
+		}
+	}
+	got := q.waiting[0]
+	q.waiting = q.waiting[1:]
+	return got
+}
+
 // WantNothing fails the test if the queue holds messages now that no Want has returned. It does not wait for any.
 func (q *Queue) WantNothing(t testing.TB) {
 	t.Helper()

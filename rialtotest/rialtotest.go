@@ -27,6 +27,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/service/eventbridge"
+	"github.com/aws/aws-sdk-go-v2/service/scheduler"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 
 	"github.com/rialto-events/rialto"
@@ -157,6 +158,9 @@ func (s *Server) AWS() aws.Config {
 
 // Events is a client for EventBridge.
 func (s *Server) Events() *eventbridge.Client { return eventbridge.NewFromConfig(s.AWS()) }
+
+// Scheduler is a client of EventBridge Scheduler.
+func (s *Server) Scheduler() *scheduler.Client { return scheduler.NewFromConfig(s.AWS()) }
 
 // SQS is a client for queues.
 func (s *Server) SQS() *sqs.Client { return sqs.NewFromConfig(s.AWS()) }

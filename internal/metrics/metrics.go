@@ -46,11 +46,13 @@ type Metrics struct {
 	appends                               *prometheus.HistogramVec
 	aws                                   aws
 	sns                                   sns
+	schedules                             schedules
 
 	buses   series[rialto.ARN, busSeries]
 	rules   series[rialto.ARN, ruleSeries]
 	topics  series[rialto.ARN, topicSeries]
-	targets sync.Map // kind of target → *targetSeries
+	groups  series[rialto.ARN, groupSeries] // of schedules
+	targets sync.Map                        // kind of target → *targetSeries
 
 	accounts sync.Map // rialto.AccountID → http.Handler of those who have keys
 }
@@ -82,8 +84,8 @@ func New(version string) *Metrics {
 	m.frames = counter("rialto_shard_frames_total", "Frames that were written to the log of a shard.", "shard")
 	m.bytes = counter("rialto_shard_bytes_total", "Bytes that were written to the log of a shard.", "shard")
 	m.appends = histogram("rialto_shard_append_seconds", "How long it took until a frame was on disk, or on a quorum.", appendBuckets, "shard")
-	m.aws, m.sns = newAWS(m.registry), newSNS(m.registry)
-	m.buses.max, m.rules.max, m.topics.max = maxBuses, maxRules, maxTopics
+	m.aws, m.sns, m.schedules = newAWS(m.registry), newSNS(m.registry), newSchedules(m.registry)
+	m.buses.max, m.rules.max, m.topics.max, m.groups.max = maxBuses, maxRules, maxTopics, maxGroups
 
 	info := prometheus.NewGauge(prometheus.GaugeOpts{
 		Name: "rialto_build_info", Help: "The version that runs.", ConstLabels: prometheus.Labels{"version": version},
@@ -212,9 +214,12 @@ func (m *Metrics) target(kind string) *targetSeries {
 
 // Accepted counts an event, or a message of a topic.
 func (m *Metrics) Accepted(e *deliver.Accepted) {
-	if e.Bus.Service == "sns" {
+	switch e.Bus.Service {
+	case "sns":
 		m.topic(e.Bus).published.Inc()
 		return
+	case "scheduler":
+		return // the attempts are counted
 	}
 	b := m.bus(e.Bus)
 	if e.DuplicateOf != "" {
@@ -266,10 +271,14 @@ func (m *Metrics) Attempted(a *deliver.Attempted) {
 	m.origin(a, (*awsSeries).attempted)
 }
 
-// origin counts for whom the attempt was: a subscription's topic, or a rule, which has more to count.
+// origin counts for whom the attempt was: a subscription's topic, a group of schedules, or a rule, which has more to count.
 func (m *Metrics) origin(a *deliver.Attempted, count func(*awsSeries, *deliver.Attempted)) {
 	if s := a.For.Subscription; s != nil {
 		m.topic(s.Topic).attempted(a)
+		return
+	}
+	if a.For.Schedule != nil {
+		m.group(a.For.Rule).attempted(a)
 		return
 	}
 	count(&m.rule(a.For.Rule).aws, a)

@@ -102,7 +102,10 @@ func (s *Schedules) DeleteGroup(ctx context.Context, scope rialto.Scope, name, c
 		return rialto.Errorf(rialto.Invalid, onDefault)
 	}
 	arn := (&catalog.ScheduleGroup{Name: name}).ARN(scope)
-	_, err := s.edit(ctx, scope, name, func(g *catalog.ScheduleGroup) { g.Deleting = true })
+	_, err := s.edit(ctx, scope, name, func(g *catalog.ScheduleGroup) error {
+		g.Deleting = true
+		return nil
+	})
 	if err != nil {
 		if rialto.KindOf(err) == rialto.NotFound && s.gone.knows(arn, clientToken) {
 			return nil
@@ -126,7 +129,7 @@ func (s *Schedules) DeleteGroup(ctx context.Context, scope rialto.Scope, name, c
 }
 
 // edit changes a group that is there.
-func (s *Schedules) edit(ctx context.Context, scope rialto.Scope, name string, change func(*catalog.ScheduleGroup)) (*catalog.ScheduleGroup, error) {
+func (s *Schedules) edit(ctx context.Context, scope rialto.Scope, name string, change func(*catalog.ScheduleGroup) error) (*catalog.ScheduleGroup, error) {
 	return s.catalog.Groups.Edit(ctx, catalog.NameKey(scope, name), func(was *catalog.ScheduleGroup) (*catalog.ScheduleGroup, error) {
 		if was == nil {
 			var err error
@@ -136,23 +139,28 @@ func (s *Schedules) edit(ctx context.Context, scope rialto.Scope, name string, c
 		}
 		is := *was
 		is.Modified = s.clock.Now().UTC()
-		change(&is)
-		return &is, nil
+		return &is, change(&is)
 	})
 }
 
 // Tag changes the tags of a group.
-func (s *Schedules) Tag(ctx context.Context, scope rialto.Scope, name string, change func(tags []catalog.Tag) []catalog.Tag) error {
+func (s *Schedules) Tag(ctx context.Context, scope rialto.Scope, name string, change func(tags []catalog.Tag) ([]catalog.Tag, error)) error {
 	if name == catalog.DefaultScheduleGroup {
 		return rialto.Errorf(rialto.Invalid, onDefault)
 	}
-	_, err := s.edit(ctx, scope, name, func(g *catalog.ScheduleGroup) { g.Tags = change(g.Tags) })
+	_, err := s.edit(ctx, scope, name, func(g *catalog.ScheduleGroup) (err error) {
+		g.Tags, err = change(g.Tags)
+		return err
+	})
 	return err
 }
 
 // Pause stops the schedules of a group, or lets them go on. What is due meanwhile is not made up for, but for an at(), which fires when the group
 // goes on.
 func (s *Schedules) Pause(ctx context.Context, scope rialto.Scope, name string, paused bool) error {
-	_, err := s.edit(ctx, scope, name, func(g *catalog.ScheduleGroup) { g.Paused = paused })
+	_, err := s.edit(ctx, scope, name, func(g *catalog.ScheduleGroup) error {
+		g.Paused = paused
+		return nil
+	})
 	return err
 }

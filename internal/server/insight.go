@@ -46,6 +46,18 @@ func (all observers) CircuitChanged(c *deliver.Circuit) {
 	}
 }
 
+// ends tells the schedules when what they have caused has ended.
+type ends struct{ server *Server }
+
+// Accepted is nothing to them.
+func (ends) Accepted(*deliver.Accepted) {}
+
+// Attempted tells them.
+func (e ends) Attempted(a *deliver.Attempted) { e.server.schedules.Attempted(a) }
+
+// CircuitChanged is nothing to them.
+func (ends) CircuitChanged(*deliver.Circuit) {}
+
 // watch makes those who are told what happens to events. It is called once the journal is open.
 func (s *Server) watch(ctx context.Context) (observers, error) {
 	memory := int(s.config.ExplainMemory)
@@ -55,7 +67,7 @@ func (s *Server) watch(ctx context.Context) (observers, error) {
 	s.metrics = metrics.New(Version)
 	s.circuits = circuits.New(circuits.Options{Logger: s.config.Logger, Clock: s.config.Clock})
 	s.outages = outages.New(outages.Options{Logger: s.config.Logger, Clock: s.config.Clock})
-	all := observers{s.recorder, s.metrics, s.circuits, s.outages}
+	all := observers{s.recorder, s.metrics, s.circuits, s.outages, ends{s}}
 	if s.config.Tracing {
 		var err error
 		if s.tracer, err = tracing.New(ctx, Version, s.config.Logger, s.config.Clock); err != nil {

@@ -35,6 +35,7 @@ func (s *Server) Run(ctx context.Context) error {
 	stack.start("replays", s.replays.Run)
 	stack.start("schedules", s.timers.Run)
 	stack.start("schedules of rules", s.rules.Run)
+	stack.start("ends of schedules", s.schedules.Run)
 	stack.start("outages", s.outages.Run)
 	stack.start("connections", s.conns.Run)
 	if s.scrapes != nil {

@@ -12,6 +12,7 @@ import (
 	"github.com/rialto-events/rialto/internal/targets/bus"
 	"github.com/rialto-events/rialto/internal/targets/http"
 	"github.com/rialto-events/rialto/internal/targets/queue"
+	"github.com/rialto-events/rialto/internal/targets/schedule"
 	"github.com/rialto-events/rialto/internal/targets/subscription"
 	"github.com/rialto-events/rialto/internal/targets/topic"
 	"github.com/rialto-events/rialto/internal/targets/universal"
@@ -20,8 +21,8 @@ import (
 
 // senders knows who delivers to which kind of target. It is filled after the deliverer is made, because buses are targets, too.
 type senders struct {
-	queue, topic, bus, http, subscription, universal target.Sender
-	remotes                                          *remote.Sender
+	queue, topic, bus, http, subscription, schedule, universal target.Sender
+	remotes                                                    *remote.Sender
 	kinds
 	ownOnly bool // rules reach what is of their own account
 }
@@ -32,7 +33,8 @@ func (s *Server) senders(all *senders) senders {
 	functions := ownFunctions{s.kinds.functions, s.config.Credentials != ""}
 	writer := notification.Writer{URL: s.url(), Signer: s.notary}
 	return senders{queue: queues, topic: topic.New(s.topics), bus: bus.New(s.ingest), http: s.conns.Sender(), remotes: s.remotes,
-		subscription: subscription.New(all.of, s.conns.Sender(), writer), universal: universal.New(own{s}, s.remotes, functions), kinds: s.kinds, ownOnly: s.config.Credentials != ""}
+		subscription: subscription.New(all.of, s.conns.Sender(), writer), schedule: schedule.New(all.of, s.config.Clock),
+		universal: universal.New(own{s}, s.remotes, functions), kinds: s.kinds, ownOnly: s.config.Credentials != ""}
 }
 
 // guard decides to where calls may go. A server that only this machine can reach lets them go to this machine. One that verifies
@@ -55,10 +57,13 @@ func (s *Server) url() string {
 	return "http://" + reachable(s.listen.Addr())
 }
 
-// of is the sender for a target. One for a subscription asks again, for where that leads.
+// of is the sender for a target. One for a subscription or a schedule asks again, for where that leads.
 func (s *senders) of(d *target.Definition) target.Sender {
-	if d.Subscription != nil {
+	switch {
+	case d.Subscription != nil:
 		return s.subscription
+	case d.Schedule != nil:
+		return s.schedule
 	}
 	arn, err := rialto.ParseARN(d.ARN)
 	if err != nil {

@@ -4,6 +4,7 @@
 //	HTTP ─► aws ───┤                 └────► deliver ─► targets: http, bus, queue ─┐
 //	               ├ sqsapi ──► queue ◄──────────────────────────────────────────┘
 //	               ├ snsapi ──► topic ─► deliver
+//	               ├ schedulerapi ──► scheduler ─► deliver
 //	               └ secretsapi ─► catalog
 //	                               deliver and queue stand on shards, shards on the journal, definitions in the catalog
 //
@@ -26,6 +27,7 @@ import (
 	"github.com/rialto-events/rialto"
 	"github.com/rialto-events/rialto/internal/aws"
 	"github.com/rialto-events/rialto/internal/aws/eventsapi"
+	"github.com/rialto-events/rialto/internal/aws/schedulerapi"
 	"github.com/rialto-events/rialto/internal/aws/secretsapi"
 	"github.com/rialto-events/rialto/internal/aws/snsapi"
 	"github.com/rialto-events/rialto/internal/aws/sqsapi"
@@ -55,34 +57,35 @@ import (
 
 // A Server is a whole rialto.
 type Server struct {
-	config   Config
-	listen   net.Listener
-	journal  journal.Journal
-	catalog  *catalog.Catalog
-	conns    *connections.Service
-	kinds    kinds
-	remotes  *remote.Sender // nil before there can be any calls
-	notary   *notary.Notary
-	queues   *queue.Service
-	topics   *topic.Service
-	deliver  *deliver.Deliverer
-	history  *history.Service
-	redrive  *redrive.Service
-	ingest   *ingest.Ingester
-	replays  *replay.Service
-	timers   *scheduler.Timers
-	rules    *scheduler.Rules
-	shards   []*shard.Shard
-	circuits *circuits.Service
-	outages  *outages.Service
-	recorder *explain.Recorder
-	metrics  *metrics.Metrics
-	tracer   *tracing.Tracer // nil if nobody collects traces
-	scrapes  net.Listener    // of those who read metrics, if they have an address of their own
-	api      *aws.Handler
-	http     http.Server
-	health   health
-	ready    chan struct{}
+	config    Config
+	listen    net.Listener
+	journal   journal.Journal
+	catalog   *catalog.Catalog
+	conns     *connections.Service
+	kinds     kinds
+	remotes   *remote.Sender // nil before there can be any calls
+	notary    *notary.Notary
+	queues    *queue.Service
+	topics    *topic.Service
+	deliver   *deliver.Deliverer
+	history   *history.Service
+	redrive   *redrive.Service
+	ingest    *ingest.Ingester
+	replays   *replay.Service
+	timers    *scheduler.Timers
+	rules     *scheduler.Rules
+	schedules *scheduler.Schedules
+	shards    []*shard.Shard
+	circuits  *circuits.Service
+	outages   *outages.Service
+	recorder  *explain.Recorder
+	metrics   *metrics.Metrics
+	tracer    *tracing.Tracer // nil if nobody collects traces
+	scrapes   net.Listener    // of those who read metrics, if they have an address of their own
+	api       *aws.Handler
+	http      http.Server
+	health    health
+	ready     chan struct{}
 }
 
 // Open takes the address and opens everything that is stored. Nothing is served until [Server.Run].
@@ -142,6 +145,9 @@ func Open(ctx context.Context, c Config) (_ *Server, err error) {
 	s.replays = replay.New(s.catalog, s.history, s.ingest, s.deliver, replay.Options{Logger: c.Logger, Clock: c.Clock})
 	s.timers = scheduler.New(s.deliver, scheduler.Options{Logger: c.Logger, Clock: c.Clock})
 	s.rules = scheduler.NewRules(s.timers, s.catalog, s.ingest)
+	s.schedules = scheduler.NewSchedules(s.timers, s.catalog, scheduler.SchedulesOptions{
+		Deliver: s.deliver, MaxGroups: maxGroups(c), Accepted: watch.Accepted, Room: s.journal.Room,
+	})
 	s.redrive = redrive.New(s.queues, s.catalog, s.deliver, redrive.Options{Logger: c.Logger, Clock: c.Clock, Subscriptions: s.topics.DefinitionOf})
 	news := connections.NewNews(s.ingest, s.catalog, c.Clock, c.Logger)
 	s.conns = connections.New(s.catalog, secrets, connections.Options{Logger: c.Logger, Clock: c.Clock, Guard: s.guard(), News: news, TLSOnly: !c.trusted()})
@@ -335,6 +341,7 @@ func (s *Server) serve(auth aws.Authenticator, routes *route.Router, secrets *va
 		eventsapi.New(s.catalog, s.ingest, secrets, events).Service(),
 		sqsapi.New(s.queues, sqsapi.Options{OwnQueuesOnly: s.config.Credentials != ""}).Service(),
 		snsapi.New(s.topics).Service(),
+		schedulerapi.New(s.schedules, s.config.Clock).Service(),
 		secretsapi.New(s.catalog, secrets, secretsapi.Options{OwnSecretsOnly: s.config.Credentials != ""}).Service(),
 	)
 	mux := http.NewServeMux()
@@ -356,6 +363,14 @@ func (s *Server) serve(auth aws.Authenticator, routes *route.Router, secrets *va
 	s.http = http.Server{
 		Handler: mux, ReadHeaderTimeout: headerTimeout, ReadTimeout: bodyTimeout, IdleTimeout: idleTimeout, MaxHeaderBytes: maxHeader,
 	}
+}
+
+// maxGroups is how many groups of schedules there may be in a scope: as many as AWS allows, or so many that whoever makes them has made a mistake.
+func maxGroups(c Config) int {
+	if c.AWSQuotas {
+		return 500
+	}
+	return 10_000
 }
 
 func authenticator(c Config) (aws.Authenticator, error) {

@@ -57,8 +57,8 @@ func TestScheduleOnce(t *testing.T) {
 	templated := schedule("s1", "at(2025-01-15T10:00:00)", q.ARN, "<aws.scheduler.scheduled-time> <aws.scheduler.schedule-arn>")
 	templated.ActionAfterCompletion = types.ActionAfterCompletionDelete
 	createSchedule(t, srv, templated)
-	body, _ := json.Marshal(map[string]string{"QueueUrl": q.URL, "MessageBody": "t=<aws.scheduler.scheduled-time> n=<aws.scheduler.attempt-number>"})
-	createSchedule(t, srv, schedule("s2", "at(2025-01-15T11:00)", "arn:aws:scheduler:::aws-sdk:sqs:sendMessage", string(body)))
+	call := fmt.Sprintf(`{"QueueUrl": %q, "MessageBody": "t=<aws.scheduler.scheduled-time> n=<aws.scheduler.attempt-number>"}`, q.URL)
+	createSchedule(t, srv, schedule("s2", "at(2025-01-15T11:00)", "arn:aws:scheduler:::aws-sdk:sqs:sendMessage", call))
 	createSchedule(t, srv, schedule("past", "at(2022-12-31T23:59:59)", q.ARN, "past <aws.scheduler.scheduled-time>"))
 	if got := q.Next(t).Body; got != "past 2022-12-31T23:59:59Z" {
 		t.Errorf("what is past came as %q", got)

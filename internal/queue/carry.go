@@ -125,11 +125,11 @@ func (s *Service) carryBatch(ctx context.Context, h *host, batch []move) (int, e
 	}
 	ctx, end := s.step(ctx)
 	defer end()
-	kind, body := kindAccept, acceptCommand
+	kind, body := acceptCommand(target.id, target.retention, moves, payloads)
 	if target.fifo {
-		kind, body = kindAcceptFIFO, acceptFIFOCommand
+		kind, body = kindAcceptFIFO, acceptFIFOCommand(target.id, target.retention, moves, payloads)
 	}
-	_, err := s.host(target).insist(ctx, kind, body(target.id, target.retention, moves, payloads))
+	_, err := s.host(target).insist(ctx, kind, body)
 	switch {
 	case IsMissing(err):
 		return n, s.end(ctx, h, kindStay, moves)

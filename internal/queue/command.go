@@ -2,6 +2,7 @@ package queue
 
 import (
 	"errors"
+	"slices"
 	"time"
 
 	"github.com/rialto-events/rialto/internal/record"
@@ -27,20 +28,41 @@ func openCommand(id ID, retention int) []byte {
 // idCommand is the body of a command that says nothing but which queue.
 func idCommand(id ID) []byte { return record.AppendUint(nil, uint64(id)) }
 
-// sendCommand makes the body of a send; delays are seconds.
-func sendCommand(id ID, retention int, payloads [][]byte, delays []int) []byte {
-	size := 32
-	for _, p := range payloads {
-		size += len(p) + 16
+// A parcel is a message that is sent to a standard queue.
+type parcel struct {
+	payload []byte
+	delay   int    // seconds
+	group   uint64 // hash of its group, or 0
+}
+
+// groupHash is the hash of a group of a standard queue, or 0 if there is none.
+func groupHash(name string) uint64 {
+	if name == "" {
+		return 0
+	}
+	return hashGroup(name)
+}
+
+// sendCommand makes a send to a standard queue: its kind and its body.
+func sendCommand(id ID, retention int, list []parcel) (shard.Kind, []byte) {
+	kind, size := kindSend, 32
+	for i := range list {
+		size += len(list[i].payload) + 24
+		if list[i].group != 0 {
+			kind = kindSendGroups
+		}
 	}
 	b := record.AppendUint(make([]byte, 0, size), uint64(id))
 	b = record.AppendUint(b, uint64(retention))
-	b = record.AppendUint(b, uint64(len(payloads)))
-	for i, p := range payloads {
-		b = record.AppendUint(b, uint64(delays[i]))
-		b = record.AppendBytes(b, p)
+	b = record.AppendUint(b, uint64(len(list)))
+	for i := range list {
+		b = record.AppendUint(b, uint64(list[i].delay))
+		if kind == kindSendGroups {
+			b = record.AppendUint(b, list[i].group)
+		}
+		b = record.AppendBytes(b, list[i].payload)
 	}
-	return b
+	return kind, b
 }
 
 // receiveCommand makes the body of a receive; the timeout is in seconds. The result is a []received.
@@ -134,7 +156,7 @@ type move struct {
 	source   string // ARN of the queue that it comes from
 	slot     uint32
 	key      uint64
-	group    uint64 // hash of its group
+	group    uint64 // hash of its group; 0 if it has none
 	ref      shard.Ref
 	sent     int64 // microseconds
 	first    uint32
@@ -142,8 +164,12 @@ type move struct {
 	receives uint32
 }
 
-// acceptCommand makes the body of a command that takes over messages of one source.
-func acceptCommand(id ID, retention int, moves []move, payloads [][]byte) []byte {
+// acceptCommand makes a command that takes over messages of one source: its kind and its body.
+func acceptCommand(id ID, retention int, moves []move, payloads [][]byte) (shard.Kind, []byte) {
+	kind := kindAccept
+	if slices.ContainsFunc(moves, func(m move) bool { return m.group != 0 }) {
+		kind = kindAcceptGroups
+	}
 	b := record.AppendUint(record.AppendUint(nil, uint64(id)), uint64(retention))
 	b = record.AppendString(b, moves[0].source)
 	b = record.AppendUint(b, uint64(len(moves)))
@@ -152,9 +178,12 @@ func acceptCommand(id ID, retention int, moves []move, payloads [][]byte) []byte
 		b = record.AppendUint(b, uint64(m.first))
 		b = record.AppendUint(b, uint64(m.last))
 		b = record.AppendUint(b, uint64(m.receives))
+		if kind == kindAcceptGroups {
+			b = record.AppendUint(b, m.group)
+		}
 		b = record.AppendBytes(b, payloads[i])
 	}
-	return b
+	return kind, b
 }
 
 // maxSeconds bounds what a command may say about time, so that sums of microseconds stay in range whatever the log holds.

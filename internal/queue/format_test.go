@@ -28,6 +28,8 @@ type loggedCommand struct {
 	body []byte
 }
 
+func logged(kind shard.Kind, body []byte) loggedCommand { return loggedCommand{kind, body} }
+
 // goldenCommands is one command of every kind, and what some of them need. They come a second after one another.
 func goldenCommands() []loggedCommand {
 	payload := (&Draft{
@@ -40,7 +42,7 @@ func goldenCommands() []loggedCommand {
 		{kindOpen, openCommand(300, 345600)},
 		{kindOpen, openCommand(301, 60)},
 		{kindOpen, openCommand(302, 60)},
-		{kindSend, sendCommand(300, 345600, [][]byte{payload, small, small}, []int{0, 0, 900})},
+		logged(sendCommand(300, 345600, []parcel{{payload: payload}, {payload: small}, {payload: small, delay: 900}})),
 		{kindReceive, receiveCommand(300, 345600, 10, 30, redrive{})},
 		{kindHide, hideCommand(300, at, []int{0})},
 		{kindReceive, receiveCommand(300, 345600, 1, 30, redrive{max: 1, to: 301, local: true, source: "arn:aws:sqs:us-east-1:000000000000:q"})},
@@ -48,7 +50,7 @@ func goldenCommands() []loggedCommand {
 		{kindReceive, receiveCommand(300, 345600, 1, 30, redrive{max: 1, to: 400, source: "arn:aws:sqs:us-east-1:000000000000:q"})},
 		{kindStay, handlesCommand(300, []Place{{1, 1}})},
 		{kindMoved, handlesCommand(300, []Place{{1, 1}})},
-		{kindAccept, acceptCommand(301, 60, []move{{source: "arn:aws:sqs:us-east-1:000000000000:r", sent: 1_772_323_100_000_000, first: 10, last: 20, receives: 2}}, [][]byte{small})},
+		logged(acceptCommand(301, 60, []move{{source: "arn:aws:sqs:us-east-1:000000000000:r", sent: 1_772_323_100_000_000, first: 10, last: 20, receives: 2}}, [][]byte{small})),
 		{kindTouch, touchCommand(301, 60)},
 		{kindPurge, idCommand(302)},
 		{kindDelete, handlesCommand(300, []Place{{1, 1}})},
@@ -70,7 +72,7 @@ func redriveCommands() []loggedCommand {
 	at := []Place{{1, 5}, {3, 6}, {4, 7}, {5, 8}}
 	return []loggedCommand{
 		{kindOpen, openCommand(303, 3600)},
-		{kindSend, sendCommand(303, 3600, [][]byte{letter, letter, letter, letter, letter}, []int{0, 0, 0, 0, 0})},
+		logged(sendCommand(303, 3600, slices.Repeat([]parcel{{payload: letter}}, 5))),
 		{kindBegin, beginCommand(303, task, 20, []byte(`{"code":"TIMEOUT"}`))},
 		{kindMark, markCommand(303, 3600, task, false, at[:1])},
 		{kindMark, markCommand(303, 3600, task, true, at[1:])},
@@ -104,6 +106,21 @@ func fifoCommands() []loggedCommand {
 	}
 }
 
+// groupCommands is one of every kind that groups of standard queues and purges bit by bit have brought, after fifoCommands.
+func groupCommands() []loggedCommand {
+	message := func(n byte, group string) parcel {
+		return parcel{payload: (&Draft{Body: "x", Group: group}).encode(uuid.UUID{0: 10, 15: n}), group: groupHash(group)}
+	}
+	return []loggedCommand{
+		{kindOpen, openCommand(305, 3600)},
+		logged(sendCommand(305, 3600, []parcel{message(1, "g"), message(2, "g"), message(3, ""), message(4, "h")})),
+		logged(acceptCommand(305, 3600, []move{{group: hashGroup("h"), source: "arn:aws:sqs:us-east-1:000000000000:r", sent: 1_772_323_100_000_000, receives: 2}},
+			[][]byte{message(5, "h").payload})),
+		{kindReceive, receiveCommand(305, 3600, 2, 30, redrive{})},
+		{kindClear, clearCommand(10)},
+	}
+}
+
 // versions are the formats that were written so far. Each adds commands to those of the one before.
 var versions = []struct {
 	name     string
@@ -112,6 +129,9 @@ var versions = []struct {
 	{"1", goldenCommands},
 	{"2", func() []loggedCommand { return append(goldenCommands(), redriveCommands()...) }},
 	{"3", func() []loggedCommand { return slices.Concat(goldenCommands(), redriveCommands(), fifoCommands()) }},
+	{"4", func() []loggedCommand {
+		return slices.Concat(goldenCommands(), redriveCommands(), fifoCommands(), groupCommands())
+	}},
 }
 
 // TestFormats keeps the formats of docs/formats.md readable: commands that a version has written are still written the same way, and

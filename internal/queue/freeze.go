@@ -22,7 +22,7 @@ func (m *Machine) Freeze() shard.Frozen {
 	for id, q := range v.queues {
 		v.queues[id] = q.freeze()
 	}
-	v.messages = m.messages.freeze()
+	v.messages, v.debris = m.messages.freeze(), slices.Clone(m.debris)
 	return &frozen{view: v, of: m}
 }
 
@@ -34,6 +34,7 @@ func (q *queue) freeze() *queue {
 	for i, t := range f.tasks {
 		f.tasks[i] = t.freeze()
 	}
+	f.turns = q.turns.freeze()
 	if q.groups != nil {
 		f.groups = &groups{all: slices.Clone(q.groups.all), first: q.groups.first} // a snapshot asks for no more
 	}

@@ -20,12 +20,13 @@ func busy(t *testing.T, n int) (*Machine, *shard.Shard) {
 	s := shardtest.Start(t, shard.Options{}, shard.Hosted{Machine: m})
 	commit(t, s, kindOpen, openCommand(simQueue, maxSeconds))
 	commit(t, s, kindOpen, openCommand(simDead, maxSeconds))
-	payloads, delays := make([][]byte, 1000), make([]int, 1000)
-	for i := range payloads {
-		payloads[i], delays[i] = []byte("a message"), i%20/19
+	list := make([]parcel, 1000)
+	for i := range list {
+		list[i] = parcel{payload: []byte("a message"), delay: i % 20 / 19}
 	}
-	for range n / len(payloads) {
-		commit(t, s, kindSend, sendCommand(simQueue, maxSeconds, payloads, delays))
+	kind, body := sendCommand(simQueue, maxSeconds, list)
+	for range n / len(list) {
+		commit(t, s, kind, body)
 	}
 	return m, s
 }
@@ -57,7 +58,8 @@ func TestFreeze(t *testing.T) {
 					commit(t, s, kindDelete, handlesCommand(simQueue, []Place{{g.slot, g.key}}))
 				}
 			}
-			commit(t, s, kindSend, sendCommand(simQueue, maxSeconds, [][]byte{{1, 2, 3}}, []int{r.IntN(2)}))
+			kind, body := sendCommand(simQueue, maxSeconds, []parcel{{[]byte{1, 2, 3}, r.IntN(2), uint64(r.IntN(4))}})
+			commit(t, s, kind, body)
 		}
 	}
 	type moment struct {

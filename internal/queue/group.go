@@ -31,7 +31,7 @@ type group struct {
 	open       bool   // it is in the line
 }
 
-// A member says where a message stands in its group.
+// A member says where a message stands in its group. In a standard queue it only says in which group, see fair.go.
 type member struct{ prev, next, group uint32 }
 
 func newGroups() *groups { return &groups{byHash: make(map[uint64]uint32), first: none, last: none} }
@@ -163,10 +163,10 @@ func (q *queue) left(s *slab, slot uint32) {
 	}
 }
 
-// groupOf is the hash of a message's group; in a standard queue there is one for all.
+// groupOf is the hash of a message's group; a message of a standard queue may have none, 0.
 func (q *queue) groupOf(s *slab, slot uint32) uint64 {
 	if q.groups == nil {
-		return 0
+		return q.turnOf(s, slot)
 	}
 	return q.groups.hashOf(s, slot)
 }

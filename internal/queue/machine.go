@@ -39,6 +39,10 @@ const (
 	kindDeleteFIFO  shard.Kind = 0x33
 	kindHideFIFO    shard.Kind = 0x34
 	kindAcceptFIFO  shard.Kind = 0x35
+
+	kindSendGroups   shard.Kind = 0x36 // messages of groups of a standard queue
+	kindAcceptGroups shard.Kind = 0x37 // such messages that come from a queue on another shard
+	kindClear        shard.Kind = 0x38 // give back what messages had that are gone, see debris.go
 )
 
 const (
@@ -83,6 +87,7 @@ type queue struct {
 	sources   []string       // ARNs of the queues that messages came from
 	redrive   redrive        // of the last receive; moving messages go there
 	tasks     []*redriveTask // oldest first; only the last may not have ended
+	turns     *turns         // of a standard queue that has groups, see fair.go; nil in others: then visible is what can be received
 	groups    *groups        // of a FIFO queue; nil in others
 	once      once           // of a FIFO queue
 	attempts  attempts       // of a FIFO queue
@@ -101,6 +106,7 @@ type redrive struct {
 type Machine struct {
 	queues     map[ID]*queue
 	messages   slab
+	debris     []debris
 	nextKey    uint64
 	nextSerial uint32
 	nextTask   uint32
@@ -123,6 +129,9 @@ func (m *Machine) Kinds() (first, last shard.Kind) { return kindFirst, kindLast 
 func (m *Machine) Apply(tx *shard.Tx, kind shard.Kind, body []byte) any {
 	a := &apply{Machine: m, tx: tx, now: tx.Now().UnixMicro(), body: body, r: record.NewReader(body)}
 	id := ID(a.r.Uint())
+	if kind == kindClear {
+		return a.clearAway(int(min(a.r.Uint(), clearAtOnce)))
+	}
 	if kind == kindOpen || kind == kindOpenFIFO {
 		return a.open(id, kind == kindOpenFIFO)
 	}
@@ -156,8 +165,8 @@ func (a *apply) command(kind shard.Kind, q *queue) any {
 		delete(a.queues, q.id)
 		a.tx.Emit(wake{q.id, everybody})
 		return nil
-	case kindSend:
-		return a.send(q)
+	case kindSend, kindSendGroups:
+		return a.send(q, kind == kindSendGroups)
 	case kindReceive:
 		return a.receive(q)
 	case kindDelete:
@@ -170,8 +179,8 @@ func (a *apply) command(kind shard.Kind, q *queue) any {
 		q.retention = seconds(a.r.Uint())
 		a.wake(q, a.advance(q))
 		return q.counts()
-	case kindAccept:
-		return a.accept(q)
+	case kindAccept, kindAcceptGroups:
+		return a.accept(q, kind == kindAcceptGroups)
 	case kindMoved:
 		return a.moved(q, true)
 	case kindStay:
@@ -278,10 +287,26 @@ func (a *apply) add(q *queue, ref shard.Ref, sent int64, group uint64) (uint32, 
 	a.nextKey++
 	m.at[byAge] = sent
 	q.age(&a.messages, slot)
-	if q.groups != nil {
-		q.groups.join(&a.messages, slot, group)
-	}
+	q.join(&a.messages, slot, group)
 	return slot, m
+}
+
+// join gives a message its place in a group.
+func (q *queue) join(s *slab, slot uint32, group uint64) {
+	if q.groups != nil {
+		q.groups.join(s, slot, group)
+		return
+	}
+	q.joinTurns(s, slot, group)
+}
+
+// part takes a message out of its group.
+func (q *queue) part(s *slab, slot uint32) {
+	if q.groups != nil {
+		q.groups.part(s, slot)
+		return
+	}
+	q.partTurns(s, slot)
 }
 
 // age gives a message its place on the axis byAge.
@@ -298,7 +323,7 @@ func (q *queue) age(s *slab, slot uint32) {
 // show makes a message visible that has no place on the axis byDue.
 func (q *queue) show(s *slab, slot uint32) {
 	s.get(slot).state = visible
-	q.visible.push(s, slot)
+	q.push(s, slot)
 	q.entered(s, slot)
 }
 
@@ -325,7 +350,7 @@ func (q *queue) unlink(s *slab, slot uint32) {
 	q.left(s, slot)
 	switch s.get(slot).state {
 	case visible:
-		q.visible.remove(s, slot)
+		q.pull(s, slot)
 	case inFlight:
 		q.inFlight--
 		q.waiting.remove(s, slot)
@@ -342,9 +367,7 @@ func (q *queue) unlink(s *slab, slot uint32) {
 func (q *queue) take(s *slab, slot uint32) {
 	q.unlink(s, slot)
 	q.unage(s, slot)
-	if q.groups != nil {
-		q.groups.part(s, slot)
-	}
+	q.part(s, slot)
 	q.tidy()
 }
 
@@ -371,18 +394,33 @@ func (a *apply) remove(q *queue, slot uint32) {
 	a.messages.free(slot)
 }
 
-// clear removes all messages but those that are leaving.
+// clear removes all messages but those that are leaving. If they are many, what they had is given back bit by bit.
 func (a *apply) clear(q *queue) {
-	q.ages.each(&a.messages, a.drop)
-	for _, slot := range q.late.slots {
-		a.drop(slot)
-	}
 	empty := newQueue(q.id, q.serial, q.retention)
+	if q.len() > clearAtOnce {
+		empty.serial = a.nextSerial // no handle finds those that are gone
+		a.nextSerial++
+	}
 	empty.purged, empty.redrive, empty.tasks = q.purged, q.redrive, q.tasks
 	empty.leaving, empty.sources = q.leaving, q.sources
+	empty.leaving.each(&a.messages, func(slot uint32) { a.messages.get(slot).queue = empty.serial })
 	empty.tidy()
 	if q.groups != nil {
 		empty.groups, empty.once = q.without(&a.messages), q.once
+	} else {
+		empty.leaving.each(&a.messages, func(slot uint32) {
+			group := q.turnOf(&a.messages, slot)
+			a.messages.member(slot).group = ungrouped
+			empty.joinTurns(&a.messages, slot, group)
+		})
+	}
+	if q.len() > clearAtOnce {
+		a.abandon(q)
+	} else {
+		q.ages.each(&a.messages, a.drop)
+		for _, slot := range q.late.slots {
+			a.drop(slot)
+		}
 	}
 	*q = *empty
 }
@@ -399,16 +437,16 @@ func (a *apply) find(q *queue, slot uint32, key uint64) (*message, bool) {
 	return m, ok && m.queue == q.serial
 }
 
-func (a *apply) send(q *queue) any {
+func (a *apply) send(q *queue, groups bool) any {
 	q.retention = seconds(a.r.Uint())
 	shown := a.advance(q)
 	for range a.r.Count() {
-		delay := seconds(a.r.Uint())
+		delay, group := seconds(a.r.Uint()), a.group(groups)
 		ref, ok := a.payload()
 		if !ok {
 			break
 		}
-		slot, _ := a.add(q, ref, a.now, 0)
+		slot, _ := a.add(q, ref, a.now, group)
 		if delay > 0 {
 			q.wait(&a.messages, slot, delayed, a.now+delay)
 			continue
@@ -418,6 +456,14 @@ func (a *apply) send(q *queue) any {
 	}
 	a.wake(q, shown)
 	return nil
+}
+
+// group takes the hash of a group off the command, if it has some.
+func (a *apply) group(groups bool) uint64 {
+	if !groups {
+		return 0
+	}
+	return a.r.Uint()
 }
 
 // payload takes a payload off the command and retains it.
@@ -450,8 +496,11 @@ func (a *apply) receive(q *queue) any {
 	var got []received
 	var again []uint32 // received with a timeout of 0: visible again after this
 	moves := 0
-	for len(got) < n && q.visible.n > 0 && moves < movesAtOnce {
-		slot := q.visible.head
+	for len(got) < n && moves < movesAtOnce {
+		slot := q.head()
+		if slot == none {
+			break
+		}
 		m := a.messages.get(slot)
 		if a.exhausted(q, m) {
 			a.moveAway(q, slot)
@@ -460,7 +509,8 @@ func (a *apply) receive(q *queue) any {
 		}
 		a.unmark(q, m, skippedReceived)
 		m.received(a.now)
-		q.visible.remove(&a.messages, slot)
+		q.passTurn()
+		q.pull(&a.messages, slot)
 		if timeout > 0 {
 			q.wait(&a.messages, slot, inFlight, a.now+timeout)
 		} else {
@@ -475,7 +525,7 @@ func (a *apply) receive(q *queue) any {
 	if len(got) == 0 {
 		shown++ // what stands behind the messages that were moved
 	}
-	a.wake(q, min(shown, q.visible.n))
+	a.wake(q, min(shown, q.shown()))
 	return got
 }
 
@@ -505,8 +555,8 @@ func (a *apply) moveAway(q *queue, slot uint32) {
 	m.source = to.sourceIndex(q.redrive.source)
 	if to.groups != nil {
 		m.renew(a.now)
-		to.groups.join(&a.messages, slot, group)
 	}
+	to.join(&a.messages, slot, group)
 	to.age(&a.messages, slot)
 	to.show(&a.messages, slot)
 	a.wake(to, 1)
@@ -599,17 +649,18 @@ func (a *apply) purge(q *queue) any {
 }
 
 // accept takes messages that come from another shard, as they were there.
-func (a *apply) accept(q *queue) any {
+func (a *apply) accept(q *queue, groups bool) any {
 	q.retention = seconds(a.r.Uint())
 	source := a.r.String()
 	shown := a.advance(q)
 	for range a.r.Count() {
 		sent, first, last, receives := a.r.Int(), a.r.Uint(), a.r.Uint(), a.r.Uint()
+		group := a.group(groups)
 		ref, ok := a.payload()
 		if !ok {
 			break
 		}
-		slot, m := a.add(q, ref, sent, 0)
+		slot, m := a.add(q, ref, sent, group)
 		m.first, m.last, m.receives = uint32(first), uint32(last), uint32(receives)
 		m.source = q.sourceIndex(source)
 		q.show(&a.messages, slot)
@@ -656,7 +707,7 @@ func (q *queue) move(slot uint32, m *message, group uint64) move {
 func (q *queue) len() int { return q.ages.n + len(q.late.slots) }
 
 func (q *queue) counts() Counts {
-	return Counts{Visible: q.visible.n, InFlight: q.inFlight + q.leaving.n, Delayed: len(q.waiting.slots) - q.inFlight}
+	return Counts{Visible: q.shown(), InFlight: q.inFlight + q.leaving.n, Delayed: len(q.waiting.slots) - q.inFlight}
 }
 
 // idle reports whether time has done nothing since the last command: nothing is due or too old.
@@ -671,7 +722,7 @@ func (m *Machine) idle(q *queue, retention, now int64) bool {
 // worthReceiving reports whether a receive could do anything. Somebody who waits for messages needs the timer that a command
 // sets, too, if the last one has fired for a message that was deleted meanwhile.
 func (m *Machine) worthReceiving(q *queue, now int64, waits bool) bool {
-	if q.groups != nil && q.groups.first != none || q.groups == nil && q.visible.n > 0 {
+	if q.groups != nil && q.groups.first != none || q.groups == nil && q.shown() > 0 {
 		return true
 	}
 	if len(q.waiting.slots) == 0 {
@@ -689,6 +740,9 @@ func (m *Machine) Resume(tx *shard.Tx) {
 		})
 		q.armed = 0
 		a.arm(q)
+	}
+	if len(m.debris) > 0 {
+		tx.Emit(clearing{})
 	}
 }
 

@@ -48,7 +48,7 @@ func TestManyWaiting(t *testing.T) {
 	}
 	do(kindOpen, openCommand(simQueue, maxSeconds))
 	const each = 1000
-	body := sendCommand(simQueue, maxSeconds, make([][]byte, each), make([]int, each)) // what is sent stays in the log, and is not measured
+	_, body := sendCommand(simQueue, maxSeconds, make([]parcel, each)) // what is sent stays in the log, and is not measured
 	before := heapBytes()
 	for range n / each {
 		do(kindSend, body)

@@ -26,7 +26,8 @@ type modelQueue struct {
 	retention int64
 	purged    int64
 	messages  []*modelMessage
-	visible   []*modelMessage // in the order in which they can be received
+	visible   []*modelMessage // of each group in the order in which they can be received
+	line      []uint64        // groups that have some, in the order of their turns
 	leaving   []*modelMessage // by a redrive; not among messages
 	tasks     []*modelTask
 	source    string // how it is called as a dead-letter source
@@ -34,6 +35,7 @@ type modelQueue struct {
 
 type modelMessage struct {
 	payload  string
+	group    uint64
 	key      uint64
 	sent     int64
 	state    state
@@ -56,16 +58,35 @@ type modelHandle struct {
 func (q *modelQueue) drop(m *modelMessage) {
 	is := func(x *modelMessage) bool { return x == m }
 	q.messages = slices.DeleteFunc(q.messages, is)
-	q.visible = slices.DeleteFunc(q.visible, is)
+	q.pull(m)
+}
+
+// pull takes a message out of what can be received, and its group out of the line if it was the last one.
+func (q *modelQueue) pull(m *modelMessage) {
+	q.visible = slices.DeleteFunc(q.visible, func(x *modelMessage) bool { return x == m })
+	q.line = slices.DeleteFunc(q.line, func(group uint64) bool {
+		return !slices.ContainsFunc(q.visible, func(x *modelMessage) bool { return x.group == group })
+	})
+}
+
+// next is what is received next: the first message of the group whose turn it is, or nil.
+func (q *modelQueue) next() *modelMessage {
+	if len(q.line) == 0 {
+		return nil
+	}
+	return q.visible[slices.IndexFunc(q.visible, func(x *modelMessage) bool { return x.group == q.line[0] })]
 }
 
 func (q *modelQueue) show(m *modelMessage) {
 	m.state = visible
 	q.visible = append(q.visible, m)
+	if !slices.Contains(q.line, m.group) {
+		q.line = append(q.line, m.group)
+	}
 }
 
 func (q *modelQueue) hide(m *modelMessage, as state, until int64) {
-	q.visible = slices.DeleteFunc(q.visible, func(x *modelMessage) bool { return x == m })
+	q.pull(m)
 	m.state, m.due = as, until
 }
 
@@ -202,14 +223,17 @@ func (d *duel) step() error {
 
 func (d *duel) send(q *modelQueue) error {
 	d.model.advance(q)
-	var payloads [][]byte
-	var delays []int
+	var list []parcel
+	groups := d.rand.IntN(5) // now and then there are none for long
 	for range 1 + d.rand.IntN(5) {
 		d.sends++
 		m := &modelMessage{payload: fmt.Sprintf("message %d", d.sends), key: d.model.nextKey, sent: d.model.now}
+		if q.id == 3 || groups == 0 {
+			m.group = d.rand.Uint64N(4)
+		}
 		d.model.nextKey++
 		delay := max(0, d.rand.IntN(20)-10)
-		payloads, delays = append(payloads, []byte(m.payload)), append(delays, delay)
+		list = append(list, parcel{[]byte(m.payload), delay, m.group})
 		q.messages = append(q.messages, m)
 		if delay > 0 {
 			q.hide(m, delayed, d.model.now+seconds(uint64(delay)))
@@ -217,7 +241,7 @@ func (d *duel) send(q *modelQueue) error {
 			q.show(m)
 		}
 	}
-	_, err := d.commit(kindSend, sendCommand(q.id, duelRetention, payloads, delays))
+	_, err := d.commit(sendCommand(q.id, duelRetention, list))
 	return err
 }
 
@@ -257,8 +281,9 @@ func (d *duel) receive(q *modelQueue) error {
 
 func (d *duel) modelReceive(q *modelQueue, n, timeout, limit int) []*modelMessage {
 	var got []*modelMessage
-	for _, m := range slices.Clone(q.visible) {
-		if len(got) == n {
+	for len(got) < n {
+		m := q.next()
+		if m == nil {
 			break
 		}
 		if limit > 0 && m.receives >= limit {
@@ -276,9 +301,10 @@ func (d *duel) modelReceive(q *modelQueue, n, timeout, limit int) []*modelMessag
 		m.receives++
 		m.last = d.model.now
 		got = append(got, m)
+		q.line = append(q.line[1:], m.group)
+		q.hide(m, inFlight, d.model.now+seconds(uint64(timeout)))
 	}
 	for _, m := range got {
-		q.hide(m, inFlight, d.model.now+seconds(uint64(timeout)))
 		if timeout == 0 {
 			q.show(m)
 		}
@@ -351,7 +377,7 @@ func (d *duel) purge(q *modelQueue) error {
 		for _, m := range q.leaving {
 			m.doomed = true
 		}
-		q.messages, q.visible, q.purged = nil, nil, d.model.now
+		q.messages, q.visible, q.line, q.purged = nil, nil, nil, d.model.now
 	}
 	answer, err := d.commit(kindPurge, idCommand(q.id))
 	if err == nil && answer != want {

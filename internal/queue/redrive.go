@@ -332,7 +332,7 @@ func (a *apply) claim(q *queue) any {
 		t.leaving++
 		got = append(got, q.received(slot, m))
 	}
-	a.wake(q, min(shown, q.visible.n))
+	a.wake(q, min(shown, q.shown()))
 	return got
 }
 
@@ -363,9 +363,7 @@ func (a *apply) decide(q *queue) any {
 			t.skipped = tally(t.skipped, reason, 1)
 		}
 		if outcome == Moved || m.mark == doomed {
-			if q.groups != nil {
-				q.groups.part(&a.messages, slot)
-			}
+			q.part(&a.messages, slot)
 			a.tx.Release(m.ref)
 			a.messages.free(slot)
 			continue

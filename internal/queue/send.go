@@ -39,7 +39,7 @@ func (s *Service) send(ctx context.Context, at Address, drafts []Draft) ([]Sent,
 		return s.sendFIFO(ctx, d, drafts)
 	}
 	sent := make([]Sent, len(drafts))
-	payloads, delays := make([][]byte, 0, len(drafts)), make([]int, 0, len(drafts))
+	list := make([]parcel, 0, len(drafts))
 	for i := range drafts {
 		if err := drafts[i].check(d.maxSize, false); err != nil {
 			sent[i].Err = err
@@ -50,18 +50,17 @@ func (s *Service) send(ctx context.Context, at Address, drafts []Draft) ([]Sent,
 			return nil, err
 		}
 		sent[i].ID = id.String()
-		payloads = append(payloads, drafts[i].encode(id))
-		delay := d.delay
+		p := parcel{drafts[i].encode(id), d.delay, groupHash(drafts[i].Group)}
 		if drafts[i].Delay != nil {
-			delay = *drafts[i].Delay
+			p.delay = *drafts[i].Delay
 		}
-		delays = append(delays, delay)
+		list = append(list, p)
 	}
-	if len(payloads) == 0 {
+	if len(list) == 0 {
 		return sent, nil
 	}
-	_, err = s.host(d).do(ctx, kindSend, sendCommand(d.id, d.retention, payloads, delays))
-	if err != nil {
+	kind, body := sendCommand(d.id, d.retention, list)
+	if _, err = s.host(d).do(ctx, kind, body); err != nil {
 		return nil, err
 	}
 	return sent, nil

@@ -48,6 +48,8 @@ type host struct {
 	lines   *lines
 	news    chan struct{}
 
+	littered chan struct{} // has room for a sign that there is something to clear away
+
 	mu    sync.Mutex
 	moves []move        // to be carried out, in order
 	moved chan struct{} // has room for a sign that there are some
@@ -82,7 +84,7 @@ func New(cat *catalog.Catalog, opts Options) *Service {
 
 // Host makes the machine and the handler for one more shard.
 func (s *Service) Host() shard.Hosted {
-	h := &host{machine: NewMachine(), lines: s.lines, news: s.news, moved: make(chan struct{}, 1)}
+	h := &host{machine: NewMachine(), lines: s.lines, news: s.news, moved: make(chan struct{}, 1), littered: make(chan struct{}, 1)}
 	s.hosts = append(s.hosts, h)
 	return shard.Hosted{Machine: h.machine, Handler: h.handle}
 }
@@ -101,19 +103,23 @@ func (h *host) handle(effects []any) {
 		case wake:
 			h.lines.wake(e.queue, e.n)
 		case redriveNews:
-			select {
-			case h.news <- struct{}{}:
-			default:
-			}
+			tell(h.news)
+		case clearing:
+			tell(h.littered)
 		case move:
 			h.mu.Lock()
 			h.moves = append(h.moves, e)
 			h.mu.Unlock()
-			select {
-			case h.moved <- struct{}{}:
-			default:
-			}
+			tell(h.moved)
 		}
+	}
+}
+
+// tell leaves a sign in a channel that has room for one.
+func tell(c chan struct{}) {
+	select {
+	case c <- struct{}{}:
+	default:
 	}
 }
 
@@ -124,6 +130,7 @@ func (s *Service) Run(ctx context.Context) error {
 	for _, h := range s.hosts {
 		group.Go(func() { s.carry(ctx, h) })
 		group.Go(func() { s.clean(ctx, h) })
+		group.Go(func() { s.clearUp(ctx, h) })
 	}
 	group.Go(func() { s.runTasks(ctx) })
 	<-ctx.Done()

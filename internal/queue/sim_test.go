@@ -86,16 +86,15 @@ func (w *simWorld) Step(r *rand.Rand, s *shard.Stepper, now time.Time) error {
 
 func (w *simWorld) send(r *rand.Rand, s *shard.Stepper, now time.Time) error {
 	var names []string
-	var payloads [][]byte
-	var delays []int
+	var list []parcel
 	for range 1 + r.IntN(3) {
 		w.sent++
 		name := fmt.Sprintf("message %d", w.sent)
-		names, payloads, delays = append(names, name), append(payloads, []byte(name)), append(delays, max(0, r.IntN(10)-6))
+		names, list = append(names, name), append(list, parcel{[]byte(name), max(0, r.IntN(10)-6), uint64(r.IntN(3))})
 		w.fate[name] = fate{}
 	}
-	body := sendCommand(simQueue, maxSeconds, payloads, delays)
-	answers, err := s.Commit(now, func(b *shard.Batch) { b.Add(kindSend, body) })
+	kind, body := sendCommand(simQueue, maxSeconds, list)
+	answers, err := s.Commit(now, func(b *shard.Batch) { b.Add(kind, body) })
 	if err != nil {
 		return err
 	}
@@ -204,8 +203,8 @@ func (w *simWorld) carry(r *rand.Rand, s *shard.Stepper, now time.Time) error {
 		}
 		f := w.fate[string(payload)]
 		w.fate[string(payload)] = fate{sure: f.sure, deleted: f.deleted, moved: true}
-		body := acceptCommand(m.to, maxSeconds, []move{m}, [][]byte{payload})
-		if _, err := s.Commit(now, func(b *shard.Batch) { b.Add(kindAccept, body) }); err != nil {
+		kind, body := acceptCommand(m.to, maxSeconds, []move{m}, [][]byte{payload})
+		if _, err := s.Commit(now, func(b *shard.Batch) { b.Add(kind, body) }); err != nil {
 			w.moves = append(w.moves, m)
 			return err
 		}

@@ -85,7 +85,7 @@ type chunk struct {
 	full     uint64     // a bit for every word of used that has no zero
 	used     [64]uint64 // a bit for every slot
 	n        int
-	members  *[chunkSize]member // where messages of FIFO queues stand in their groups; nil until there is one
+	members  *[chunkSize]member // of messages that are in groups; nil until there is one
 	messages [chunkSize]message
 }
 
@@ -101,6 +101,14 @@ func (s *slab) member(slot uint32) *member {
 		c.members = new([chunkSize]member)
 	}
 	return &c.members[slot%chunkSize]
+}
+
+// group is the number of the group of the message in a slot that is in use, in a standard queue.
+func (s *slab) group(slot uint32) uint32 {
+	if members := s.chunks[slot/chunkSize].members; members != nil {
+		return members[slot%chunkSize].group
+	}
+	return ungrouped
 }
 
 // find returns the message with that key if it is in that slot.

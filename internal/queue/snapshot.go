@@ -10,11 +10,13 @@ import (
 	"github.com/rialto-events/rialto/internal/shard"
 )
 
-// Versions of snapshots: the second one has redrives and what they have marked, the third one FIFO queues.
+// Versions of snapshots: the second one has redrives and what they have marked, the third one FIFO queues, the fourth one groups of standard
+// queues and debris.
 const (
 	firstSnapshot   = 1
 	redriveSnapshot = 2
-	snapshotVersion = 3
+	fifoSnapshot    = 3
+	snapshotVersion = 4
 )
 
 var errSnapshot = errors.New("it contradicts itself")
@@ -30,7 +32,7 @@ func (m *Machine) Snapshot(dst []byte) []byte {
 	for _, q := range m.sorted() {
 		dst = m.appendQueue(dst, q)
 	}
-	return dst
+	return m.appendDebris(dst)
 }
 
 func (m *Machine) appendQueue(b []byte, q *queue) []byte {
@@ -63,16 +65,25 @@ func (m *Machine) appendQueue(b []byte, q *queue) []byte {
 	for _, t := range q.tasks {
 		b = appendTask(b, t)
 	}
-	return m.appendFIFO(b, q)
+	if q.groups != nil {
+		return m.appendFIFO(append(b, isFIFO), q)
+	}
+	if q.turns != nil {
+		return m.appendTurns(append(b, isFair), q)
+	}
+	return append(b, isPlain)
 }
 
-// appendFIFO appends what a FIFO queue has beside that: its groups, the open ones first as they are in the line and then the others by
+// What a queue has beside what every queue has.
+const (
+	isPlain = 0
+	isFIFO  = 1
+	isFair  = 2 // groups of a standard queue
+)
+
+// appendFIFO appends what a FIFO queue has: its groups, the open ones first as they are in the line and then the others by
 // their hash, each with its messages as slots; what it was sent within the window; and receives with an id.
 func (m *Machine) appendFIFO(b []byte, q *queue) []byte {
-	if q.groups == nil {
-		return append(b, 0)
-	}
-	b = append(b, 1)
 	var open, closed []*group
 	for number := q.groups.first; number != none; number = q.groups.all[number].next {
 		open = append(open, &q.groups.all[number])
@@ -101,6 +112,85 @@ func (m *Machine) appendFIFO(b []byte, q *queue) []byte {
 		}
 	}
 	return b
+}
+
+// appendTurns appends the groups of a standard queue: their hashes in order, for each message in the order in which it was written which of them
+// it has, counted from 1, or 0, and then the line: for each group in it which one it is, and what can be received of it as slots.
+func (m *Machine) appendTurns(b []byte, q *queue) []byte {
+	numbers := make([]uint32, 0, len(q.turns.all))
+	for number := range q.turns.all {
+		if q.turns.all[number].n > 0 {
+			numbers = append(numbers, uint32(number))
+		}
+	}
+	slices.SortFunc(numbers, func(x, y uint32) int { return cmp.Compare(q.turns.all[x].hash, q.turns.all[y].hash) })
+	b = record.AppendUint(b, uint64(len(numbers)))
+	index := make([]uint64, len(q.turns.all)) // by number
+	for i, number := range numbers {
+		index[number] = uint64(i + 1)
+		b = record.AppendUint(b, q.turns.all[number].hash)
+	}
+	q.each(&m.messages, func(slot uint32) { b = m.spilled(record.AppendUint(b, index[m.messages.group(slot)])) })
+	for number := q.turns.first; number != none; number = q.turns.all[number].next {
+		in := &q.turns.all[number]
+		b = record.AppendUint(record.AppendUint(b, index[number]+1), uint64(in.visible.n))
+		in.visible.each(&m.messages, func(slot uint32) { b = m.spilled(record.AppendUint(b, uint64(slot))) })
+	}
+	return append(b, 0)
+}
+
+// each calls f for every message of a queue, in the order in which a snapshot has them.
+func (q *queue) each(s *slab, f func(slot uint32)) {
+	q.ages.each(s, f)
+	for _, slot := range q.late.slots {
+		f(slot)
+	}
+	q.leaving.each(s, f)
+}
+
+// readTurns reads what appendTurns wrote.
+func (m *Machine) readTurns(r *record.Reader, q *queue) error {
+	if q.visible.n > 0 {
+		return errSnapshot
+	}
+	q.turns = newTurns(q.visible)
+	numbers := []uint32{ungrouped}
+	for range r.Count() {
+		hash := r.Uint()
+		if _, twice := q.turns.byHash[hash]; twice {
+			return cmp.Or(r.Err(), errSnapshot)
+		}
+		numbers = append(numbers, q.turns.group(hash))
+	}
+	bad := false
+	q.each(&m.messages, func(slot uint32) {
+		i := r.Uint()
+		if bad = bad || i >= uint64(len(numbers)); bad || i == 0 {
+			return
+		}
+		m.messages.member(slot).group = numbers[i]
+		q.turns.all[numbers[i]].n++
+	})
+	for _, number := range numbers[1:] {
+		bad = bad || q.turns.all[number].n == 0
+	}
+	if bad || len(numbers) == 1 {
+		return cmp.Or(r.Err(), errSnapshot)
+	}
+	for i := r.Uint(); i != 0 && r.Err() == nil; i = r.Uint() {
+		n := r.Count()
+		if i > uint64(len(numbers)) || n == 0 || q.turns.all[numbers[i-1]].visible.n > 0 {
+			return cmp.Or(r.Err(), errSnapshot)
+		}
+		for range n {
+			slot, ok := m.placeless(r, q)
+			if !ok || m.messages.get(slot).state != visible || m.messages.group(slot) != numbers[i-1] {
+				return cmp.Or(r.Err(), errSnapshot)
+			}
+			q.push(&m.messages, slot)
+		}
+	}
+	return r.Err()
 }
 
 func (m *Machine) appendGroup(b []byte, g *group) []byte {
@@ -147,6 +237,11 @@ func (m *Machine) restore(r *record.Reader) error {
 	}
 	for range r.Count() {
 		if err := m.readQueue(r, v); err != nil {
+			return err
+		}
+	}
+	if v > fifoSnapshot {
+		if err := m.readDebris(r); err != nil {
 			return err
 		}
 	}
@@ -201,12 +296,12 @@ func (m *Machine) readQueue(r *record.Reader, version byte) error {
 			return err
 		}
 	}
-	if version > redriveSnapshot && r.Byte() == 1 {
-		if err := m.readFIFO(r, q); err != nil {
+	if version > redriveSnapshot {
+		if err := m.readBeside(r, q); err != nil {
 			return err
 		}
 	}
-	if q.visible.n+q.moving.n+len(q.waiting.slots) != q.len() || m.queues[q.id] != nil {
+	if q.shown()+q.moving.n+len(q.waiting.slots) != q.len() || m.queues[q.id] != nil {
 		return errSnapshot
 	}
 	m.queues[q.id] = q
@@ -230,6 +325,19 @@ func (m *Machine) readLeaving(r *record.Reader, q *queue, version byte) error {
 		q.tasks = append(q.tasks, t)
 	}
 	return nil
+}
+
+// readBeside reads what a queue has beside what every queue has.
+func (m *Machine) readBeside(r *record.Reader, q *queue) error {
+	switch r.Byte() {
+	case isPlain:
+		return r.Err()
+	case isFIFO:
+		return m.readFIFO(r, q)
+	case isFair:
+		return m.readTurns(r, q)
+	}
+	return cmp.Or(r.Err(), errSnapshot)
 }
 
 // readFIFO reads what appendFIFO wrote. Which groups are open follows from their messages.

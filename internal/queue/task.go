@@ -67,12 +67,7 @@ type tasks struct {
 
 func newTasks() *tasks { return &tasks{moved: make(map[string]int), changed: make(chan struct{}, 1)} }
 
-func (t *tasks) tell() {
-	select {
-	case t.changed <- struct{}{}:
-	default:
-	}
-}
+func (t *tasks) tell() { tell(t.changed) }
 
 // begin reports whether a task does not run here yet, and from now on does.
 func (t *tasks) begin(task *catalog.MoveTask) bool {
@@ -362,7 +357,7 @@ func (s *Service) moveOne(ctx context.Context, d *definition, t catalog.MoveTask
 	if err != nil {
 		return err
 	}
-	kind, body := kindSend, sendCommand(target.id, target.retention, [][]byte{m.encode(id)}, []int{0})
+	kind, body := sendCommand(target.id, target.retention, []parcel{{m.encode(id), 0, groupHash(m.Group)}})
 	if target.fifo {
 		// Its own deduplication id is not looked at: it was sent with that before. To be moved twice is what must not happen.
 		kind, body = kindSendFIFO, sendFIFOCommand(target.id, target.retention, 0, wholeQueue,

@@ -1,6 +1,7 @@
 package replay
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/binary"
@@ -20,7 +21,7 @@ import (
 )
 
 const (
-	batchEvents = 512                    // events in one frame of a replay
+	batchEvents = 2048                   // events in one frame of a replay; each costs a sync of the disk
 	batchBytes  = 512 << 10              // of events in one frame, or one event
 	slot        = 20 * time.Millisecond  // events that are due within it are put together
 	slack       = time.Second            // by which a replay that is late catches up; beyond it the clock is set anew
@@ -99,7 +100,7 @@ func (r *runner) run(ctx context.Context) {
 		case r.known == nil || !r.known.State.Active():
 			return
 		case r.known.State == Cancelling:
-			err = r.commit(ctx, kindEnd, endCommand(r.key, Cancelled, ""), nil)
+			err = r.end(ctx, Cancelled, "")
 		case r.known.Paused:
 			r.wait(ctx, maxPause)
 			continue
@@ -115,13 +116,13 @@ func (r *runner) run(ctx context.Context) {
 			pause = minPause
 			continue
 		case rialto.KindOf(err) == rialto.NotFound:
-			err = r.commit(ctx, kindEnd, endCommand(r.key, Failed, "Archive resource not found."), nil) // recorded on AWS
+			err = r.end(ctx, Failed, "Archive resource not found.") // recorded on AWS
 		case rialto.KindOf(err) == rialto.Unavailable:
 			r.service.opts.Logger.Warn("replay waits", "replay", r.known.Name, "err", err)
 			r.service.wait(r.key, err.Error())
 		default:
 			r.service.opts.Logger.Error("replay failed", "replay", r.known.Name, "err", err)
-			err = r.commit(ctx, kindEnd, endCommand(r.key, Failed, "Internal Failure."), nil)
+			err = r.end(ctx, Failed, "Internal Failure.")
 		}
 		if err == nil {
 			continue
@@ -185,8 +186,9 @@ type batch struct {
 	done    bool          // they are the last
 }
 
-// play puts events until all are put. The archive is read one batch ahead.
-func (r *runner) play(ctx context.Context) error {
+// play puts events until all are put. The archive is read one batch ahead, and while a batch is being committed the next one is prepared: the disk
+// takes most of the time. There is one commit at a time, and it is known how it ended before play returns, or ctx has ended.
+func (r *runner) play(ctx context.Context) (err error) {
 	if err := r.prepare(); err != nil {
 		return err
 	}
@@ -201,6 +203,12 @@ func (r *runner) play(ctx context.Context) error {
 		defer close(batches)
 		r.service.read(ctx, archive, window, from, metronome, batches)
 	})
+	var under *commit // way
+	defer func() {
+		if under != nil {
+			err = cmp.Or(r.finish(ctx, under), err)
+		}
+	}()
 	for b := range batches {
 		if b.err != nil && len(b.entries) == 0 {
 			return b.err
@@ -211,20 +219,32 @@ func (r *runner) play(ctx context.Context) error {
 		} else if err := r.until(ctx, began.Add(b.due)); err != nil {
 			return err
 		}
+		next, err := r.ready(b)
+		if err != nil {
+			return err
+		}
+		if before := under; before != nil {
+			under = nil
+			if err := r.finish(ctx, before); err != nil {
+				return err
+			}
+			waited, err := r.keepPace(ctx, before.targets)
+			if err != nil {
+				return err
+			}
+			if waited { // perhaps for hours: the rules are those of now
+				if next, err = r.ready(b); err != nil {
+					return err
+				}
+			}
+		}
 		if r.interrupted() {
 			return errChanged
 		}
-		targets, err := r.put(ctx, b)
-		switch {
-		case err != nil:
-			return err
-		case b.done:
-			return nil
-		case b.err != nil:
+		r.begin(ctx, next)
+		under = next
+		if b.done || b.err != nil {
 			return b.err
-		}
-		if err := r.keepPace(ctx, targets); err != nil {
-			return err
 		}
 	}
 	return ctx.Err()
@@ -363,16 +383,26 @@ func (r *runner) until(ctx context.Context, at time.Time) error {
 	}
 }
 
-// put commits a batch, and returns the targets that it goes to.
-func (r *runner) put(ctx context.Context, b *batch) (targets []*target.Sealed, err error) {
+// A commit is a batch on its way into the log.
+type commit struct {
+	*batch
+	progress progress
+	events   []deliver.Accepted
+	targets  []*target.Sealed // that they go to
+	ended    chan error       // has room for the one answer
+}
+
+// ready prepares a batch to be committed.
+func (r *runner) ready(b *batch) (*commit, error) {
 	if err := r.service.events.Room(); err != nil {
 		return nil, err
 	}
-	p := progress{read: int64(len(b.entries)), damage: b.damage, done: b.done}
+	c := &commit{batch: b, ended: make(chan error, 1)}
+	p := &c.progress
+	p.read, p.damage, p.done = int64(len(b.entries)), b.damage, b.done
 	if n := len(b.entries); n > 0 {
 		p.position, p.last = b.entries[n-1].Position, b.entries[n-1].Time()
 	}
-	var events []deliver.Accepted
 	seen := make(map[target.Key]bool)
 	for i := range b.entries {
 		if !r.match(b.entries[i].Event) {
@@ -388,31 +418,45 @@ func (r *runner) put(ctx context.Context, b *batch) (targets []*target.Sealed, e
 		for _, t := range e.Targets {
 			if !seen[t.Key] {
 				seen[t.Key] = true
-				targets = append(targets, t)
+				c.targets = append(c.targets, t)
 			}
 		}
 		p.put, p.delivered = p.put+1, p.delivered+int64(len(e.Targets))
-		events = append(events, e)
+		c.events = append(c.events, e)
 	}
-	err = r.commit(ctx, kindProgress, p.command(r.key), events)
-	if errors.Is(err, shard.ErrTooLarge) && len(b.entries) > 1 {
-		return r.halves(ctx, b)
-	}
-	if err == nil {
-		r.service.events.Committed(r.known.bus(), events)
-	}
-	return targets, err
+	return c, nil
 }
 
-// halves puts a batch that does not fit into a frame, because its events go to very many targets, in two.
-func (r *runner) halves(ctx context.Context, b *batch) ([]*target.Sealed, error) {
-	half := len(b.entries) / 2
-	first, err := r.put(ctx, &batch{entries: b.entries[:half]})
-	if err != nil {
-		return nil, err
+// begin begins a commit, which must be finished.
+func (r *runner) begin(ctx context.Context, c *commit) {
+	known := r.known
+	go func() { c.ended <- r.service.commit(ctx, known, kindProgress, c.progress.command(r.key), c.events) }()
+}
+
+// finish waits for the end of a commit. A batch that does not fit into a frame, because its events go to very many targets, is put in two.
+func (r *runner) finish(ctx context.Context, c *commit) error {
+	err := <-c.ended
+	if n := len(c.entries); errors.Is(err, shard.ErrTooLarge) && n > 1 {
+		half := n / 2
+		if err := r.put(ctx, &batch{entries: c.entries[:half]}); err != nil {
+			return err
+		}
+		return r.put(ctx, &batch{entries: c.entries[half:], damage: c.damage, done: c.done})
 	}
-	second, err := r.put(ctx, &batch{entries: b.entries[half:], damage: b.damage, done: b.done})
-	return append(first, second...), err
+	if err == nil {
+		r.service.events.Committed(r.known.bus(), c.events)
+	}
+	return err
+}
+
+// put commits a batch.
+func (r *runner) put(ctx context.Context, b *batch) error {
+	c, err := r.ready(b)
+	if err != nil {
+		return err
+	}
+	r.begin(ctx, c)
+	return r.finish(ctx, c)
 }
 
 // again prepares an event: where it goes now, of that what the replay wants, in the order that it wants.
@@ -477,16 +521,20 @@ func (r *runner) salt(t *target.Sealed) [8]byte {
 	return salt
 }
 
-// commit has a command committed with events.
-func (r *runner) commit(ctx context.Context, kind shard.Kind, body []byte, events []deliver.Accepted) error {
-	along := deliver.Along{Home: r.known.home(), Kind: kind, Body: body}
-	answer, err := r.service.deliver.AcceptAlong(ctx, along, events)
+// end has the replay end.
+func (r *runner) end(ctx context.Context, state State, reason string) error {
+	return r.service.commit(ctx, r.known, kindEnd, endCommand(r.key, state, reason), nil)
+}
+
+// commit has a command of a replay committed with events.
+func (s *Service) commit(ctx context.Context, k *known, kind shard.Kind, body []byte, events []deliver.Accepted) error {
+	answer, err := s.deliver.AcceptAlong(ctx, deliver.Along{Home: k.home(), Kind: kind, Body: body}, events)
 	if err != nil {
 		return err
 	}
 	switch is := answer.(type) {
 	case *Replay:
-		r.service.learn(r.known.host, is)
+		s.learn(k.host, is)
 		return nil
 	case error:
 		return is
@@ -494,21 +542,22 @@ func (r *runner) commit(ctx context.Context, kind shard.Kind, body []byte, event
 	return errUnknown
 }
 
-// keepPace waits until no target is too far behind. Whoever looks at the replay is told, since that may be as long as a target is down.
-func (r *runner) keepPace(ctx context.Context, targets []*target.Sealed) error {
+// keepPace waits until no target is too far behind, and reports whether it had to. Whoever looks at the replay is told, since that may be as long as a
+// target is down.
+func (r *runner) keepPace(ctx context.Context, targets []*target.Sealed) (waited bool, err error) {
 	began, told := r.service.opts.Clock.Now(), false
-	for {
+	for ; ; waited = true {
 		lag := r.service.deliver.Lag(targets)
 		if r.known.Order != "" {
 			held, err := r.service.deliver.Held(ctx, r.known.home(), targets)
 			if err != nil {
-				return err
+				return waited, err
 			}
 			lag = max(lag, held)
 		}
 		if lag <= r.service.opts.Lag {
 			r.service.wait(r.key, "")
-			return nil
+			return waited, nil
 		}
 		if !told && r.service.opts.Clock.Now().Sub(began) >= lagTold {
 			told = true
@@ -516,14 +565,14 @@ func (r *runner) keepPace(ctx context.Context, targets []*target.Sealed) error {
 			r.service.wait(r.key, fmt.Sprintf("Its targets are behind: %d deliveries to one of them wait.", lag))
 		}
 		if r.interrupted() {
-			return errChanged
+			return waited, errChanged
 		}
 		t := r.service.opts.Clock.NewTimer(lagPause)
 		select {
 		case <-t.C():
 		case <-ctx.Done():
 			t.Stop()
-			return ctx.Err()
+			return waited, ctx.Err()
 		}
 	}
 }

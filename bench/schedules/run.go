@@ -32,9 +32,6 @@ const (
 
 type object map[string]any
 
-// errNotServed says that the server has no EventBridge Scheduler.
-var errNotServed = errors.New("the server does not serve EventBridge Scheduler")
-
 // A trial is one run of the program.
 type trial struct {
 	config
@@ -51,7 +48,7 @@ func run(ctx context.Context, c config, out io.Writer) (err error) {
 	if t.site, err = child.NewSite(ctx, "schedules", c.binary); err != nil {
 		return err
 	}
-	defer func() { err = cmp.Or(err, t.site.Close(out, c.keep || err != nil && err != errNotServed)) }()
+	defer func() { err = cmp.Or(err, t.site.Close(out, c.keep || err != nil)) }()
 	fmt.Fprintf(out, "schedules: %d, due within %s; %d kills, seed %d\n", c.schedules, c.within, c.kills, c.seed)
 	if err := t.site.Start(ctx); err != nil {
 		return err
@@ -169,8 +166,6 @@ func (t *trial) make(ctx context.Context, n int) error {
 		return err
 	case resp.StatusCode == http.StatusOK:
 		return nil
-	case strings.HasPrefix(resp.Header.Get("X-Amzn-Errortype"), "UnknownOperation") || bytes.Contains(said, []byte("UnknownOperation")):
-		return errNotServed
 	}
 	return fmt.Errorf("make schedule %d: %s: %s", n, resp.Status, said)
 }

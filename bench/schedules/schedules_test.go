@@ -20,9 +20,6 @@ func TestAFew(t *testing.T) {
 			t.Parallel()
 			var out strings.Builder
 			err := run(t.Context(), c, &out)
-			if err == errNotServed {
-				t.Skip(err)
-			}
 			if err != nil {
 				t.Fatalf("%v\n%s", err, out.String())
 			}

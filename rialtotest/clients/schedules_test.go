@@ -4,7 +4,6 @@ package clients
 
 import (
 	"cmp"
-	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
@@ -12,34 +11,14 @@ import (
 	"time"
 )
 
-// startScheduler starts a server, or skips the test if that has no EventBridge Scheduler.
-func startScheduler(t *testing.T) *proxy {
-	t.Helper()
-	p := start(t)
-	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, p.url+"/schedule-groups/default", nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	req.Header.Set("Authorization", "AWS4-HMAC-SHA256 Credential=test/20260301/us-east-1/scheduler/aws4_request, SignedHeaders=host, Signature=0")
-	resp, err := http.DefaultClient.Do(req)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer resp.Body.Close()
-	if resp.StatusCode != http.StatusOK {
-		t.Skipf("there is no EventBridge Scheduler: %s", resp.Status)
-	}
-	return p
-}
-
 func TestSchedulesWithAWSCLI(t *testing.T) {
 	find(t, "aws")
-	run(t, startScheduler(t), 5*time.Minute, find(t, "bash"), script(t, "schedules.sh"))
+	run(t, start(t), 5*time.Minute, find(t, "bash"), script(t, "schedules.sh"))
 }
 
 func TestSchedulesWithBoto3(t *testing.T) {
 	python := find(t, cmp.Or(os.Getenv("PYTHON"), "python3"))
-	p := startScheduler(t)
+	p := start(t)
 	if text, err := command(t, p, time.Minute, python, "-c", "import boto3").CombinedOutput(); err != nil {
 		t.Skipf("%s has no boto3: %s", python, text)
 	}
@@ -50,7 +29,7 @@ func TestSchedulesWithBoto3(t *testing.T) {
 func TestSchedulesWithTerraform(t *testing.T) {
 	terraform := find(t, "terraform")
 	plugins := pluginDirectory(t)
-	p := startScheduler(t)
+	p := start(t)
 	folder := t.TempDir()
 	config, err := os.ReadFile(filepath.Join("testdata", "terraform-schedules", "main.tf"))
 	if err != nil {

@@ -102,7 +102,7 @@ func newRoot() *cobra.Command {
 	root.SetVersionTemplate("{{.Version}}\n")
 	root.SetFlagErrorFunc(flagError)
 	root.SetUsageFunc(usage)
-	root.AddCommand(newDemo(), newServe(), newPut(), newTail(), newExplain(), newDeadLetters(), newRedrive(), newRedrives(), newArchive(), newReplay(), newCircuit(), newConnection(),
+	root.AddCommand(newDemo(), newServe(), newPut(), newTail(), newExplain(), newDeadLetters(), newRedrive(), newRedrives(), newArchive(), newReplay(), newSchedule(), newCircuit(), newConnection(),
 		newConfig(), newVault(), newVersion())
 	return root
 }

@@ -162,13 +162,12 @@ func (p pace) due(t time.Time, ok bool) Due {
 	return Due{Time: t, At: t.Add(p.spread)}
 }
 
-// Upcoming is the next occurrences after a time, with when each fires: no more than n, and none of a schedule that is not enabled.
-func (d *Definition) Upcoming(n ScheduleName, next Due, most int) []Due {
+// Upcoming is the next occurrences, with when each fires: no more than most, and none of a schedule that is not enabled.
+func (s *Shown) Upcoming(most int) []Due {
 	var list []Due
-	p, err := d.pace(n)
-	for err == nil && !next.Time.IsZero() && len(list) < most {
+	p, err := s.pace(s.ScheduleName)
+	for next := s.Next; err == nil && !next.Time.IsZero() && len(list) < most; next = p.next(next.Time) {
 		list = append(list, next)
-		next = p.next(next.Time)
 	}
 	return list
 }

@@ -357,6 +357,7 @@ func (s *Server) serve(auth aws.Authenticator, routes *route.Router, secrets *va
 		console.Redrives(s.redrive),
 		console.Archives(s.history, s.replays),
 		console.Replays(s.replays),
+		console.Schedules(s.schedules),
 		console.Explanations(explain.NewExplainer(s.recorder, s.catalog, s.deliver)),
 	))
 	s.health.register(mux, s.journal)

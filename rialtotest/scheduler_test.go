@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net/http"
 	"strings"
 	"testing"
 	"time"
@@ -261,4 +262,44 @@ func TestScheduleRate(t *testing.T) {
 			break
 		}
 	}
+}
+
+// While a group is paused none of its schedules fires; one that fires once does so when the group goes on. Both outlast a restart.
+func TestSchedulePause(t *testing.T) {
+	t.Parallel()
+	begin := time.Date(2025, 1, 15, 9, 30, 0, 0, time.UTC)
+	clock := rialto.NewVirtualClock(begin)
+	srv := rialtotest.Options{Clock: clock, DataDir: t.TempDir()}.Start(t)
+	q := srv.Queue(t, "q")
+	pause := func(paused bool) {
+		t.Helper()
+		body := strings.NewReader(fmt.Sprintf(`{"paused": %t}`, paused))
+		req, err := http.NewRequestWithContext(t.Context(), http.MethodPut, srv.URL+"/_rialto/v1/schedule-groups/default", body)
+		if err != nil {
+			t.Fatal(err)
+		}
+		req.Header.Set("Content-Type", "application/json")
+		resp, err := http.DefaultClient.Do(req)
+		if err != nil || resp.StatusCode != http.StatusOK {
+			t.Fatalf("pause: %v, %v", resp, err)
+		}
+		_ = resp.Body.Close()
+	}
+	createSchedule(t, srv, schedule("often", "cron(0/10 * * * ? *)", q.ARN, "often <aws.scheduler.scheduled-time>"))
+	createSchedule(t, srv, schedule("once", "at(2025-01-15T09:55:00)", q.ARN, "once <aws.scheduler.scheduled-time>"))
+	pause(true)
+	clock.Advance(20 * time.Minute)
+	srv.Restart(t)
+	clock.Advance(10 * time.Minute)
+	q.WantNothing(t)
+	pause(false)
+	if got := q.Next(t).Body; got != "once 2025-01-15T09:55:00Z" {
+		t.Errorf("got %q", got)
+	}
+	clock.Advance(5 * time.Minute)
+	clock.AdvanceTo(begin.Add(40 * time.Minute))
+	if got := q.Next(t).Body; got != "often 2025-01-15T10:10:00Z" {
+		t.Errorf("got %q", got)
+	}
+	q.WantNothing(t)
 }

@@ -220,7 +220,8 @@ when the group goes on. It stays so over restarts.`,
 		return nil
 	}
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		return c.ask(cmd.Context(), http.MethodPut, "schedule-groups/"+url.PathEscape(args[0]), nil, map[string]bool{"paused": paused}, nil)
+		var is struct{}
+		return c.ask(cmd.Context(), http.MethodPut, "schedule-groups/"+url.PathEscape(args[0]), nil, map[string]bool{"paused": paused}, &is)
 	}
 	return cmd
 }

@@ -31,7 +31,6 @@ var floors = map[string]int{
 	"internal/vault":            1,
 	"internal/tuning":           1,
 	"internal/aws":              1,
-	"internal/door":             1,
 	"internal/cloudevents":      1,
 	"internal/notification":     1,
 	"internal/occurrence":       1,

@@ -162,13 +162,7 @@ func (h *Handler) serve(w http.ResponseWriter, r *http.Request, req *Request, to
 	return to.protocol.output(to.service.model, req, out), nil
 }
 
-// A whole body has been read already, by whoever reads requests.
-type whole interface{ Bytes() []byte }
-
 func readBody(w http.ResponseWriter, r *http.Request) ([]byte, error) {
-	if b, ok := r.Body.(whole); ok {
-		return b.Bytes(), nil
-	}
 	// Who announces a body and does not send it must not hold a goroutine for ever. The deadline stays when reading fails, since
 	// net/http reads on for a while before it answers. Not every ResponseWriter can set one.
 	conn := http.NewResponseController(w)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"net/http"
 	"time"
 )
@@ -57,8 +58,9 @@ func (s *Server) Run(ctx context.Context) error {
 
 // serveRequests answers requests until ctx ends, then waits for those in progress. Requests that wait for messages end at once.
 func (s *Server) serveRequests(ctx context.Context) error {
+	s.http.BaseContext = func(net.Listener) context.Context { return ctx }
 	done := make(chan error, 1)
-	go func() { done <- s.door.Serve(ctx, s.listen) }()
+	go func() { done <- s.http.Serve(s.listen) }()
 	select {
 	case err := <-done:
 		return err
@@ -66,9 +68,9 @@ func (s *Server) serveRequests(ctx context.Context) error {
 	}
 	drain, cancel := context.WithTimeout(context.WithoutCancel(ctx), drainTimeout)
 	defer cancel()
-	err := s.door.Shutdown(drain)
+	err := s.http.Shutdown(drain)
 	if err != nil {
-		err = s.door.Close() // some client is slower than we are patient
+		err = s.http.Close() // some client is slower than we are patient
 	}
 	if served := <-done; !errors.Is(served, http.ErrServerClosed) {
 		err = errors.Join(err, served)

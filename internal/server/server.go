@@ -36,7 +36,6 @@ import (
 	"github.com/rialto-events/rialto/internal/connections"
 	"github.com/rialto-events/rialto/internal/console"
 	"github.com/rialto-events/rialto/internal/deliver"
-	"github.com/rialto-events/rialto/internal/door"
 	"github.com/rialto-events/rialto/internal/explain"
 	"github.com/rialto-events/rialto/internal/history"
 	"github.com/rialto-events/rialto/internal/ingest"
@@ -84,7 +83,7 @@ type Server struct {
 	tracer    *tracing.Tracer // nil if nobody collects traces
 	scrapes   net.Listener    // of those who read metrics, if they have an address of their own
 	api       *aws.Handler
-	door      *door.Door
+	http      http.Server
 	health    health
 	ready     chan struct{}
 }
@@ -362,9 +361,9 @@ func (s *Server) serve(auth aws.Authenticator, routes *route.Router, secrets *va
 	))
 	s.health.register(mux, s.journal)
 	s.measure(mux, auth)
-	s.door = door.New(mux, &http.Server{
+	s.http = http.Server{
 		Handler: mux, ReadHeaderTimeout: headerTimeout, ReadTimeout: bodyTimeout, IdleTimeout: idleTimeout, MaxHeaderBytes: maxHeader,
-	}, s.config.Logger)
+	}
 }
 
 // maxGroups is how many groups of schedules there may be in a scope: as many as AWS allows, or so many that whoever makes them has made a mistake.

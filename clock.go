@@ -17,6 +17,34 @@ type Timer interface {
 	Reset(d time.Duration)
 }
 
+// NewAlarm starts a timer that fires once, when the clock shows a time, or at once if that has passed. Who waits for a time asks for it so, and
+// does not work out how long that is: a [VirtualClock] may be moved in between.
+func NewAlarm(c Clock, at time.Time) Timer {
+	t := c.NewTimer(at.Sub(c.Now()))
+	if virtual, ok := t.(*virtualTimer); ok {
+		virtual.resetTo(at)
+	}
+	return t
+}
+
+// ResetAlarm has a timer of a clock fire when the clock shows a time.
+func ResetAlarm(c Clock, t Timer, at time.Time) {
+	if virtual, ok := t.(*virtualTimer); ok {
+		virtual.resetTo(at)
+		return
+	}
+	t.Reset(at.Sub(c.Now()))
+}
+
+// Real is the clock for whatever is no matter of the time that a clock shows: how long a disk, a socket or a peer is waited for, and what
+// certificates and signatures are held against. It is the clock itself, unless that is a [VirtualClock]: then it is the machine's.
+func Real(c Clock) Clock {
+	if _, virtual := c.(*VirtualClock); virtual {
+		return SystemClock
+	}
+	return c
+}
+
 // SystemClock is the clock of the machine.
 var SystemClock Clock = systemClock{}
 

@@ -98,13 +98,24 @@ func (t *virtualTimer) stop() bool {
 func (t *virtualTimer) Reset(d time.Duration) {
 	t.clock.mu.Lock()
 	defer t.clock.mu.Unlock()
+	t.set(t.clock.now.Add(d))
+}
+
+func (t *virtualTimer) resetTo(at time.Time) {
+	t.clock.mu.Lock()
+	defer t.clock.mu.Unlock()
+	t.set(at)
+}
+
+// set is called with the clock's lock.
+func (t *virtualTimer) set(at time.Time) {
 	t.stop()
 	select {
 	case <-t.fired: // of the time before
 	default:
 	}
-	t.at = t.clock.now.Add(d)
-	if d <= 0 {
+	t.at = at
+	if !at.After(t.clock.now) {
 		t.fire(t.clock.now)
 		return
 	}

@@ -8,6 +8,16 @@ import (
 	"github.com/rialto-events/rialto"
 )
 
+// TestReal has those who wait for no time that a clock shows go by the machine's clock where that one stands.
+func TestReal(t *testing.T) {
+	if got := rialto.Real(rialto.NewVirtualClock(time.Time{})); got != rialto.SystemClock {
+		t.Errorf("beside a virtual clock the real one is %v", got)
+	}
+	if got := rialto.Real(rialto.SystemClock); got != rialto.SystemClock {
+		t.Errorf("of the machine's clock the real one is %v", got)
+	}
+}
+
 func TestVirtualClock(t *testing.T) {
 	start := time.Date(2030, 1, 1, 0, 0, 0, 0, time.UTC)
 	c := rialto.NewVirtualClock(start)
@@ -49,6 +59,15 @@ func TestVirtualClock(t *testing.T) {
 	c.Advance(time.Minute)
 	if got := at(early); got != "04:01" {
 		t.Errorf("a timer that was set anew has fired at %q", got)
+	}
+	rialto.ResetAlarm(c, late, start.Add(5*time.Hour))
+	past := rialto.NewAlarm(c, start)
+	if got := []string{at(late), at(past)}; !slices.Equal(got, []string{"", "04:01"}) {
+		t.Errorf("alarms have fired at %q", got)
+	}
+	c.AdvanceTo(start.Add(5 * time.Hour))
+	if got := at(late); got != "05:00" {
+		t.Errorf("an alarm has fired at %q", got)
 	}
 	if next, ok := c.Next(); ok {
 		t.Errorf("a timer is left, at %v", next)

@@ -105,7 +105,7 @@ func (c *Catalog) Run(ctx context.Context) error {
 			wait = minPause
 		}
 		c.log.Warn("catalog not followed, trying again", "err", err)
-		t := c.clock.NewTimer(wait)
+		t := rialto.Real(c.clock).NewTimer(wait)
 		select {
 		case <-t.C():
 		case <-ctx.Done():

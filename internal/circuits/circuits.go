@@ -16,6 +16,7 @@ import (
 	"log/slog"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/google/uuid"
@@ -57,6 +58,7 @@ type Options struct {
 type Service struct {
 	opts    Options
 	changes chan deliver.Circuit
+	untold  atomic.Int64 // of these
 	catalog *catalog.Catalog
 	deliver Deliverer
 	bus     Bus
@@ -187,9 +189,11 @@ func (s *Service) Attempted(*deliver.Attempted) {}
 
 // CircuitChanged takes note of a change. It never waits.
 func (s *Service) CircuitChanged(c *deliver.Circuit) {
+	s.untold.Add(1)
 	select {
 	case s.changes <- *c:
 	default:
+		s.untold.Add(-1)
 		s.opts.Logger.Warn("change of a circuit not announced: too many at once", "target", c.ARN, "state", c.State.String())
 	}
 }
@@ -203,11 +207,17 @@ func (s *Service) Run(ctx context.Context) error {
 				s.finish(context.WithoutCancel(ctx), &c)
 				return nil
 			}
+			s.untold.Add(-1)
 		case <-ctx.Done():
 			s.finish(context.WithoutCancel(ctx), nil)
 			return nil
 		}
 	}
+}
+
+// Due says how many changes the bus has not heard of, for whoever moves a virtual clock.
+func (s *Service) Due(context.Context) (next time.Time, inHand int, err error) {
+	return time.Time{}, int(s.untold.Load()), nil
 }
 
 // finish tells the rest, beginning with one that was not told in time, if that is not nil.
@@ -249,7 +259,7 @@ func (s *Service) announce(ctx context.Context, c *deliver.Circuit) bool {
 }
 
 func (s *Service) pause(ctx context.Context) bool {
-	t := s.opts.Clock.NewTimer(announcePause)
+	t := rialto.Real(s.opts.Clock).NewTimer(announcePause)
 	defer t.Stop()
 	select {
 	case <-t.C():

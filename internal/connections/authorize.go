@@ -154,7 +154,7 @@ func (j *job) run(ctx, life context.Context) {
 		if e, ok := errors.AsType[*target.Error](err); ok {
 			wait = max(wait, min(e.RetryAfter, maxAuthorizePause))
 		}
-		timer := j.service.clock.NewTimer(wait)
+		timer := j.service.wire.NewTimer(wait)
 		select {
 		case <-timer.C():
 		case <-life.Done():

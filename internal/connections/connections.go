@@ -37,6 +37,7 @@ type Vault interface {
 type Options struct {
 	Logger *slog.Logger // nil discards
 	Clock  rialto.Clock // nil is the system's
+	Wire   rialto.Clock // by which calls are made, and tokens and certificates end; nil is Clock
 	Guard  http.Guard   // decides to where calls may go
 	TLS    *tls.Config  // nil trusts what the system trusts
 	News   *News        // tells of changes; nil tells nobody
@@ -50,6 +51,7 @@ type Service struct {
 	vault     Vault
 	log       *slog.Logger
 	clock     rialto.Clock
+	wire      rialto.Clock
 	news      *News
 	directory *directory
 	sender    *http.Sender
@@ -65,8 +67,11 @@ func New(c *catalog.Catalog, v Vault, opts Options) *Service {
 	if opts.Clock == nil {
 		opts.Clock = rialto.SystemClock
 	}
-	s := &Service{catalog: c, vault: v, log: opts.Logger, clock: opts.Clock, news: opts.News, directory: newDirectory(c, v), tlsOnly: opts.TLSOnly}
-	s.sender = http.New(s.directory, http.Options{Guard: opts.Guard, Clock: opts.Clock, TLS: opts.TLS})
+	if opts.Wire == nil {
+		opts.Wire = opts.Clock
+	}
+	s := &Service{catalog: c, vault: v, log: opts.Logger, clock: opts.Clock, wire: opts.Wire, news: opts.News, directory: newDirectory(c, v), tlsOnly: opts.TLSOnly}
+	s.sender = http.New(s.directory, http.Options{Guard: opts.Guard, Clock: opts.Wire, TLS: opts.TLS})
 	s.noticed.signal = make(chan struct{}, 1)
 	return s
 }

@@ -96,8 +96,8 @@ func (s *Service) describe(c *catalog.Connection, scope rialto.Scope) (*TLS, err
 	for _, cert := range i.Authorities() {
 		out.CA = append(out.CA, http.Describe(cert))
 	}
-	out.warn("certificate", out.Certificate, s.clock.Now())
-	out.warn("ca", out.CA, s.clock.Now())
+	out.warn("certificate", out.Certificate, s.wire.Now())
+	out.warn("ca", out.CA, s.wire.Now())
 	return out, nil
 }
 

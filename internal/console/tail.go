@@ -46,7 +46,7 @@ func (t *tailer) tail(w http.ResponseWriter, r *Request) error {
 	w.Header().Set("Content-Type", "application/x-ndjson")
 	w.Header().Set("Cache-Control", "no-store")
 	c := http.NewResponseController(w)
-	beat := r.Clock.NewTimer(heartbeat)
+	beat := rialto.Real(r.Clock).NewTimer(heartbeat)
 	defer beat.Stop()
 	for first := true; ; first = false {
 		if first {

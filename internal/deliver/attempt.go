@@ -9,6 +9,7 @@ import (
 	"runtime/debug"
 	"time"
 
+	"github.com/rialto-events/rialto"
 	"github.com/rialto-events/rialto/internal/transform"
 	"github.com/rialto-events/rialto/target"
 )
@@ -40,9 +41,9 @@ func (d *worker) run(ctx context.Context) {
 	}
 }
 
-// pause waits, and reports whether it was to the end.
+// pause waits, and reports whether it was to the end. It spares the processor, which knows no other time than the real one.
 func (d *worker) pause(wait time.Duration) bool {
-	timer := d.opts.Clock.NewTimer(wait)
+	timer := rialto.Real(d.opts.Clock).NewTimer(wait)
 	defer timer.Stop()
 	select {
 	case <-timer.C():

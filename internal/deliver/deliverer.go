@@ -91,7 +91,7 @@ func New(resolve func(*target.Definition) target.Sender, opts Options) *Delivere
 // Host makes the machine for one more shard. It is called once for each, in order, before the shards are opened.
 func (d *Deliverer) Host() shard.Hosted {
 	h := &host{
-		deliverer: d, index: uint32(len(d.hosts)), machine: newMachine(), bindings: make(map[target.Key]*binding), outcomes: newCollector(d.opts.Clock),
+		deliverer: d, index: uint32(len(d.hosts)), machine: newMachine(), bindings: make(map[target.Key]*binding), outcomes: newCollector(rialto.Real(d.opts.Clock)),
 	}
 	d.hosts = append(d.hosts, h)
 	return shard.Hosted{Machine: h.machine, Handler: h.handle}
@@ -376,7 +376,7 @@ func (d *Deliverer) Run(ctx context.Context) error {
 func (d *Deliverer) within(patience time.Duration, wait func()) bool {
 	done := make(chan struct{})
 	go func() { wait(); close(done) }()
-	timer := d.opts.Clock.NewTimer(patience)
+	timer := rialto.Real(d.opts.Clock).NewTimer(patience)
 	defer timer.Stop()
 	select {
 	case <-done:
@@ -422,7 +422,7 @@ func (d *Deliverer) close() {
 
 // forget lets the machines forget unused definitions now and then, until ctx ends or a shard is lost.
 func (d *Deliverer) forget(ctx context.Context, lost <-chan error) error {
-	timer := d.opts.Clock.NewTimer(forgetEvery)
+	timer := rialto.Real(d.opts.Clock).NewTimer(forgetEvery)
 	defer timer.Stop()
 	for {
 		select {

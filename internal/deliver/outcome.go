@@ -43,10 +43,12 @@ func (o *outcomes) addTo(b *shard.Batch) {
 // A collector gathers the outcomes of one shard's attempts until they are committed. A delivery has one outcome at a time, so
 // the deliveries that the machine knows bound it, however long the log cannot be written to.
 type collector struct {
-	clock   rialto.Clock
+	clock   rialto.Clock // the real one: to linger saves writes
 	mu      sync.Mutex
 	waiting []*outcomes   // oldest first; the last may take more
 	held    bool          // deliveries are held until another one of their group has ended
+	hurried bool          // somebody waits for what waits
+	own     bool          // some are on their way in a proposal of their own
 	arrived chan struct{} // has a value when there may be less patience than before
 }
 
@@ -97,8 +99,38 @@ func (c *collector) take() *outcomes {
 		return nil
 	}
 	o := c.waiting[0]
-	c.waiting = slices.Delete(c.waiting, 0, 1)
+	if c.waiting = slices.Delete(c.waiting, 0, 1); len(c.waiting) == 0 {
+		c.hurried = false
+	}
 	return o
+}
+
+// takeOwn is take for a proposal of their own, after which passed is called.
+func (c *collector) takeOwn() *outcomes {
+	c.mu.Lock()
+	c.own = true
+	c.mu.Unlock()
+	return c.take()
+}
+
+func (c *collector) passed() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.own = false
+}
+
+// hurry has what waits committed at once, and returns how much is not committed yet.
+func (c *collector) hurry() (n int) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if len(c.waiting) > 0 && !c.hurried {
+		c.hurried = true
+		c.signal()
+	}
+	if n = len(c.waiting); c.own {
+		n++
+	}
+	return n
 }
 
 // giveBack takes outcomes again that were not committed, or perhaps not. Saying an outcome twice does no harm.
@@ -117,7 +149,7 @@ func (c *collector) patience() (d time.Duration, ok bool) {
 	case 0:
 		return 0, false
 	case 1:
-		if c.held && c.waiting[0].ordered {
+		if c.hurried || c.held && c.waiting[0].ordered {
 			return 0, true
 		}
 		return linger - c.clock.Now().Sub(c.waiting[0].since), true
@@ -164,7 +196,9 @@ func (h *host) collect(ctx context.Context, finish <-chan struct{}) error {
 		wait, any := c.patience()
 		switch {
 		case any && (wait <= 0 || finishing):
-			if err := h.commit(ctx, c.take()); err != nil || ctx.Err() != nil {
+			err := h.commit(ctx, c.takeOwn())
+			c.passed()
+			if err != nil || ctx.Err() != nil {
 				return err
 			}
 		case finishing:

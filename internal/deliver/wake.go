@@ -3,6 +3,8 @@ package deliver
 import (
 	"container/heap"
 	"time"
+
+	"github.com/rialto-events/rialto"
 )
 
 // wake sees to it that the watcher wakes at a time, if not earlier.
@@ -24,11 +26,11 @@ func (d *destination) wake(at time.Time) {
 // watch waits for whatever a destination's work waits for.
 func (d *Deliverer) watch(idle <-chan struct{}, dest *destination) {
 	for {
-		wait, ok := dest.nap()
+		until, ok := dest.nap()
 		if !ok {
 			return
 		}
-		timer := d.opts.Clock.NewTimer(wait)
+		timer := rialto.NewAlarm(d.opts.Clock, until)
 		select {
 		case <-timer.C():
 		case <-dest.kick:
@@ -40,17 +42,17 @@ func (d *Deliverer) watch(idle <-chan struct{}, dest *destination) {
 	}
 }
 
-// nap is what the watcher asks: for how long to wait now. It is done if ok is false.
-func (d *destination) nap() (wait time.Duration, ok bool) {
+// nap is what the watcher asks: until when to wait now. It is done if ok is false.
+func (d *destination) nap() (until time.Time, ok bool) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	now := d.now()
-	if wait := d.wakeAt.Sub(now); wait > 0 && d.watch != nil {
-		return wait, true
+	if d.wakeAt.After(now) && d.watch != nil {
+		return d.wakeAt, true
 	}
 	d.watching = false
 	d.tick(now)
-	return d.wakeAt.Sub(now), d.watching
+	return d.wakeAt, d.watching
 }
 
 // tick does what the time has come for.

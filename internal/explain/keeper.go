@@ -147,7 +147,7 @@ func (r *Recorder) Run(ctx context.Context) error {
 
 // rest waits until something may be written again.
 func (r *Recorder) rest(ctx context.Context) {
-	timer := r.opts.Clock.NewTimer(writeEvery)
+	timer := rialto.Real(r.opts.Clock).NewTimer(writeEvery)
 	defer timer.Stop()
 	select {
 	case <-timer.C():

@@ -53,6 +53,7 @@ type Options struct {
 type Service struct {
 	opts    Options
 	changes chan deliver.Circuit
+	unseen  atomic.Int64 // of these
 	unsure  atomic.Int64 // outages that an attempt ends which goes well, since their circuits have told nothing
 	catalog *catalog.Catalog
 	replays Replayer
@@ -143,29 +144,39 @@ func (s *Service) CircuitChanged(c *deliver.Circuit) {
 }
 
 func (s *Service) note(c deliver.Circuit) {
+	s.unseen.Add(1)
 	select {
 	case s.changes <- c:
 	default:
+		s.unseen.Add(-1)
 		s.opts.Logger.Warn("change of a circuit not looked at: too many at once", "target", c.ARN, "state", c.State.String())
 	}
 }
 
 // Run looks after outages until ctx ends. It begins with those that had ended before and were not made up for.
 func (s *Service) Run(ctx context.Context) error {
-	retry := s.opts.Clock.NewTimer(retryPause)
+	retry := rialto.Real(s.opts.Clock).NewTimer(retryPause)
 	defer retry.Stop()
+	s.makeUp(ctx)
 	for {
-		s.makeUp(ctx)
 		select {
 		case c := <-s.changes:
 			s.change(ctx, &c)
+			s.makeUp(ctx)
+			s.unseen.Add(-1)
 		case <-retry.C():
+			s.makeUp(ctx)
 			retry.Reset(retryPause)
 		case <-ctx.Done():
 			s.finish(context.WithoutCancel(ctx))
 			return nil
 		}
 	}
+}
+
+// Due says how much circuits have told that was not looked at, for whoever moves a virtual clock.
+func (s *Service) Due(context.Context) (next time.Time, inHand int, err error) {
+	return time.Time{}, int(s.unseen.Load()), nil
 }
 
 // finish writes down what circuits have told before the end.

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/rialto-events/rialto"
 	"github.com/rialto-events/rialto/internal/shard"
 )
 
@@ -54,7 +55,7 @@ func (s *Service) Receive(ctx context.Context, at Address, opts ReceiveOptions) 
 	if wait == 0 {
 		return s.look(ctx, d, opts, false)
 	}
-	over := s.clock.NewTimer(time.Duration(wait) * time.Second)
+	over := rialto.Real(s.clock).NewTimer(time.Duration(wait) * time.Second) // the caller waits in the real world
 	defer over.Stop()
 	w := s.lines.join(d.id)
 	defer s.lines.leave(w)

@@ -112,9 +112,9 @@ func (s *Service) look(ctx context.Context, group *sync.WaitGroup) error {
 	return nil
 }
 
-// wait waits for some time, or until something is said on a channel.
+// wait waits for some time, or until something is said on a channel. How fast letters go is a matter of the real world, as is what is in their way.
 func (s *Service) wait(ctx context.Context, d time.Duration, poke <-chan struct{}) error {
-	t := s.opts.Clock.NewTimer(d)
+	t := rialto.Real(s.opts.Clock).NewTimer(d)
 	defer t.Stop()
 	select {
 	case <-t.C():
@@ -240,7 +240,7 @@ func (j *job) choose(ctx context.Context) error {
 
 // batch moves a few letters, if it is time for them.
 func (j *job) batch(ctx context.Context, rate int) error {
-	now := j.opts.Clock.Now()
+	now := rialto.Real(j.opts.Clock).Now()
 	if rate > 0 && j.next.After(now) {
 		return j.wait(ctx, j.next.Sub(now), j.poke)
 	}

@@ -102,7 +102,8 @@ func (r *runner) run(ctx context.Context) {
 		case r.known.State == Cancelling:
 			err = r.end(ctx, Cancelled, "")
 		case r.known.Paused:
-			r.wait(ctx, maxPause)
+			r.sleep(time.Time{})
+			r.wait(ctx, r.real().Now().Add(maxPause), r.real())
 			continue
 		default:
 			err = r.play(ctx)
@@ -127,10 +128,10 @@ func (r *runner) run(ctx context.Context) {
 		if err == nil {
 			continue
 		}
-		r.wait(ctx, pause)
+		r.wait(ctx, r.real().Now().Add(pause), r.real())
 		pause = min(2*pause, maxPause)
 		for r.resync(ctx) != nil && ctx.Err() == nil {
-			r.wait(ctx, maxPause)
+			r.wait(ctx, r.real().Now().Add(maxPause), r.real())
 		}
 	}
 }
@@ -149,12 +150,12 @@ func (r *runner) resync(ctx context.Context) error {
 	return err
 }
 
-// wait waits for a change, or for a while.
-func (r *runner) wait(ctx context.Context, d time.Duration) {
-	if d <= 0 {
-		return
-	}
-	t := r.service.opts.Clock.NewTimer(d)
+// real is the clock by which is waited for what is in the way.
+func (r *runner) real() rialto.Clock { return rialto.Real(r.service.opts.Clock) }
+
+// wait waits for a change, or until a clock shows a time.
+func (r *runner) wait(ctx context.Context, until time.Time, clock rialto.Clock) {
+	t := rialto.NewAlarm(clock, until)
 	defer t.Stop()
 	select {
 	case <-t.C():
@@ -376,7 +377,9 @@ func (r *runner) until(ctx context.Context, at time.Time) error {
 		if r.interrupted() {
 			return errChanged
 		}
-		r.wait(ctx, left)
+		r.sleep(at)
+		r.wait(ctx, at, r.service.opts.Clock)
+		r.awake()
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
@@ -430,7 +433,12 @@ func (r *runner) ready(b *batch) (*commit, error) {
 // begin begins a commit, which must be finished.
 func (r *runner) begin(ctx context.Context, c *commit) {
 	known := r.known
-	go func() { c.ended <- r.service.commit(ctx, known, kindProgress, c.progress.command(r.key), c.events) }()
+	r.service.under.Add(1)
+	go func() {
+		err := r.service.commit(ctx, known, kindProgress, c.progress.command(r.key), c.events)
+		r.service.under.Add(-1)
+		c.ended <- err
+	}()
 }
 
 // finish waits for the end of a commit. A batch that does not fit into a frame, because its events go to very many targets, is put in two.
@@ -545,7 +553,8 @@ func (s *Service) commit(ctx context.Context, k *known, kind shard.Kind, body []
 // keepPace waits until no target is too far behind, and reports whether it had to. Whoever looks at the replay is told, since that may be as long as a
 // target is down.
 func (r *runner) keepPace(ctx context.Context, targets []*target.Sealed) (waited bool, err error) {
-	began, told := r.service.opts.Clock.Now(), false
+	began, told := r.real().Now(), false
+	defer r.awake()
 	for ; ; waited = true {
 		lag := r.service.deliver.Lag(targets)
 		if r.known.Order != "" {
@@ -559,7 +568,7 @@ func (r *runner) keepPace(ctx context.Context, targets []*target.Sealed) (waited
 			r.service.wait(r.key, "")
 			return waited, nil
 		}
-		if !told && r.service.opts.Clock.Now().Sub(began) >= lagTold {
+		if !told && r.real().Now().Sub(began) >= lagTold {
 			told = true
 			r.service.opts.Logger.Warn("replay waits for its targets", "replay", r.known.Name, "waiting", lag)
 			r.service.wait(r.key, fmt.Sprintf("Its targets are behind: %d deliveries to one of them wait.", lag))
@@ -567,7 +576,8 @@ func (r *runner) keepPace(ctx context.Context, targets []*target.Sealed) (waited
 		if r.interrupted() {
 			return waited, errChanged
 		}
-		t := r.service.opts.Clock.NewTimer(lagPause)
+		r.sleep(time.Time{}) // its targets are at work, or wait for something themselves
+		t := r.real().NewTimer(lagPause)
 		select {
 		case <-t.C():
 		case <-ctx.Done():

@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/rialto-events/rialto"
@@ -69,10 +70,13 @@ type Service struct {
 	started sync.Mutex    // held while a replay begins: how many there are, and its name, are looked at before
 	news    chan struct{} // has a value when there may be something to do
 
+	under atomic.Int64 // batches on their way into the log
+
 	mu      sync.Mutex
-	replays map[string]*known // by key: as the machines have them
-	waits   map[string]string // by key: Replay.Waits
-	ready   bool              // the machines have told of all that there were at the start
+	replays map[string]*known    // by key: as the machines have them
+	waits   map[string]string    // by key: Replay.Waits
+	sleeps  map[string]time.Time // by key: until when a runner has nothing to do; zero if that is no matter of time
+	ready   bool                 // the machines have told of all that there were at the start
 }
 
 // A known replay is one as its machine has told of it last.
@@ -101,7 +105,7 @@ func New(c *catalog.Catalog, h History, events Events, d Deliverer, opts Options
 	opts.Lag = cmp.Or(opts.Lag, defaultLag)
 	return &Service{
 		catalog: c, history: h, events: events, deliver: d, opts: opts, news: make(chan struct{}, 1), replays: make(map[string]*known),
-		waits: make(map[string]string),
+		waits: make(map[string]string), sleeps: make(map[string]time.Time),
 	}
 }
 
@@ -144,6 +148,7 @@ func (s *Service) learn(h *host, r *Replay) {
 		return
 	}
 	s.replays[r.key()] = &known{Replay: r, host: h, changed: make(chan struct{})}
+	delete(s.sleeps, r.key())
 	if ok {
 		close(was.changed)
 	}
@@ -157,6 +162,7 @@ func (s *Service) forget(key string) {
 	defer s.mu.Unlock()
 	if was, ok := s.replays[key]; ok {
 		delete(s.replays, key)
+		delete(s.sleeps, key)
 		close(was.changed)
 	}
 }

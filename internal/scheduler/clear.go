@@ -5,6 +5,7 @@ import (
 	"maps"
 	"slices"
 
+	"github.com/rialto-events/rialto"
 	"github.com/rialto-events/rialto/internal/catalog"
 	"github.com/rialto-events/rialto/internal/occurrence"
 	"github.com/rialto-events/rialto/target"
@@ -60,7 +61,7 @@ func (s *Schedules) Run(ctx context.Context) error {
 			continue
 		}
 		s.log.Warn("schedules are not cleared up", "err", err)
-		timer := s.clock.NewTimer(pause)
+		timer := rialto.Real(s.clock).NewTimer(pause)
 		pause = min(2*pause, maxPause)
 		select {
 		case <-timer.C():

@@ -33,6 +33,7 @@ type Rules struct {
 
 	mu    sync.Mutex
 	dirty map[Place]bool // whose rule may ask for something else than the timers do
+	busy  bool           // one is being looked at
 	news  chan struct{}  // has a value when dirty may have one
 }
 
@@ -105,7 +106,7 @@ func (r *Rules) Run(ctx context.Context) error {
 			continue
 		}
 		r.log.Warn("schedules of rules wait", "err", err)
-		timer := r.timers.opts.Clock.NewTimer(pause)
+		timer := rialto.Real(r.timers.opts.Clock).NewTimer(pause)
 		pause = min(2*pause, maxPause)
 		select {
 		case <-timer.C():
@@ -134,8 +135,10 @@ func (r *Rules) take() (Place, bool) {
 	defer r.mu.Unlock()
 	for p := range r.dirty {
 		delete(r.dirty, p)
+		r.busy = true
 		return p, true
 	}
+	r.busy = false
 	return Place{}, false
 }
 

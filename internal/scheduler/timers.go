@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/rialto-events/rialto"
@@ -59,6 +60,7 @@ type Timers struct {
 	opts    Options
 	owners  map[string]Owner // by name
 	hosts   []*host
+	fired   atomic.Uint64
 }
 
 // A host is one shard.
@@ -367,7 +369,8 @@ func (t *Timers) Run(ctx context.Context) error {
 
 func (h *host) run(ctx context.Context, since time.Time) {
 	for pause := minPause; ctx.Err() == nil; {
-		wait, err := h.fire(ctx, since)
+		until, err := h.fire(ctx, since)
+		clock := h.timers.opts.Clock
 		switch {
 		case ctx.Err() != nil:
 			return
@@ -379,19 +382,19 @@ func (h *host) run(ctx context.Context, since time.Time) {
 			} else {
 				h.timers.opts.Logger.Error("schedules not fired", "shard", h.shard.Name(), "err", err)
 			}
-			wait, pause = pause, min(2*pause, maxPause)
+			clock = rialto.Real(clock)
+			until, pause = clock.Now().Add(pause), min(2*pause, maxPause)
 		}
-		h.sleep(ctx, wait)
+		h.sleep(ctx, clock, until)
 	}
 }
 
-// sleep waits for a time, or until something may be due earlier. No more than a moment passes until the clock is looked at again,
-// since whoever sets it tells nobody.
-func (h *host) sleep(ctx context.Context, wait time.Duration) {
-	if wait <= 0 {
+// sleep waits for a time, or until something may be due earlier.
+func (h *host) sleep(ctx context.Context, clock rialto.Clock, until time.Time) {
+	if !until.After(clock.Now()) {
 		return
 	}
-	timer := h.timers.opts.Clock.NewTimer(min(wait, maxSleep))
+	timer := rialto.NewAlarm(clock, until)
 	defer timer.Stop()
 	select {
 	case <-timer.C():
@@ -400,28 +403,29 @@ func (h *host) sleep(ctx context.Context, wait time.Duration) {
 	}
 }
 
-// fire fires some of what is due and says how long nothing more is.
-func (h *host) fire(ctx context.Context, since time.Time) (time.Duration, error) {
+// fire fires some of what is due and says until when nothing more is. No more than a moment passes until the clock is looked at again,
+// since whoever sets it tells nobody.
+func (h *host) fire(ctx context.Context, since time.Time) (until time.Time, err error) {
 	now := h.timers.opts.Clock.Now()
 	var list []ready
 	var next time.Time
 	if err := h.shard.View(ctx, func() { list, next = h.machine.due(now, fireMost) }); err != nil {
-		return 0, err
+		return now, err
 	}
 	if len(list) == 0 {
-		if next.IsZero() {
-			return maxSleep, nil
+		if until = now.Add(maxSleep); !next.IsZero() && next.Before(until) {
+			until = next
 		}
-		return next.Sub(now), nil
+		return until, nil
 	}
 	for len(list) > 0 {
 		n, err := h.round(ctx, list, since)
 		if err != nil {
-			return 0, err
+			return now, err
 		}
 		list = list[n:]
 	}
-	return 0, nil
+	return now, nil
 }
 
 // A fired occurrence has its events.
@@ -475,6 +479,7 @@ func (h *host) round(ctx context.Context, list []ready, since time.Time) (int, e
 	if err != nil {
 		return 0, err
 	}
+	h.timers.fired.Add(uint64(len(over)))
 	for _, f := range over {
 		if f.owner != nil {
 			f.owner.Occurred(f.Occurrence, f.events)

@@ -6,6 +6,8 @@ import (
 	"errors"
 	"slices"
 	"time"
+
+	"github.com/rialto-events/rialto"
 )
 
 // What lives in old frames is carried forward into new ones, so that the old ones can be truncated: one dead destination, or one old
@@ -160,7 +162,7 @@ func (s *Shard) readThrough() func(Ref) ([]byte, error) {
 
 // rest waits, but not beyond the end of the shard.
 func (s *Shard) rest(d time.Duration) {
-	t := s.opts.Clock.NewTimer(d)
+	t := rialto.Real(s.opts.Clock).NewTimer(d)
 	defer t.Stop()
 	select {
 	case <-t.C():

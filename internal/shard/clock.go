@@ -32,6 +32,10 @@ func newPacemaker(clock rialto.Clock, last time.Time) *pacemaker {
 func (p *pacemaker) now() time.Time {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	return p.look()
+}
+
+func (p *pacemaker) look() time.Time {
 	seen := p.clock.Now()
 	passed := max(seen.Sub(p.seen), 0) // by the monotonic clock, if there is one
 	p.seen = seen
@@ -40,4 +44,15 @@ func (p *pacemaker) now() time.Time {
 		p.time = shows
 	}
 	return p.time
+}
+
+// alarm has a timer fire when the shard's time is at. It fires earlier if that is long hence: the clock may be set meanwhile.
+func (p *pacemaker) alarm(t rialto.Timer, at time.Time) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if longest := p.look().Add(alarmEvery); at.After(longest) {
+		at = longest
+	}
+	ahead := p.time.Sub(p.seen.Round(0)) // of the clock
+	rialto.ResetAlarm(p.clock, t, at.Add(-ahead))
 }

@@ -246,13 +246,15 @@ func (c *core) resume() outcome {
 
 // takeOver makes this process the owner: it brings the state up to the end of the log and appends a frame of the next epoch.
 // From then on the former owner's appends fail.
-func (c *core) takeOver(ctx context.Context, owner string, now time.Time) error {
+//
+// The time is asked for when the state is there.
+func (c *core) takeOver(ctx context.Context, owner string, now func() time.Time) error {
 	if err := c.recover(ctx); err != nil {
 		return err
 	}
 	var b Batch
 	b.Add(kindEpoch, []byte(owner))
-	rec, err := c.append(ctx, c.tip.epoch+1, now, b.payload)
+	rec, err := c.append(ctx, c.tip.epoch+1, now(), b.payload)
 	if err != nil {
 		return fmt.Errorf("take over %s: %w", c.log.Name(), err)
 	}

@@ -30,6 +30,9 @@ type Options struct {
 	Cache  int          // bytes of recent frames kept in memory; 0 is 16 MiB
 	Room   func() error // says why space is short; snapshots come sooner then, so that the log can be truncated. Nil is never
 
+	// Recovered, if it is not nil, is told of the time of the last frame, before the first of this process is written.
+	Recovered func(last time.Time)
+
 	// Appended, if it is not nil, is told of each frame that was written: how large it is, and how long that took. It must be quick.
 	Appended func(bytes int, took time.Duration)
 }
@@ -43,6 +46,8 @@ type Shard struct {
 	time   *pacemaker
 	timers timerHeap
 	resume outcome
+
+	turns atomic.Uint64 // how often effects were handed over
 
 	scratch []byte // memory for the payload of the next frame
 
@@ -103,7 +108,13 @@ func Open(ctx context.Context, log journal.Log, blob journal.Blob, machines []Ho
 		opts.Logger.Warn(msg, "log", log.Name(), "seq", seq, "err", err)
 	}
 	s.core.stall = s.setStalled
-	if err := s.core.takeOver(ctx, opts.Owner, opts.Clock.Now()); err != nil {
+	now := func() time.Time {
+		if opts.Recovered != nil {
+			opts.Recovered(s.core.tip.time)
+		}
+		return opts.Clock.Now()
+	}
+	if err := s.core.takeOver(ctx, opts.Owner, now); err != nil {
 		return nil, err
 	}
 	s.time = newPacemaker(opts.Clock, s.core.tip.time)
@@ -116,6 +127,21 @@ func (s *Shard) Name() string { return s.core.log.Name() }
 
 // Now is the shard's time, by which commands are applied and timers fire: that of [Options.Clock], unless that was set back.
 func (s *Shard) Now() time.Time { return s.time.now() }
+
+// Due is when the next effect falls due that waits for its time; zero if none does. One that is due and not handed over yet is due in the past.
+// What was proposed before the call is committed, and its effects are handed over, when Due returns.
+func (s *Shard) Due(ctx context.Context) (next time.Time, err error) {
+	err = s.View(ctx, func() {
+		if len(s.timers) > 0 {
+			next = s.timers[0].at
+		}
+	})
+	return next, err
+}
+
+// Turns is how often effects were handed to their handlers: as long as it stays the same, nobody has got work from here. It is counted once
+// they have it.
+func (s *Shard) Turns() uint64 { return s.turns.Load() }
 
 // Queued is how many proposals wait for a frame: a cheap hint for whoever may choose between shards.
 func (s *Shard) Queued() int { return len(s.in) }
@@ -273,11 +299,11 @@ func (s *Shard) loop(ctx context.Context) error {
 
 	alarm := s.opts.Clock.NewTimer(time.Hour)
 	defer alarm.Stop()
-	look := s.opts.Clock.NewTimer(lookEvery)
+	look := rialto.Real(s.opts.Clock).NewTimer(lookEvery)
 	defer look.Stop()
 	for {
 		if len(s.timers) > 0 {
-			alarm.Reset(min(s.timers[0].at.Sub(s.Now()), alarmEvery))
+			s.time.alarm(alarm, s.timers[0].at)
 		}
 		select {
 		case r := <-s.in:
@@ -306,6 +332,7 @@ func (s *Shard) ring() {
 			h([]any{t.effect})
 		}
 	})
+	s.turns.Add(1)
 }
 
 // frame makes one frame of first and of whatever else waits, commits it and answers. Only an error that ends the owner is
@@ -330,10 +357,10 @@ func (s *Shard) frame(ctx context.Context, first request) error {
 	if b.commands == 0 {
 		return nil
 	}
-	began := s.opts.Clock.Now()
+	began := time.Now()
 	out, err := s.core.commit(ctx, b.payload, b.commands, s.Now())
 	if err == nil && s.opts.Appended != nil {
-		s.opts.Appended(len(b.payload), s.opts.Clock.Now().Sub(began))
+		s.opts.Appended(len(b.payload), time.Since(began))
 	}
 	damage, isDamage := errors.AsType[*journal.DamageError](err)
 	switch {
@@ -400,6 +427,7 @@ func (s *Shard) handle(out outcome) {
 	for _, t := range out.timers {
 		s.timers.set(t)
 	}
+	s.turns.Add(1)
 }
 
 // shorten keeps the log short although nobody writes any more: after a purge, or after many deletes among messages that stay. It takes two

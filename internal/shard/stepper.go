@@ -25,7 +25,7 @@ func OpenStepper(log journal.Log, blob journal.Blob, now time.Time, machines ...
 	s := &Stepper{core: newCore(log, blob, machines)}
 	s.core.partBytes = stepperPart
 	s.core.wait = func(ctx context.Context, _ time.Duration) error { return ctx.Err() }
-	if err := s.core.takeOver(context.Background(), "stepper", now); err != nil {
+	if err := s.core.takeOver(context.Background(), "stepper", func() time.Time { return now }); err != nil {
 		return nil, err
 	}
 	s.handle(s.core.resume())

@@ -53,6 +53,7 @@ var floors = map[string]int{
 	"internal/tracing":          4,
 	"internal/topic":            4,
 	"internal/replay":           5,
+	"internal/advance":          1,
 	"internal/aws/eventsapi":    6,
 	"internal/aws/sqsapi":       6,
 	"internal/aws/snsapi":       6,

@@ -21,6 +21,7 @@ const endpointEnv = envPrefix + "ENDPOINT"
 type client struct {
 	endpoint string
 	getenv   func(string) string
+	endless  bool // an answer may take as long as it likes
 }
 
 // declare adds the flag --endpoint.

@@ -3,6 +3,7 @@ package main
 import (
 	"cmp"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -14,6 +15,7 @@ import (
 	"strconv"
 	"strings"
 	"text/tabwriter"
+	"time"
 
 	"github.com/knadh/koanf/parsers/yaml"
 	"github.com/knadh/koanf/providers/env/v2"
@@ -81,6 +83,9 @@ func newSettings() *settings {
 	describe(fs, "breaker", "50%/30s/20")
 	fs.BoolVar(&c.AWSQuotas, "aws-quotas", false, "Enforce AWS's quotas where rialto's own are larger.")
 	fs.BoolVar(&c.Relaxed, "relaxed", false, "Sync the disk once a second and not before each answer. A power failure may then lose a second of what was acknowledged.")
+	fs.Var((*clockMode)(&c.Virtual), "clock", "`CLOCK` The clock: real, or virtual for tests, which stands still until \"rialto clock advance\" moves it.")
+	fs.Var((*moment)(&c.ClockStart), "clock-start", "`TIME` Where a virtual clock begins, such as 2026-01-01T00:00:00Z. In a data folder that knows a later time it goes on there.")
+	describe(fs, "clock-start", "the present")
 	fs.Var((*byteSize)(&c.MaxBytes), "max-bytes", "`SIZE` What the stored data may grow to, such as 20GiB.")
 	describe(fs, "max-bytes", "what the disk has room for")
 	fs.StringVar(&c.MetricsListen, "metrics-listen", "", "`ADDRESS` Serve /metrics on this host and port, to whoever reaches it.")
@@ -403,6 +408,47 @@ func (b *breaker) Set(s string) error {
 		*b = breaker(set)
 	}
 	return err
+}
+
+// clockMode is a flag that says whether the clock is virtual.
+type clockMode bool
+
+func (c *clockMode) Type() string { return "clock" }
+
+func (c *clockMode) String() string {
+	if *c {
+		return "virtual"
+	}
+	return "real"
+}
+
+func (c *clockMode) Set(s string) error {
+	if s != "real" && s != "virtual" {
+		return errors.New("it is real or virtual")
+	}
+	*c = s == "virtual"
+	return nil
+}
+
+// moment is a flag of a time.
+type moment time.Time
+
+func (m *moment) Type() string { return "moment" }
+
+func (m *moment) String() string {
+	if time.Time(*m).IsZero() {
+		return ""
+	}
+	return time.Time(*m).Format(time.RFC3339Nano)
+}
+
+func (m *moment) Set(s string) error {
+	t, err := time.Parse(time.RFC3339, s)
+	if err != nil {
+		return errors.New("it is a time such as 2026-01-01T00:00:00Z")
+	}
+	*m = moment(t.UTC())
+	return nil
 }
 
 // byteSize is a flag of bytes, such as 512MiB. Decimal units are decimal.

@@ -6,6 +6,7 @@
 //	rialto tail      follow the events of a bus
 //	rialto explain   say what happened to an event, and why it did not arrive
 //	rialto circuit   look at the circuits of destinations, open and close them
+//	rialto clock     look at the clock of the server, and move a virtual one
 //	rialto vault     add a key that seals secrets
 //	rialto redrive   bring dead letters back to their targets; dead-letters shows them, redrives shows what runs
 //	rialto archive   look into archives, carry events out of them and into them
@@ -102,7 +103,7 @@ func newRoot() *cobra.Command {
 	root.SetVersionTemplate("{{.Version}}\n")
 	root.SetFlagErrorFunc(flagError)
 	root.SetUsageFunc(usage)
-	root.AddCommand(newDemo(), newServe(), newPut(), newTail(), newExplain(), newDeadLetters(), newRedrive(), newRedrives(), newArchive(), newReplay(), newSchedule(), newCircuit(), newConnection(),
+	root.AddCommand(newDemo(), newServe(), newPut(), newTail(), newExplain(), newDeadLetters(), newRedrive(), newRedrives(), newArchive(), newReplay(), newSchedule(), newCircuit(), newClock(), newConnection(),
 		newConfig(), newVault(), newVersion())
 	return root
 }

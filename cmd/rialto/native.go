@@ -44,6 +44,9 @@ func (c *client) native(ctx context.Context, method string, u *url.URL, body []b
 	}
 	transport := http.DefaultTransport.(*http.Transport).Clone()
 	transport.ResponseHeaderTimeout = answerWait
+	if c.endless {
+		transport.ResponseHeaderTimeout = 0
+	}
 	transport.DisableKeepAlives = true // one connection, one request
 	resp, err := (&http.Client{Transport: transport}).Do(req)
 	if err != nil {

@@ -74,6 +74,9 @@ func serve(ctx context.Context, s *settings, out, errOut io.Writer) error {
 	case err := <-ended:
 		return err
 	}
+	if c.Virtual && s.text(errOut) {
+		fmt.Fprintln(errOut, "\nThe clock is virtual: time stands still until \"rialto clock advance\" moves it.")
+	}
 	if err := s.announce(srv.Addr(), out, errOut); err != nil {
 		stop() // whoever waits to hear of it would wait for ever
 		return errors.Join(err, <-ended)

@@ -67,6 +67,9 @@ type Config struct {
 
 	Logger *slog.Logger // nil discards
 	Clock  rialto.Clock // nil is the system's
+
+	Virtual    bool      // the clock stands still until somebody moves it by the API, as it does if Clock is a *[rialto.VirtualClock]
+	ClockStart time.Time // where it begins in a data directory that knows no later time; zero is the present
 }
 
 // withDefaults fills in what was left out.
@@ -109,6 +112,9 @@ func (c Config) check() error {
 	}
 	if c.Shards < 1 || c.Shards > maxShards {
 		return rialto.Errorf(rialto.Invalid, "%d shards cannot be: give a number from 1 to %d.", c.Shards, maxShards)
+	}
+	if _, given := c.Clock.(*rialto.VirtualClock); c.NATS != "" && (c.Virtual || given) {
+		return rialto.Errorf(rialto.Invalid, "A virtual clock is one server's own, so it cannot go with --nats, where other servers have another time.")
 	}
 	for i := range c.Remotes {
 		if err := c.Remotes[i].Check(); err != nil {

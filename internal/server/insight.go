@@ -67,7 +67,7 @@ func (s *Server) watch(ctx context.Context) (observers, error) {
 	s.metrics = metrics.New(Version)
 	s.circuits = circuits.New(circuits.Options{Logger: s.config.Logger, Clock: s.config.Clock})
 	s.outages = outages.New(outages.Options{Logger: s.config.Logger, Clock: s.config.Clock})
-	all := observers{s.recorder, s.metrics, s.circuits, s.outages, ends{s}}
+	all := observers{s.recorder, s.metrics, s.circuits, s.outages, ends{s}, &s.tally}
 	if s.config.Tracing {
 		var err error
 		if s.tracer, err = tracing.New(ctx, Version, s.config.Logger, s.config.Clock); err != nil {

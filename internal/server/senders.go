@@ -29,7 +29,7 @@ type senders struct {
 
 func (s *Server) senders(all *senders) senders {
 	queues := queue.New(s.queues, queue.Options{OwnQueuesOnly: s.config.Credentials != ""})
-	s.remotes = remote.New(s.config.Remotes, remote.Options{Clock: s.config.Clock, OwnOnly: s.config.Credentials != ""})
+	s.remotes = remote.New(s.config.Remotes, remote.Options{Clock: rialto.Real(s.config.Clock), OwnOnly: s.config.Credentials != ""})
 	functions := ownFunctions{s.kinds.functions, s.config.Credentials != ""}
 	writer := notification.Writer{URL: s.url(), Signer: s.notary}
 	return senders{queue: queues, topic: topic.New(s.topics), bus: bus.New(s.ingest), http: s.conns.Sender(), remotes: s.remotes,

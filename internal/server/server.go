@@ -25,6 +25,7 @@ import (
 	"syscall"
 
 	"github.com/rialto-events/rialto"
+	"github.com/rialto-events/rialto/internal/advance"
 	"github.com/rialto-events/rialto/internal/aws"
 	"github.com/rialto-events/rialto/internal/aws/eventsapi"
 	"github.com/rialto-events/rialto/internal/aws/schedulerapi"
@@ -85,6 +86,9 @@ type Server struct {
 	api       *aws.Handler
 	http      http.Server
 	health    health
+	virtual   *rialto.VirtualClock // nil if the clock is real
+	driver    *advance.Driver      // of a virtual clock
+	tally     tally
 	ready     chan struct{}
 }
 
@@ -115,6 +119,10 @@ func Open(ctx context.Context, c Config) (_ *Server, err error) {
 	if s.journal, err = openJournal(ctx, c); err != nil {
 		return nil, err
 	}
+	if err := s.openClock(ctx); err != nil {
+		return nil, err
+	}
+	c = s.config
 	s.warm(ctx)
 	if err := s.openCatalog(ctx); err != nil {
 		return nil, err
@@ -150,7 +158,7 @@ func Open(ctx context.Context, c Config) (_ *Server, err error) {
 	})
 	s.redrive = redrive.New(s.queues, s.catalog, s.deliver, redrive.Options{Logger: c.Logger, Clock: c.Clock, Subscriptions: s.topics.DefinitionOf})
 	news := connections.NewNews(s.ingest, s.catalog, c.Clock, c.Logger)
-	s.conns = connections.New(s.catalog, secrets, connections.Options{Logger: c.Logger, Clock: c.Clock, Guard: s.guard(), News: news, TLSOnly: !c.trusted()})
+	s.conns = connections.New(s.catalog, secrets, connections.Options{Logger: c.Logger, Clock: c.Clock, Wire: rialto.Real(c.Clock), Guard: s.guard(), News: news, TLSOnly: !c.trusted()})
 	if err := s.openKinds(); err != nil {
 		return nil, err
 	}
@@ -163,6 +171,7 @@ func Open(ctx context.Context, c Config) (_ *Server, err error) {
 	if err := s.openShards(ctx); err != nil {
 		return nil, err
 	}
+	s.openDriver()
 	s.serve(auth, routes, secrets, news)
 	return s, nil
 }
@@ -184,7 +193,7 @@ func listen(address string) (net.Listener, error) {
 
 func openJournal(ctx context.Context, c Config) (journal.Journal, error) {
 	opts := journal.Options{
-		Logger: c.Logger, Clock: c.Clock, Replicas: c.Replicas, Credentials: c.NATSCreds, Relaxed: c.Relaxed, MaxBytes: c.MaxBytes,
+		Logger: c.Logger, Clock: rialto.Real(c.Clock), Replicas: c.Replicas, Credentials: c.NATSCreds, Relaxed: c.Relaxed, MaxBytes: c.MaxBytes,
 	}
 	if c.NATS != "" {
 		return journal.OpenExternal(ctx, c.NATS, opts)
@@ -241,7 +250,7 @@ func (s *Server) openNotary(ctx context.Context, secrets *vault.Vault) error {
 	if err != nil {
 		return err
 	}
-	s.notary = notary.New(kv, secrets, notary.Options{Logger: s.config.Logger, Clock: s.config.Clock})
+	s.notary = notary.New(kv, secrets, notary.Options{Logger: s.config.Logger, Clock: rialto.Real(s.config.Clock)})
 	return nil
 }
 
@@ -296,7 +305,8 @@ func (s *Server) openShard(ctx context.Context, name, owner string, hosted []sha
 		return nil, err
 	}
 	sh, err := shard.Open(ctx, log, blob, hosted,
-		shard.Options{Logger: s.config.Logger, Clock: s.config.Clock, Owner: owner, Room: s.journal.Room, Appended: s.metrics.Appended(name)})
+		shard.Options{Logger: s.config.Logger, Clock: s.config.Clock, Owner: owner, Room: s.journal.Room, Recovered: s.recovered,
+			Appended: s.metrics.Appended(name)})
 	if err != nil {
 		return nil, fmt.Errorf("open %s: %w", name, err)
 	}
@@ -337,7 +347,7 @@ func (s *Server) serve(auth aws.Authenticator, routes *route.Router, secrets *va
 		events.Limits = eventsapi.AWSLimits
 	}
 	s.api = aws.NewHandler(
-		aws.Options{Logger: s.config.Logger, Authenticator: auth, Clock: s.config.Clock, PublicURL: s.config.PublicURL},
+		aws.Options{Logger: s.config.Logger, Authenticator: auth, Clock: rialto.Real(s.config.Clock), PublicURL: s.config.PublicURL},
 		eventsapi.New(s.catalog, s.ingest, secrets, events).Service(),
 		sqsapi.New(s.queues, sqsapi.Options{OwnQueuesOnly: s.config.Credentials != ""}).Service(),
 		snsapi.New(s.topics).Service(),
@@ -357,9 +367,10 @@ func (s *Server) serve(auth aws.Authenticator, routes *route.Router, secrets *va
 		console.Archives(s.history, s.replays),
 		console.Replays(s.replays),
 		console.Schedules(s.schedules),
+		console.Clock(s.clockState, s.advanceClock),
 		console.Explanations(explain.NewExplainer(s.recorder, s.catalog, s.deliver)),
 	))
-	s.health.register(mux, s.journal)
+	s.health.register(mux, s.journal, s.clockName())
 	s.measure(mux, auth)
 	s.http = http.Server{
 		Handler: mux, ReadHeaderTimeout: headerTimeout, ReadTimeout: bodyTimeout, IdleTimeout: idleTimeout, MaxHeaderBytes: maxHeader,
@@ -382,7 +393,7 @@ func authenticator(c Config) (aws.Authenticator, error) {
 	if err != nil {
 		return nil, err
 	}
-	return aws.NewSigV4(keys, c.Clock), nil
+	return aws.NewSigV4(keys, rialto.Real(c.Clock)), nil // callers sign by theirs
 }
 
 // close lets go of what Open has taken.

@@ -31,9 +31,17 @@ func (s *Schedules) mark(set map[string]bool, keys ...string) {
 func (s *Schedules) take(set map[string]bool) []string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.busy = true
 	keys := slices.Collect(maps.Keys(set))
 	clear(set)
 	return keys
+}
+
+// rest notes that nothing is being cleared up any more.
+func (s *Schedules) rest() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.busy = false
 }
 
 // Run deletes schedules that are over and groups that go, and lets those fire that were held, until ctx ends.
@@ -53,6 +61,7 @@ func (s *Schedules) Run(ctx context.Context) error {
 		}
 		if err == nil {
 			pause = minPause
+			s.rest()
 			select {
 			case <-s.news:
 			case <-ctx.Done():

@@ -37,3 +37,13 @@ func (r *Rules) Due(context.Context) (next time.Time, inHand int, err error) {
 	}
 	return time.Time{}, inHand, nil
 }
+
+// Due says how much is to be cleared up: schedules that are over, and groups.
+func (s *Schedules) Due(context.Context) (next time.Time, inHand int, err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if inHand = len(s.ended) + len(s.moved); s.busy {
+		inHand++
+	}
+	return time.Time{}, inHand, nil
+}

@@ -38,6 +38,7 @@ type Schedules struct {
 	mu    sync.Mutex
 	ended map[string]bool // homes of schedules whose last occurrence may have ended
 	moved map[string]bool // keys of groups that may have to go, or whose schedules may be held no more
+	busy  bool            // something is being cleared up
 	news  chan struct{}   // has a value when there is something to clear up
 	gone  *recall         // what was deleted lately
 }

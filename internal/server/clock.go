@@ -105,6 +105,7 @@ func (s *Server) openDriver() {
 		{Name: "replays", Due: s.replays.Due},
 		{Name: "dead letters of queues", Due: s.queues.Due},
 		{Name: "deliveries", Due: s.deliver.Due, Elsewhere: true},
+		{Name: "schedules that are over", Due: s.schedules.Due},
 		{Name: "circuits", Due: s.circuits.Due},
 		{Name: "outages", Due: s.outages.Due},
 	}

@@ -68,7 +68,7 @@ type Config struct {
 	Logger *slog.Logger // nil discards
 	Clock  rialto.Clock // nil is the system's
 
-	Virtual    bool      // the clock stands still until somebody moves it by the API, as it does if Clock is a *[rialto.VirtualClock]
+	Virtual    bool      // the clock stands still until somebody moves it by the API, as it does if Clock is a *[rialto.VirtualClock]; the journal is relaxed then
 	ClockStart time.Time // where it begins in a data directory that knows no later time; zero is the present
 }
 
@@ -92,6 +92,9 @@ func (c Config) withDefaults() Config {
 	if c.Clock == nil {
 		c.Clock = rialto.SystemClock
 	}
+	if c.isVirtual() {
+		c.Relaxed = true // a month has tens of thousands of frames, and a test's data need not outlive its machine
+	}
 	if c.Shards == 0 {
 		c.Shards = shardsEmbedded
 		if c.NATS != "" {
@@ -99,6 +102,12 @@ func (c Config) withDefaults() Config {
 		}
 	}
 	return c
+}
+
+// isVirtual reports whether the clock is moved by hand.
+func (c Config) isVirtual() bool {
+	_, given := c.Clock.(*rialto.VirtualClock)
+	return given || c.Virtual
 }
 
 // check refuses what cannot work, and what would serve strangers without meaning to.
@@ -113,7 +122,7 @@ func (c Config) check() error {
 	if c.Shards < 1 || c.Shards > maxShards {
 		return rialto.Errorf(rialto.Invalid, "%d shards cannot be: give a number from 1 to %d.", c.Shards, maxShards)
 	}
-	if _, given := c.Clock.(*rialto.VirtualClock); c.NATS != "" && (c.Virtual || given) {
+	if c.NATS != "" && c.isVirtual() {
 		return rialto.Errorf(rialto.Invalid, "A virtual clock is one server's own, so it cannot go with --nats, where other servers have another time.")
 	}
 	for i := range c.Remotes {

@@ -180,23 +180,21 @@ const takers = 8
 // takePatience bounds how long they do, for what half a day makes.
 const takePatience = 2 * time.Minute
 
-// take takes so many messages out of a queue, or as many as there are if more come.
+// take takes so many messages out of a queue, which must come.
 func take(t *testing.T, srv *rialtotest.Server, q *rialtotest.Queue, n int) (bodies []string) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), takePatience)
 	defer cancel()
 	client := srv.SQS()
 	var mu sync.Mutex
-	left := func() int {
-		mu.Lock()
-		defer mu.Unlock()
-		return n - len(bodies)
-	}
 	var all sync.WaitGroup
-	for range min(takers, (n+9)/10) {
+	for taker := range takers {
+		share := (n + taker) / takers
 		all.Go(func() {
-			for left() > 0 {
-				got, err := client.ReceiveMessage(ctx, &sqs.ReceiveMessageInput{QueueUrl: &q.URL, MaxNumberOfMessages: 10, WaitTimeSeconds: 1})
+			for share > 0 {
+				got, err := client.ReceiveMessage(ctx, &sqs.ReceiveMessageInput{
+					QueueUrl: &q.URL, MaxNumberOfMessages: int32(min(share, 10)), WaitTimeSeconds: 20,
+				})
 				if err != nil {
 					t.Error(err)
 					return
@@ -208,7 +206,7 @@ func take(t *testing.T, srv *rialtotest.Server, q *rialtotest.Queue, n int) (bod
 					done = append(done, sqstypes.DeleteMessageBatchRequestEntry{Id: aws.String(strconv.Itoa(i)), ReceiptHandle: m.ReceiptHandle})
 				}
 				mu.Unlock()
-				if len(done) == 0 {
+				if share -= len(done); len(done) == 0 {
 					continue
 				}
 				if _, err := client.DeleteMessageBatch(ctx, &sqs.DeleteMessageBatchInput{QueueUrl: &q.URL, Entries: done}); err != nil {

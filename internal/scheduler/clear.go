@@ -3,6 +3,7 @@ package scheduler
 import (
 	"context"
 	"maps"
+	"math"
 	"slices"
 
 	"github.com/rialto-events/rialto"
@@ -83,26 +84,22 @@ func (s *Schedules) Run(ctx context.Context) error {
 
 // recover finds the schedules whose last occurrence ended before the start, or was about to. Of the others, [Schedules.Attempted] will be told.
 func (s *Schedules) recover(ctx context.Context) error {
-	for after := ""; ; {
-		over, err := s.timers.Over(ctx, OwnerSchedules, "", after, listAtOnce)
-		if err != nil || len(over) == 0 {
-			return err
-		}
-		after = over[len(over)-1]
-		goesOn := make(map[string]bool)
-		err = s.opts.Deliver.Unended(ctx, func(d *target.Definition) bool { return d.Schedule != nil && d.Schedule.Last }, func(event []byte) {
-			if o, err := occurrence.Parse(event); err == nil {
-				goesOn[o.Schedule.String()] = true
-			}
-		})
-		if err != nil {
-			return err
-		}
-		over = slices.DeleteFunc(over, func(home string) bool { return goesOn[home] })
-		if _, err := s.timers.Clear(ctx, OwnerSchedules, over, true); err != nil {
-			return err
-		}
+	over, err := s.timers.Over(ctx, OwnerSchedules, "", "", math.MaxInt)
+	if err != nil || len(over) == 0 {
+		return err
 	}
+	goesOn := make(map[string]bool)
+	err = s.opts.Deliver.Unended(ctx, func(d *target.Definition) bool { return d.Schedule != nil && d.Schedule.Last }, func(event []byte) {
+		if o, err := occurrence.Parse(event); err == nil {
+			goesOn[o.Schedule.String()] = true
+		}
+	})
+	if err != nil {
+		return err
+	}
+	over = slices.DeleteFunc(over, func(home string) bool { return goesOn[home] })
+	_, err = s.timers.Clear(ctx, OwnerSchedules, over, true)
+	return err
 }
 
 // tidy does what there is to do.

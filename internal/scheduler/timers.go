@@ -1,6 +1,7 @@
 package scheduler
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -17,6 +18,7 @@ import (
 )
 
 const (
+	dueMost   = 16 << 10               // occurrences that are looked for at a time
 	fireMost  = 512                    // occurrences in one frame
 	fireBytes = 512 << 10              // of their events, or one event
 	minPause  = 50 * time.Millisecond  // between two tries
@@ -409,7 +411,7 @@ func (h *host) fire(ctx context.Context, since time.Time) (until time.Time, err 
 	now := h.timers.opts.Clock.Now()
 	var list []ready
 	var next time.Time
-	if err := h.shard.View(ctx, func() { list, next = h.machine.due(now, fireMost) }); err != nil {
+	if err := h.shard.View(ctx, func() { list, next = h.machine.due(now, dueMost) }); err != nil {
 		return now, err
 	}
 	if len(list) == 0 {
@@ -418,8 +420,10 @@ func (h *host) fire(ctx context.Context, since time.Time) (until time.Time, err 
 		}
 		return until, nil
 	}
+	// Definitions lie in the log as they were made. To read them in another order than that is to read most of the log for each.
+	slices.SortFunc(list, func(a, b ready) int { return cmp.Compare(a.ref.Seq, b.ref.Seq) })
 	for len(list) > 0 {
-		n, err := h.round(ctx, list, since)
+		n, err := h.round(ctx, list[:min(len(list), fireMost)], since)
 		if err != nil {
 			return now, err
 		}

@@ -47,9 +47,8 @@ type wallFigures struct {
 	memory        int64 // the most resident bytes that the server had
 }
 
-// wall puts n events for the good ones at a steady pace, and between them others, in turns: first these go nowhere, since no rule wants them, and
-// then to the bad ones. So what differs is the destinations. The figures are those of all rounds of a sort together: a stall of the disk, of which
-// there are some in a minute, hits either.
+// wall puts n events for the good ones at a steady pace, alone and beside the bad ones in turns. The figures are those of all rounds of a sort
+// together: a stall of the disk, of which there are some in a minute, hits either.
 func wall(tb testing.TB, binary string, good, n int) wallFigures {
 	tb.Helper()
 	address, err := child.FreeAddress()
@@ -96,16 +95,16 @@ func wall(tb testing.TB, binary string, good, n int) wallFigures {
 	}
 
 	var w wallFigures
-	nowhere := func(n int) (source string, ok bool) { return "nobody", n%badEvery == 0 }
+	alone := func(int) (string, bool) { return "", false }
 	current.Store(newRace(2 * good))
-	current.Load().paced(tb, client, good, nowhere) // the first event of each is slower: it makes connections
+	current.Load().paced(tb, client, good, alone) // the first event of each is slower: it makes connections
 	var without, with []time.Duration
 	start := time.Now()
 	for range wallRounds {
 		for _, turn := range []struct {
 			bad  func(int) (string, bool)
 			took *[]time.Duration
-		}{{nowhere, &without}, {bad, &with}} {
+		}{{alone, &without}, {bad, &with}} {
 			r := newRace(n)
 			current.Store(r)
 			r.paced(tb, client, good, turn.bad)

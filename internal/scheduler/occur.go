@@ -97,15 +97,30 @@ func (d *Definition) delivery(scope rialto.Scope, last bool) *target.Definition 
 	return t
 }
 
-// Occurred tells those who look on. A schedule whose last occurrence caused nothing has ended.
+// Occurred tells those who look on. A schedule whose last occurrence caused nothing has ended, unless it is held; that its group has gone on since it
+// was seen to be paused is found here, for whoever let it go on did not see this schedule among those that are held.
 func (s *Schedules) Occurred(o Occurrence, events []deliver.Accepted) {
 	if len(events) == 0 {
 		s.look(o.Home)
+		s.lookAtGroup(o.Home)
 	}
 	for i := range events {
 		if s.opts.Accepted != nil {
 			s.opts.Accepted(&events[i])
 		}
+	}
+}
+
+// lookAtGroup has the schedules of a home's group released, if the group is not paused.
+func (s *Schedules) lookAtGroup(home string) {
+	arn, err := rialto.ParseARN(home)
+	n, ok := nameOf(arn)
+	if err != nil || !ok {
+		return
+	}
+	key := catalog.NameKey(n.Scope, n.Group)
+	if g := s.catalog.Groups.Get(key); g != nil && !g.Paused {
+		s.mark(s.moved, key)
 	}
 }
 

@@ -54,6 +54,14 @@ type Batcher interface {
 	Most(d *Definition) (messages, bytes int)
 }
 
+// An Eager is a Batcher that is the quicker the more it gets at once. Where it is, what waits goes out together, although nobody has asked for
+// batches; nothing waits for others to come. Messages of a batch may then be from different schedules, and say so in their definitions.
+type Eager interface {
+	Batcher
+	// Eager reports whether the destination of a definition is so.
+	Eager(d *Definition) bool
+}
+
 // A Message is one delivery attempt.
 type Message struct {
 	Definition *Definition

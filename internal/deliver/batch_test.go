@@ -297,3 +297,46 @@ func TestLimitsOfGroup(t *testing.T) {
 		}
 	})
 }
+
+// An eagerSender takes what is there.
+type eagerSender struct{ *batchSender }
+
+var _ target.Eager = eagerSender{}
+
+func (eagerSender) Eager(*target.Definition) bool { return true }
+
+// TestEager has a kind take together what waits, although no batch was asked for, and nothing wait for others. A rate counts attempts, so that a
+// definition with one is left alone.
+func TestEager(t *testing.T) {
+	for name, tt := range map[string]struct {
+		change  func(*target.Definition)
+		attempt int // for 25 events, at most
+	}{
+		"what waits":  {func(*target.Definition) {}, 4},
+		"with a rate": {func(d *target.Definition) { d.Rate = 1000 }, 25},
+		"as asked":    {func(d *target.Definition) { d.Batch = &target.Batch{Size: 5, Window: time.Second} }, 5},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				o := new(recorder)
+				kind := &batchSender{messages: 10, does: func([]*target.Message) []error {
+					time.Sleep(100 * time.Millisecond) // in which the others come
+					return nil
+				}}
+				r := newRig(t, Options{Window: 1, Observer: o})
+				r.stop()
+				kind.fakeSender = r.sender
+				r.resolve = func(*target.Definition) target.Sender { return eagerSender{kind} }
+				r.start()
+				to := changed(t, testTarget("billing", true), tt.change)
+				r.acceptMany(0, 25, to)
+				time.Sleep(10 * time.Second)
+				synctest.Wait()
+				taken := len(kind.batches) + len(r.sender.to(to.ARN))
+				if taken > tt.attempt || len(o.attempts) != 25 || r.waiting() != "" {
+					t.Errorf("%d attempts for %d events, want %d for 25; %q waits", taken, len(o.attempts), tt.attempt, r.waiting())
+				}
+			})
+		})
+	}
+}

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math"
 	"math/rand/v2"
 	"slices"
 	"sync"
@@ -291,22 +292,30 @@ func (d *Deliverer) isLocal(def *target.Definition) bool {
 // batchOf is how many deliveries to a target may share an attempt.
 func (d *Deliverer) batchOf(def *target.Definition) batch {
 	defer d.survive(def)
-	if def.Batch == nil || def.Batch.Size < 2 {
-		return batch{}
-	}
 	kind, ok := d.resolve(def).(target.Batcher)
 	if !ok {
 		return batch{}
 	}
-	b := batch{size: def.Batch.Size, bytes: maxBatchBytes, window: def.Batch.Window}
+	asked := def.Batch
+	if asked == nil {
+		eager, ok := kind.(target.Eager)
+		if !ok || def.Rate > 0 || !eager.Eager(def) { // a rate counts attempts
+			return batch{}
+		}
+		asked = &target.Batch{Size: math.MaxInt}
+	}
+	b := batch{size: asked.Size, bytes: maxBatchBytes, window: asked.Window}
 	messages, bytes := kind.Most(def)
 	if messages > 0 {
 		b.size = min(b.size, messages)
 	}
-	for _, n := range []int{bytes, def.Batch.Bytes} {
+	for _, n := range []int{bytes, asked.Bytes} {
 		if n > 0 {
 			b.bytes = min(b.bytes, n)
 		}
+	}
+	if b.size < 2 {
+		return batch{}
 	}
 	return b
 }

@@ -270,7 +270,7 @@ func TestDeliverToAFIFOQueue(t *testing.T) {
 	deliver := func(name rialto.QueueName, m *target.Message) error {
 		arn := at(name).ARN()
 		m.Definition = &target.Definition{ARN: arn.String(), SQS: &target.SQS{MessageGroupID: "$.detail.order"}}
-		return p.Deliver(context.Background(), arn, m)
+		return p.Deliver(context.Background(), arn, []*target.Message{m})[0]
 	}
 	for _, body := range []string{"1", "2", "1"} {
 		must(t, deliver("q.fifo", &target.Message{Payload: []byte(body), Event: []byte(`{"detail":{"order":"o-1"}}`)}))
@@ -282,4 +282,16 @@ func TestDeliverToAFIFOQueue(t *testing.T) {
 	must(t, deliver("own.fifo", &target.Message{Payload: []byte("1"), Group: "g", Dedupe: "d"}))
 	wantErr(t, deliver("own.fifo", &target.Message{Payload: []byte("1"), Group: "g"}), "", "ContentBasedDeduplication")
 	p.want("own.fifo", "1")
+	// Of several at once, those that are at fault are refused alone.
+	def := &target.Definition{ARN: at("own.fifo").ARN().String()}
+	errs := p.Deliver(t.Context(), at("own.fifo").ARN(), []*target.Message{
+		{Definition: def, Payload: []byte("no group"), Dedupe: "1"}, {Definition: def, Payload: []byte("good"), Group: "h", Dedupe: "2"},
+		{Definition: def, Payload: []byte("not told from others"), Group: "h"}, {Definition: def, Payload: []byte("good, too"), Group: "h", Dedupe: "4"},
+	})
+	for i, want := range []bool{true, false, true, false} {
+		if refused := rialto.KindOf(errs[i]) == rialto.Invalid && errs[i] != nil; refused != want {
+			t.Errorf("message %d: %v", i, errs[i])
+		}
+	}
+	p.want("own.fifo", "good", "good, too")
 }

@@ -1,8 +1,6 @@
 package queue
 
 import (
-	"crypto/sha256"
-	"encoding/hex"
 	"maps"
 	"slices"
 	"strconv"
@@ -123,16 +121,13 @@ func (d *Draft) checkKind(fifo bool) error {
 	return nil
 }
 
-// checkOrder refuses a message for a FIFO queue that has no place in its order, and gives it its deduplication id if it comes without.
-func (d *Draft) checkOrder(byContent bool) error {
+// checkOrder refuses a message for a FIFO queue that has no place in its order, or that cannot be told from others.
+func (d *Draft) checkOrder(of *definition) error {
 	switch {
 	case d.Group == "":
 		return errNoGroup
-	case d.Dedupe == "" && !byContent:
+	case d.Dedupe == "" && !of.byContent:
 		return errNoDedupe
-	case d.Dedupe == "":
-		sum := sha256.Sum256([]byte(d.Body))
-		d.Dedupe = hex.EncodeToString(sum[:])
 	}
 	return nil
 }

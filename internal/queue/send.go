@@ -1,7 +1,12 @@
 package queue
 
 import (
+	"cmp"
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -26,16 +31,21 @@ func (s *Service) Send(ctx context.Context, at Address, drafts []Draft) ([]Sent,
 	if err := s.room(); err != nil {
 		return nil, err
 	}
-	return s.send(ctx, at, drafts)
+	d, err := s.find(at)
+	if err != nil {
+		return nil, err
+	}
+	for i := range drafts { // one without a group, or that cannot be told from others, has all of them refused, as on AWS
+		if err := drafts[i].checkOrder(d); d.fifo && err != nil {
+			return nil, err
+		}
+	}
+	return s.send(ctx, d, drafts)
 }
 
 // send also takes what comes from inside while there is little room: an event whose delivery is refused would stay.
-func (s *Service) send(ctx context.Context, at Address, drafts []Draft) ([]Sent, error) {
-	d, err := s.find(at)
-	switch {
-	case err != nil:
-		return nil, err
-	case d.fifo:
+func (s *Service) send(ctx context.Context, d *definition, drafts []Draft) ([]Sent, error) {
+	if d.fifo {
 		return s.sendFIFO(ctx, d, drafts)
 	}
 	sent := make([]Sent, len(drafts))
@@ -60,24 +70,25 @@ func (s *Service) send(ctx context.Context, at Address, drafts []Draft) ([]Sent,
 		return sent, nil
 	}
 	kind, body := sendCommand(d.id, d.retention, list)
-	if _, err = s.host(d).do(ctx, kind, body); err != nil {
+	if _, err := s.host(d).do(ctx, kind, body); err != nil {
 		return nil, err
 	}
 	return sent, nil
 }
 
-// sendFIFO is send for a FIFO queue. A message without a group, or that cannot be told from others, has all of them refused, as on AWS.
+// sendFIFO is send for a FIFO queue.
 func (s *Service) sendFIFO(ctx context.Context, d *definition, drafts []Draft) ([]Sent, error) {
 	sent := make([]Sent, len(drafts))
 	list, index := make([]posting, 0, len(drafts)), make([]int, 0, len(drafts))
 	for i := range drafts {
 		draft := drafts[i]
-		if err := draft.checkOrder(d.byContent); err != nil {
-			return nil, err
-		}
-		if err := draft.check(d.maxSize, true); err != nil {
+		if err := cmp.Or(draft.checkOrder(d), draft.check(d.maxSize, true)); err != nil {
 			sent[i].Err = err
 			continue
+		}
+		if draft.Dedupe == "" {
+			sum := sha256.Sum256([]byte(draft.Body))
+			draft.Dedupe = hex.EncodeToString(sum[:])
 		}
 		id, err := uuid.NewRandom()
 		if err != nil {
@@ -104,19 +115,49 @@ func sequence(key uint64) string { return strconv.FormatUint(firstSequence+key, 
 
 const firstSequence = 10_000_000_000_000_000_000
 
-// Deliver puts what a delivery brings into the queue of an ARN: an event, or a dead letter with its attributes. These may quote what
-// a destination has answered; characters that a queue refuses are replaced rather than the dead letter lost. The kind of the error is
-// NotFound if the queue is not there.
-func (s *Service) Deliver(ctx context.Context, arn rialto.ARN, m *target.Message) error {
+// Deliver puts what deliveries bring into the queue of an ARN: events, or dead letters with their attributes. These may quote what a destination
+// has answered; characters that a queue refuses are replaced rather than the dead letter lost. Each is taken or refused by itself: there is an
+// error, or nil, for each. The kind of an error is NotFound if the queue is not there.
+func (s *Service) Deliver(ctx context.Context, arn rialto.ARN, ms []*target.Message) []error {
 	at, ok := AddressOf(arn)
 	if !ok {
-		return errMissing
+		return slices.Repeat([]error{errMissing}, len(ms))
 	}
+	d, err := s.find(at)
+	if err != nil {
+		return slices.Repeat([]error{err}, len(ms))
+	}
+	drafts, errs := make([]Draft, len(ms)), make([]error, len(ms))
+	for i, m := range ms {
+		drafts[i] = draftOf(at, m)
+	}
+	s.deliver(ctx, d, drafts, errs)
+	return errs
+}
+
+// deliver sends messages, and says what became of each. Those that cannot be stored at once, as in a cluster that has set a low limit, are sent in
+// parts.
+func (s *Service) deliver(ctx context.Context, d *definition, drafts []Draft, errs []error) {
+	sent, err := s.send(ctx, d, drafts)
+	if half := len(drafts) / 2; half > 0 && errors.Is(err, shard.ErrTooLarge) {
+		s.deliver(ctx, d, drafts[:half], errs[:half])
+		s.deliver(ctx, d, drafts[half:], errs[half:])
+		return
+	}
+	for i := range drafts {
+		if errs[i] = err; err == nil {
+			errs[i] = sent[i].Err
+		}
+	}
+}
+
+// draftOf is the message that a delivery brings to a queue.
+func draftOf(at Address, m *target.Message) Draft {
 	body := string(m.Payload)
 	if m.Origin != nil {
 		body = letterBody(body)
 	}
-	d := Draft{Body: body, Trace: m.Trace, Sender: string(arn.Account), Origin: m.Origin}
+	d := Draft{Body: body, Trace: m.Trace, Sender: string(at.Scope.Account), Origin: m.Origin}
 	if m.Definition != nil && m.Definition.SQS != nil {
 		d.Group = transform.Value(m.Definition.SQS.MessageGroupID, m.Event)
 	}
@@ -139,11 +180,7 @@ func (s *Service) Deliver(ctx context.Context, arn rialto.ARN, m *target.Message
 		}
 		d.Attributes[name] = is
 	}
-	sent, err := s.send(ctx, at, []Draft{d})
-	if err != nil {
-		return err
-	}
-	return sent[0].Err
+	return d
 }
 
 // letterBody is the body of a dead letter as a message can hold it. What a transformer made may have characters in it that it cannot, and

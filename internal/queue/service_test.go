@@ -591,7 +591,10 @@ func TestDeliver(t *testing.T) {
 	p := start(t, newSim(), 1)
 	p.create("q")
 	arn := at("q").ARN()
-	must(t, p.Deliver(t.Context(), arn, &target.Message{
+	deliver := func(to string, m *target.Message) error {
+		return p.Deliver(t.Context(), at(rialto.QueueName(to)).ARN(), []*target.Message{m})[0]
+	}
+	must(t, deliver("q", &target.Message{
 		Definition: &target.Definition{ARN: arn.String(), SQS: &target.SQS{MessageGroupID: "g1"}},
 		Payload:    []byte(`{"id":1}`), Trace: "Root=1-5759e988-bd862e3fe1be46a994272793",
 		Attributes: map[string]target.Attribute{
@@ -604,7 +607,7 @@ func TestDeliver(t *testing.T) {
 		m.Attributes["ERROR_MESSAGE"].Value != "bad\uFFFDbyte" {
 		t.Errorf("received %+v", m)
 	}
-	must(t, p.Deliver(t.Context(), arn, &target.Message{ // a group that is a path is taken from the event
+	must(t, deliver("q", &target.Message{ // a group that is a path is taken from the event
 		Definition: &target.Definition{ARN: arn.String(), SQS: &target.SQS{MessageGroupID: "$.detail.tenant"}},
 		Payload:    []byte("shaped"), Event: []byte(`{"detail":{"tenant":"t-1"}}`),
 	}))
@@ -612,15 +615,15 @@ func TestDeliver(t *testing.T) {
 		t.Errorf("the group is %q, want that of the event", m.Group)
 	}
 	large := []byte(strings.Repeat("x", queue.MaxMessageSize+1))
-	if err := p.Deliver(t.Context(), arn, &target.Message{Payload: large}); rialto.KindOf(err) != rialto.Invalid {
+	if err := deliver("q", &target.Message{Payload: large}); rialto.KindOf(err) != rialto.Invalid {
 		t.Errorf("a message that is too large gives %v", err)
 	}
 	origin := &target.Origin{Bus: scope.BusARN("b"), Rule: scope.RuleARN("b", "r")}
-	must(t, p.Deliver(t.Context(), arn, &target.Message{Payload: []byte("a\x1bb\xff"), Origin: origin}))
+	must(t, deliver("q", &target.Message{Payload: []byte("a\x1bb\xff"), Origin: origin}))
 	p.want("q", "a\uFFFDb\uFFFD")
-	must(t, p.Deliver(t.Context(), arn, &target.Message{Payload: large, Origin: origin}))
-	must(t, p.Deliver(t.Context(), arn, &target.Message{Payload: []byte(strings.Repeat("x", 20*len(large))), Origin: origin})) // as transformers make of large events
-	if err := p.Deliver(t.Context(), at("elsewhere").ARN(), &target.Message{Payload: []byte("x")}); rialto.KindOf(err) != rialto.NotFound {
+	must(t, deliver("q", &target.Message{Payload: large, Origin: origin}))
+	must(t, deliver("q", &target.Message{Payload: []byte(strings.Repeat("x", 20*len(large))), Origin: origin})) // as transformers make of large events
+	if err := deliver("elsewhere", &target.Message{Payload: []byte("x")}); rialto.KindOf(err) != rialto.NotFound {
 		t.Errorf("a delivery to a missing queue got %v", err)
 	}
 }

@@ -166,10 +166,10 @@ func TestLettersOfSubscriptions(t *testing.T) {
 				w := newWorld(t)
 				w.must(w.queues.Create(t.Context(), at("q"), nil, nil))
 				arn := at("dead").ARN()
-				w.must(w.queues.Deliver(t.Context(), arn, &target.Message{
+				w.must(w.queues.Deliver(t.Context(), arn, []*target.Message{{
 					Definition: &target.Definition{ARN: arn.String()}, Payload: []byte("envelope"),
 					Origin: &target.Origin{EventID: "m", Event: []byte(`{"kind":"Notification"}`), Bus: scope.ARN("sns", "news"), Rule: scope.ARN("sns", c.subscription), TargetID: "https"},
-				}))
+				}})[0])
 				w.want(w.start(redrive.Spec{To: c.to}, 0), c.want)
 				for _, e := range w.taker.taken {
 					d := e.Targets[0]
@@ -189,7 +189,7 @@ func TestLettersOfSubscriptions(t *testing.T) {
 func (w *world) letter(n int, code string) {
 	w.t.Helper()
 	arn := at("dead").ARN()
-	w.must(w.queues.Deliver(w.t.Context(), arn, &target.Message{
+	w.must(w.queues.Deliver(w.t.Context(), arn, []*target.Message{{
 		Definition: &target.Definition{ARN: arn.String()}, Payload: fmt.Appendf(nil, "order %03d", n),
 		Attributes: map[string]target.Attribute{
 			"ERROR_CODE": {Type: "String", Value: code}, "ERROR_MESSAGE": {Type: "String", Value: "why"}, "TARGET_ARN": {Type: "String", Value: scope.QueueARN("q").String()},
@@ -198,7 +198,7 @@ func (w *world) letter(n int, code string) {
 			EventID: fmt.Sprintf("e-%03d", n), Event: fmt.Appendf(nil, `{"n":"%03d"}`, n), Bus: scope.BusARN("b"), Rule: scope.RuleARN("b", "r"),
 			TargetID: "t", Accepted: time.Date(1999, 1, 1, 0, 0, 0, 0, time.UTC), Hops: target.Hops{SameRegion: 1}, Redrives: 2,
 		},
-	}))
+	}})[0])
 }
 
 func (w *world) letters(n int) {

@@ -9,6 +9,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/google/uuid"
 
@@ -18,9 +19,9 @@ import (
 
 // Queues takes messages for queues. Package internal/queue has it.
 type Queues interface {
-	// Deliver puts a message into the queue of an ARN for good. The kind of its error is NotFound if the queue is not there,
-	// and Invalid if the queue does not take such a message.
-	Deliver(ctx context.Context, arn rialto.ARN, m *target.Message) error
+	// Deliver puts messages into the queue of an ARN for good, and returns an error or nil for each. The kind of an error is
+	// NotFound if the queue is not there, and Invalid if the queue does not take such a message.
+	Deliver(ctx context.Context, arn rialto.ARN, ms []*target.Message) []error
 }
 
 // Options tunes a Sender. The zero value is ready to use.
@@ -36,7 +37,10 @@ type Sender struct {
 	options Options
 }
 
-var _ target.Local = (*Sender)(nil)
+var (
+	_ target.Local   = (*Sender)(nil)
+	_ target.Batcher = (*Sender)(nil)
+)
 
 // New makes a Sender.
 func New(queues Queues, o Options) *Sender { return &Sender{queues, o} }
@@ -44,19 +48,44 @@ func New(queues Queues, o Options) *Sender { return &Sender{queues, o} }
 // Local is always so.
 func (s *Sender) Local(*target.Definition) bool { return true }
 
+// What goes into the log at once: as much as spares writing, and little enough that others need not wait for it.
+const (
+	mostMessages = 256
+	mostBytes    = 256 << 10
+)
+
+// Most bounds a batch.
+func (s *Sender) Most(*target.Definition) (messages, bytes int) { return mostMessages, mostBytes }
+
+// Eager is always so: to take several at once costs the log little more than one.
+func (s *Sender) Eager(*target.Definition) bool { return true }
+
 // Send puts the message into the queue that its target names.
 func (s *Sender) Send(ctx context.Context, m *target.Message) error {
-	arn, err := rialto.ParseARN(m.Definition.ARN)
-	if err != nil || arn.Service != "sqs" {
-		return &target.Error{Code: target.CodeInvalidParameter, Permanent: true, Message: fmt.Sprintf("%s is not the ARN of an SQS queue.", m.Definition.ARN)}
+	return s.SendBatch(ctx, []*target.Message{m})[0]
+}
+
+// SendBatch puts messages into the queue that their target names, in one write.
+func (s *Sender) SendBatch(ctx context.Context, ms []*target.Message) []error {
+	if len(ms) == 0 {
+		return nil
 	}
-	if s.options.OwnQueuesOnly && arn.Account != m.Definition.Rule.Account {
-		return denied(arn, m.Definition)
+	def := ms[0].Definition
+	arn, err := rialto.ParseARN(def.ARN)
+	switch {
+	case err != nil || arn.Service != "sqs":
+		err = &target.Error{Code: target.CodeInvalidParameter, Permanent: true, Message: fmt.Sprintf("%s is not the ARN of an SQS queue.", def.ARN)}
+		return slices.Repeat([]error{err}, len(ms))
+	case s.options.OwnQueuesOnly && arn.Account != def.Rule.Account:
+		return slices.Repeat([]error{denied(arn, def)}, len(ms))
 	}
-	if err := s.queues.Deliver(ctx, arn, m); err != nil {
-		return failure(arn, err)
+	errs := s.queues.Deliver(ctx, arn, ms)
+	for i, err := range errs {
+		if err != nil {
+			errs[i] = failure(arn, err)
+		}
 	}
-	return nil
+	return errs
 }
 
 // denied says that the policy of a queue allows nothing, in AWS's words (recorded on AWS).

@@ -2,6 +2,7 @@ package queue_test
 
 import (
 	"context"
+	"slices"
 	"strings"
 	"testing"
 
@@ -37,15 +38,18 @@ func start(t *testing.T) *queue.Service {
 // A troubled wraps queues of which some do not answer, or cannot.
 type troubled struct{ targetqueue.Queues }
 
-func (q troubled) Deliver(ctx context.Context, arn rialto.ARN, m *target.Message) error {
+func (q troubled) Deliver(ctx context.Context, arn rialto.ARN, ms []*target.Message) []error {
+	var err error
 	switch arn.Resource {
 	case "hangs":
 		<-ctx.Done()
-		return ctx.Err()
+		err = ctx.Err()
 	case "down":
-		return rialto.Errorf(rialto.Unavailable, "The event store cannot be written to at the moment; try again.")
+		err = rialto.Errorf(rialto.Unavailable, "The event store cannot be written to at the moment; try again.")
+	default:
+		return q.Queues.Deliver(ctx, arn, ms)
 	}
-	return q.Queues.Deliver(ctx, arn, m)
+	return slices.Repeat([]error{err}, len(ms))
 }
 
 func TestSender(t *testing.T) {

@@ -28,6 +28,7 @@ var (
 	_ target.Timed = (*Sender)(nil)
 	_ target.Paced = (*Sender)(nil)
 	_ target.Local = (*Sender)(nil)
+	_ target.Eager = (*Sender)(nil)
 )
 
 // New makes a Sender. The function says who delivers to what has an ARN, for a definition without a schedule.
@@ -67,24 +68,86 @@ func (s *Sender) Local(d *target.Definition) bool {
 	return ok && local.Local(p)
 }
 
-// tooOld is the code of an error that says that an occurrence had reached its greatest age before the first attempt.
-const tooOld = "AWS.Scheduler.MaximumEventAgeExceeded"
+// Eager is that of whoever delivers.
+func (s *Sender) Eager(d *target.Definition) bool {
+	p := plain(d)
+	eager, ok := s.of(p).(target.Eager)
+	return ok && eager.Eager(p)
+}
+
+// Most is that of whoever delivers.
+func (s *Sender) Most(d *target.Definition) (messages, bytes int) {
+	p := plain(d)
+	if kind, ok := s.of(p).(target.Batcher); ok {
+		return kind.Most(p)
+	}
+	return 1, 0
+}
 
 // Send writes the occurrence, and brings it to where the definition says.
 func (s *Sender) Send(ctx context.Context, m *target.Message) error {
+	out, err := s.write(m)
+	if err != nil {
+		return err
+	}
+	err = s.of(out.Definition).Send(ctx, out)
+	m.Answer = out.Answer
+	return outcome(m, err)
+}
+
+// SendBatch is Send for several occurrences, for one who is eager and does not ask which schedule each is of.
+func (s *Sender) SendBatch(ctx context.Context, ms []*target.Message) []error {
+	errs := make([]error, len(ms))
+	outs, of := make([]*target.Message, 0, len(ms)), make([]int, 0, len(ms))
+	for i, m := range ms {
+		out, err := s.write(m)
+		if errs[i] = err; err == nil {
+			outs, of = append(outs, out), append(of, i)
+		}
+	}
+	if len(outs) == 0 {
+		return errs
+	}
+	kind, ok := s.of(outs[0].Definition).(target.Batcher)
+	if !ok {
+		for j, i := range of {
+			errs[i] = outcome(ms[i], s.of(outs[j].Definition).Send(ctx, outs[j]))
+		}
+		return errs
+	}
+	said := kind.SendBatch(ctx, outs)
+	for j, i := range of {
+		ms[i].Answer = outs[j].Answer
+		if len(said) > 0 {
+			errs[i] = outcome(ms[i], said[j])
+		}
+	}
+	return errs
+}
+
+// outcome is how an attempt ended, in the words of EventBridge Scheduler, but for a dead letter, which no other one tells of.
+func outcome(m *target.Message, err error) error {
+	if m.Origin != nil {
+		return err
+	}
+	return universal.InOwnWords(err)
+}
+
+// tooOld is the code of an error that says that an occurrence had reached its greatest age before the first attempt.
+const tooOld = "AWS.Scheduler.MaximumEventAgeExceeded"
+
+// write writes the occurrence for its target, to which the sender is the schedule itself.
+func (s *Sender) write(m *target.Message) (*target.Message, error) {
 	o, err := occurrence.Parse(m.Event)
 	if err != nil {
-		return &target.Error{Code: universal.CodeInternal, Message: universal.MessageInternal, Permanent: true, Cause: err}
+		return nil, &target.Error{Code: universal.CodeInternal, Message: universal.MessageInternal, Permanent: true, Cause: err}
 	}
 	out := *m
 	out.Definition = plain(m.Definition)
-	// To the target, the sender is the schedule itself.
 	out.Definition.Rule, out.Definition.RuleName, out.Definition.ID = o.Schedule, rialto.RuleName(o.Schedule.Resource), o.ExecutionID()
 	if m.Origin != nil {
 		s.letter(&out, o)
-		err = s.of(out.Definition).Send(ctx, &out)
-		m.Answer = out.Answer
-		return err
+		return &out, nil
 	}
 	since := m.Accepted
 	if !m.Redriven.IsZero() {
@@ -92,13 +155,11 @@ func (s *Sender) Send(ctx context.Context, m *target.Message) error {
 	}
 	if age := s.clock.Now().Sub(since); m.Attempt == 1 && age > m.Definition.Retry.MaxAge {
 		// Nobody was there to make an attempt in time. That is no fault of the target: its circuit is not told.
-		return &target.Error{Code: tooOld, Permanent: true, Message: fmt.Sprintf(
+		return nil, &target.Error{Code: tooOld, Permanent: true, Message: fmt.Sprintf(
 			"The occurrence came to its turn %s after it was due, and MaximumEventAgeInSeconds is %d.", age.Round(time.Second), int(m.Definition.Retry.MaxAge.Seconds()))}
 	}
 	out.Payload = o.Payload(m.Attempt)
-	err = s.of(out.Definition).Send(ctx, &out)
-	m.Answer = out.Answer
-	return universal.InOwnWords(err)
+	return &out, nil
 }
 
 // maxLetter is how large a dead letter may be; a longer one is cut off (Scheduler user guide, "Configuring a dead-letter queue"). It is what a message

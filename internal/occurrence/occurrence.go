@@ -7,13 +7,16 @@
 package occurrence
 
 import (
-	"encoding/json"
 	"errors"
 	"strconv"
 	"strings"
 	"time"
+	"unicode/utf8"
+
+	"github.com/go-json-experiment/json/jsontext"
 
 	"github.com/rialto-events/rialto"
+	"github.com/rialto-events/rialto/internal/jsonpath"
 )
 
 // An Occurrence is one time at which a schedule was due.
@@ -24,60 +27,86 @@ type Occurrence struct {
 	Input    *string    // as it was given; nil is the notification
 }
 
-// event is an occurrence in the log. Its members are those of the notification that EventBridge Scheduler sends (recorded on AWS; the detail is a
+// Event is the occurrence for the log. Its members are those of the notification that EventBridge Scheduler sends (recorded on AWS; the detail is a
 // string), and the last is rialto's own.
-type event struct {
-	Version    string           `json:"version"`
-	ID         string           `json:"id"`
-	DetailType string           `json:"detail-type"`
-	Source     string           `json:"source"`
-	Account    rialto.AccountID `json:"account"`
-	Time       time.Time        `json:"time"`
-	Region     rialto.Region    `json:"region"`
-	Resources  []string         `json:"resources"`
-	Detail     string           `json:"detail"`
-	Input      *string          `json:"input,omitempty"`
-}
-
-func (o *Occurrence) event() *event {
-	return &event{
-		Version: "0", ID: o.ID, DetailType: "Scheduled Event", Source: "aws.scheduler", Account: o.Schedule.Account, Time: o.Time.UTC(),
-		Region: o.Schedule.Region, Resources: []string{o.Schedule.String()}, Detail: "{}",
-	}
-}
-
-// Event is the occurrence for the log.
-func (o *Occurrence) Event() []byte {
-	e := o.event()
-	e.Input = o.Input
-	return encode(e)
-}
+func (o *Occurrence) Event() []byte { return o.encode(o.Input) }
 
 // Notification is what a target gets from a schedule without an input.
-func (o *Occurrence) Notification() []byte { return encode(o.event()) }
+func (o *Occurrence) Notification() []byte { return o.encode(nil) }
 
-func encode(e *event) []byte {
-	var b strings.Builder
-	enc := json.NewEncoder(&b)
-	enc.SetEscapeHTML(false) // keywords are written in angle brackets
-	_ = enc.Encode(e)        // never fails: it holds strings and a time that has passed or will soon
-	return []byte(strings.TrimSuffix(b.String(), "\n"))
+func (o *Occurrence) encode(input *string) []byte {
+	b := make([]byte, 0, 512)
+	b = append(b, `{"version":"0","id":`...)
+	b = appendText(b, o.ID)
+	b = append(b, `,"detail-type":"Scheduled Event","source":"aws.scheduler","account":`...)
+	b = appendText(b, string(o.Schedule.Account))
+	b = append(b, `,"time":`...)
+	b = appendText(b, o.ScheduledTime())
+	b = append(b, `,"region":`...)
+	b = appendText(b, string(o.Schedule.Region))
+	b = append(b, `,"resources":[`...)
+	b = appendText(b, o.Schedule.String())
+	b = append(b, `],"detail":"{}"`...)
+	if input != nil {
+		b = append(b, `,"input":`...)
+		b = appendText(b, *input)
+	}
+	return append(b, '}')
 }
 
-// Parse reads what [Occurrence.Event] wrote.
+func appendText(b []byte, s string) []byte {
+	b, _ = jsontext.AppendQuote(b, s) // writes U+FFFD for what is no UTF-8, and complains of nothing else
+	return b
+}
+
+// Where members of the event are.
+var (
+	schedulePath = mustParse("$.resources[0]")
+	idPath       = mustParse("$.id")
+	timePath     = mustParse("$.time")
+	inputPath    = mustParse("$.input")
+)
+
+func mustParse(path string) jsonpath.Path {
+	p, err := jsonpath.Parse(path)
+	if err != nil {
+		panic(err)
+	}
+	return p
+}
+
+// Parse reads what [Occurrence.Event] wrote. It picks out what it needs: a million of them may be read in a minute.
 func Parse(b []byte) (*Occurrence, error) {
-	var e event
-	if err := json.Unmarshal(b, &e); err != nil {
-		return nil, err
+	if !utf8.Valid(b) {
+		return nil, errors.New("it is no text")
 	}
-	if len(e.Resources) != 1 {
-		return nil, errors.New("it does not name its schedule")
-	}
-	arn, err := rialto.ParseARN(e.Resources[0])
+	arn, err := rialto.ParseARN(ScheduleOf(b))
 	if err != nil {
 		return nil, err
 	}
-	return &Occurrence{ID: e.ID, Schedule: arn, Time: e.Time, Input: e.Input}, nil
+	o := Occurrence{Schedule: arn}
+	if o.Time, err = time.Parse(time.RFC3339, textAt(b, timePath)); err != nil {
+		return nil, err
+	}
+	if o.ID = textAt(b, idPath); o.ID == "" {
+		return nil, errors.New("it has no id")
+	}
+	if value, ok := inputPath.Find(b); ok {
+		input := string(jsonpath.AppendText(nil, value))
+		o.Input = &input
+	}
+	return &o, nil
+}
+
+// ScheduleOf is the ARN of the schedule that an event is an occurrence of, empty if it does not say.
+func ScheduleOf(event []byte) string { return textAt(event, schedulePath) }
+
+func textAt(b []byte, path jsonpath.Path) string {
+	value, ok := path.Find(b)
+	if !ok {
+		return ""
+	}
+	return string(jsonpath.AppendText(nil, value))
 }
 
 // executionDigits is how long an execution id is (recorded on AWS).
@@ -98,13 +127,42 @@ func (o *Occurrence) Payload(attempt int) []byte {
 	if o.Input == nil {
 		return o.Notification()
 	}
-	if !strings.Contains(*o.Input, "<aws.scheduler.") {
-		return []byte(*o.Input)
+	return o.fill(*o.Input, attempt)
+}
+
+// keyword begins what stands for an attribute; a ">" ends it.
+const keyword = "<aws.scheduler."
+
+// fill replaces keywords in a text. What only looks like one stays.
+func (o *Occurrence) fill(text string, attempt int) []byte {
+	b := make([]byte, 0, len(text)+128)
+	for {
+		i := strings.Index(text, keyword)
+		if i < 0 {
+			return append(b, text...)
+		}
+		b, text = append(b, text[:i]...), text[i:]
+		name, rest, _ := strings.Cut(text[len(keyword):], ">")
+		value := o.attribute(name, attempt)
+		if value == "" {
+			b, text = append(b, keyword...), text[len(keyword):]
+			continue
+		}
+		b, text = append(b, value...), rest
 	}
-	return []byte(strings.NewReplacer(
-		"<aws.scheduler.schedule-arn>", o.Schedule.String(),
-		"<aws.scheduler.scheduled-time>", o.ScheduledTime(),
-		"<aws.scheduler.execution-id>", o.ExecutionID(),
-		"<aws.scheduler.attempt-number>", strconv.Itoa(attempt),
-	).Replace(*o.Input))
+}
+
+// attribute is the value of a context attribute, empty if there is none of that name.
+func (o *Occurrence) attribute(name string, attempt int) string {
+	switch name {
+	case "schedule-arn":
+		return o.Schedule.String()
+	case "scheduled-time":
+		return o.ScheduledTime()
+	case "execution-id":
+		return o.ExecutionID()
+	case "attempt-number":
+		return strconv.Itoa(attempt)
+	}
+	return ""
 }

@@ -90,9 +90,7 @@ func (s *Schedules) recover(ctx context.Context) error {
 	}
 	goesOn := make(map[string]bool)
 	err = s.opts.Deliver.Unended(ctx, func(d *target.Definition) bool { return d.Schedule != nil && d.Schedule.Last }, func(event []byte) {
-		if o, err := occurrence.Parse(event); err == nil {
-			goesOn[o.Schedule.String()] = true
-		}
+		goesOn[occurrence.ScheduleOf(event)] = true
 	})
 	if err != nil {
 		return err

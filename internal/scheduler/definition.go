@@ -6,7 +6,10 @@ import (
 	"encoding/json"
 	"hash/fnv"
 	"strings"
+	"sync"
 	"time"
+
+	jsonv1 "github.com/go-json-experiment/json/v1"
 
 	"github.com/rialto-events/rialto"
 	"github.com/rialto-events/rialto/internal/cron"
@@ -63,6 +66,9 @@ type Definition struct {
 	UpdateToken token `json:"updateToken,omitzero"`
 }
 
+// unmarshal reads a definition from the log. It is what encoding/json would read, in half the time: a million may be due in a minute.
+func unmarshal(b []byte, d *Definition) error { return jsonv1.Unmarshal(b, d) }
+
 // A Target is where the occurrences of a schedule go.
 type Target struct {
 	ARN        string                     `json:"arn"`
@@ -97,7 +103,7 @@ func (d *Definition) cron() (cron.Schedule, error) {
 	if err != nil {
 		return c, err
 	}
-	zone, err := time.LoadLocation(d.Zone)
+	zone, err := zoneOf(d.Zone)
 	if err != nil {
 		return c, err
 	}
@@ -106,6 +112,20 @@ func (d *Definition) cron() (cron.Schedule, error) {
 		from = d.Start
 	}
 	return c.In(zone).From(from), nil
+}
+
+// zones holds those that were used, by name: to load one is to read a file.
+var zones sync.Map
+
+func zoneOf(name string) (*time.Location, error) {
+	if zone, ok := zones.Load(name); ok {
+		return zone.(*time.Location), nil
+	}
+	zone, err := time.LoadLocation(name)
+	if err == nil {
+		zones.Store(name, zone)
+	}
+	return zone, err
 }
 
 // A pace is when a definition is due.

@@ -11,7 +11,7 @@ func (t *Timers) Due(ctx context.Context) (next time.Time, inHand int, err error
 	now := t.opts.Clock.Now()
 	for _, h := range t.hosts {
 		var at time.Time
-		if err := h.shard.View(ctx, func() { _, at = h.machine.due(now, 0) }); err != nil {
+		if err := h.shard.View(ctx, func() { _, at = h.machine.due(time.Time{}, now, 0) }); err != nil {
 			return time.Time{}, 0, err
 		}
 		switch {

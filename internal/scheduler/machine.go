@@ -1,7 +1,6 @@
 package scheduler
 
 import (
-	"container/heap"
 	"errors"
 	"fmt"
 	"slices"
@@ -94,7 +93,7 @@ type entry struct {
 	due      int64     // Unix second of the next occurrence, if there is one
 	fired    int64     // Unix second of the last one that has fired, 0 if none has
 	late     uint32    // seconds after the next one at which it is to fire
-	index    int32     // in the heap; -1 if it is not due
+	index    int32     // in its second of the agenda; -1 if it is not due
 	held     bool      // it has a next occurrence, and is not due
 	over     bool      // it has none, and is to be deleted
 }
@@ -132,7 +131,7 @@ type changed struct{}
 // A Machine knows the schedules of one shard, and which is due next. One at rest costs its place in two lists, and no time.
 type Machine struct {
 	entries map[string]*entry
-	queue   dueHeap
+	agenda  agenda
 	names   names
 	last    uint64 // revision that was given away last
 }
@@ -216,21 +215,11 @@ func (m *Machine) find(key string, revision uint64) (*entry, error) {
 	return e, nil
 }
 
-// plan moves an entry to where it belongs in the queue.
+// plan moves an entry to where it belongs in the agenda.
 func (m *Machine) plan(tx *shard.Tx, e *entry, due Due) {
-	e.set(due)
-	switch {
-	case !due.Time.IsZero() && !due.Held:
-		if e.index >= 0 {
-			heap.Fix(&m.queue, int(e.index))
-		} else {
-			heap.Push(&m.queue, e)
-		}
-		if e.index == 0 {
-			tx.Emit(changed{})
-		}
-	case e.index >= 0:
-		heap.Remove(&m.queue, int(e.index))
+	m.agenda.remove(e)
+	if e.set(due); !due.Time.IsZero() && !due.Held && m.agenda.add(e) {
+		tx.Emit(changed{})
 	}
 }
 
@@ -321,29 +310,24 @@ type ready struct {
 	ref      shard.Ref
 	revision uint64
 	due      time.Time
+	at       int64 // Unix second in which it is to fire
 }
 
-// due lists schedules that are to fire by now, the earliest first and no more than most, and says when the next one after them is. It is
-// for the owner of the shard.
-func (m *Machine) due(now time.Time, most int) (list []ready, next time.Time) {
-	limit := now.Unix()
-	// The heap stays as it is until the firing is committed, so its top is walked, best first.
-	var front indexHeap
-	if len(m.queue) > 0 {
-		front = indexHeap{queue: m.queue, at: []int{0}}
-	}
-	for front.Len() > 0 {
-		i := front.at[0]
-		e := m.queue[i]
-		if e.at() > limit || len(list) == most {
-			return list, time.Unix(e.at(), 0).UTC()
+// due lists schedules that are to fire in the seconds from one time to another, the earliest first and no more than most, and says in which second
+// the next one after them is. It is for the owner of the shard.
+func (m *Machine) due(from, to time.Time, most int) (list []ready, next time.Time) {
+	for s := range m.agenda.inOrder() {
+		switch {
+		case s.at < from.Unix():
+			continue
+		case s.at > to.Unix():
+			return list, time.Unix(s.at, 0).UTC()
 		}
-		list = append(list, ready{e.key, e.ref, e.revision, time.Unix(e.due, 0).UTC()})
-		heap.Pop(&front)
-		for _, child := range [...]int{2*i + 1, 2*i + 2} {
-			if child < len(m.queue) {
-				heap.Push(&front, child)
+		for _, e := range s.entries {
+			if len(list) == most {
+				return list, time.Unix(s.at, 0).UTC()
 			}
+			list = append(list, ready{e.key, e.ref, e.revision, time.Unix(e.due, 0).UTC(), s.at})
 		}
 	}
 	return list, time.Time{}
@@ -385,8 +369,7 @@ func (m *Machine) Restore(snapshot []byte) error {
 		due := readDue(r)
 		e.fired = r.Int()
 		if e.set(due); !due.Time.IsZero() && !due.Held {
-			e.index = int32(len(m.queue))
-			m.queue = append(m.queue, e)
+			m.agenda.add(e)
 		}
 		if err := r.Err(); err != nil {
 			return err
@@ -394,7 +377,6 @@ func (m *Machine) Restore(snapshot []byte) error {
 		m.entries[e.key] = e
 		m.names.add(e.key)
 	}
-	heap.Init(&m.queue)
 	return r.Err()
 }
 
@@ -439,57 +421,6 @@ func (m *Machine) Carried(tx *shard.Tx, key []byte, ref shard.Ref) {
 	tx.Retain(ref)
 	tx.Release(e.ref)
 	e.ref = ref
-}
-
-// A dueHeap has the schedules that are due at some time, the earliest first.
-type dueHeap []*entry
-
-func (h dueHeap) Len() int { return len(h) }
-
-func (h dueHeap) Less(i, j int) bool { return earlier(h[i], h[j]) }
-
-func earlier(a, b *entry) bool {
-	if a.at() != b.at() {
-		return a.at() < b.at()
-	}
-	return a.key < b.key
-}
-
-func (h dueHeap) Swap(i, j int) {
-	h[i], h[j] = h[j], h[i]
-	h[i].index, h[j].index = int32(i), int32(j)
-}
-
-func (h *dueHeap) Push(x any) {
-	e := x.(*entry)
-	e.index = int32(len(*h))
-	*h = append(*h, e)
-}
-
-func (h *dueHeap) Pop() any {
-	last := len(*h) - 1
-	e := (*h)[last]
-	(*h)[last] = nil
-	*h = (*h)[:last]
-	e.index = -1
-	return e
-}
-
-// An indexHeap has places in a heap, the one of the earliest entry first.
-type indexHeap struct {
-	queue dueHeap
-	at    []int
-}
-
-func (h indexHeap) Len() int           { return len(h.at) }
-func (h indexHeap) Less(i, j int) bool { return earlier(h.queue[h.at[i]], h.queue[h.at[j]]) }
-func (h indexHeap) Swap(i, j int)      { h.at[i], h.at[j] = h.at[j], h.at[i] }
-func (h *indexHeap) Push(x any)        { h.at = append(h.at, x.(int)) }
-
-func (h *indexHeap) Pop() any {
-	last := h.at[len(h.at)-1]
-	h.at = h.at[:len(h.at)-1]
-	return last
 }
 
 // names has keys in order. New ones are sorted in when somebody looks, and those that are gone are thrown out when they are many.

@@ -2,9 +2,6 @@ package scheduler
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
-	"encoding/json"
 	"time"
 
 	"github.com/google/uuid"
@@ -54,7 +51,7 @@ func (s *Schedules) read(o Occurrence) (n ScheduleName, d Definition, p pace, er
 		return n, d, p, err
 	}
 	n, _ = nameOf(arn)
-	if err = json.Unmarshal(o.Definition, &d); err == nil {
+	if err = unmarshal(o.Definition, &d); err == nil {
 		p, err = d.pace(n)
 	}
 	return n, d, p, err
@@ -64,7 +61,7 @@ func (s *Schedules) read(o Occurrence) (n ScheduleName, d Definition, p pace, er
 // schedule was told to fire at a time that was past.
 func (s *Schedules) event(n ScheduleName, d Definition, due Due, last bool) (deliver.Accepted, error) {
 	o := occurrence.Occurrence{ID: uuid.Must(uuid.NewV7()).String(), Schedule: n.ARN(), Time: due.Time, Input: d.Target.Input}
-	sealed, err := target.Seal(d.delivery(n.Scope, last))
+	sealed, err := s.seal(&d, n.Scope, last)
 	if err != nil {
 		return deliver.Accepted{}, err
 	}
@@ -78,23 +75,6 @@ func (s *Schedules) event(n ScheduleName, d Definition, due Due, last bool) (del
 	return deliver.Accepted{
 		EventID: o.ID, Event: o.Event(), Bus: sealed.Rule, Accepted: accepted, Targets: []*target.Sealed{sealed}, Home: n.place().Home,
 	}, nil
-}
-
-// delivery is what deliveries are made by. All that schedules of a group have in common is the same for them, so the input, and which of them it is,
-// is not in it.
-func (d *Definition) delivery(scope rialto.Scope, last bool) *target.Definition {
-	group := catalog.ScheduleGroup{Name: d.Group}
-	t := &target.Definition{
-		Rule: group.ARN(scope), RuleName: rialto.RuleName(d.Group), ARN: d.Target.ARN, RoleARN: d.Target.RoleARN, SQS: d.Target.SQS,
-		Retry: d.Target.Retry, Parameters: d.Target.Parameters, Schedule: &target.Schedule{Last: last},
-	}
-	if d.Target.DeadLetter != nil {
-		t.DeadLetter = *d.Target.DeadLetter
-	}
-	b, _ := json.Marshal(t) // never fails: what is raw in it was encoded by us
-	sum := sha256.Sum256(b)
-	t.ID = hex.EncodeToString(sum[:8])
-	return t
 }
 
 // Occurred tells those who look on. A schedule whose last occurrence caused nothing has ended, unless it is held; that its group has gone on since it
@@ -137,9 +117,7 @@ func (s *Schedules) Attempted(a *deliver.Attempted) {
 			return // the letter is sent now
 		}
 	}
-	if o, err := occurrence.Parse(a.Message.Event); err == nil {
-		s.look(o.Schedule.String())
-	}
+	s.look(occurrence.ScheduleOf(a.Message.Event))
 }
 
 // Fire makes an occurrence of a schedule now, whatever it is due next and whether or not it is enabled. It returns the id of the event.

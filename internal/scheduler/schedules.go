@@ -41,6 +41,8 @@ type Schedules struct {
 	busy  bool            // something is being cleared up
 	news  chan struct{}   // has a value when there is something to clear up
 	gone  *recall         // what was deleted lately
+
+	sealed map[kinship]*target.Sealed // definitions of deliveries; guarded by mu, too
 }
 
 var _ Owner = (*Schedules)(nil)
@@ -68,7 +70,7 @@ func NewSchedules(t *Timers, c *catalog.Catalog, opts SchedulesOptions) *Schedul
 	}
 	s := &Schedules{
 		timers: t, catalog: c, opts: opts, log: t.opts.Logger, clock: t.opts.Clock,
-		ended: make(map[string]bool), moved: make(map[string]bool), news: make(chan struct{}, 1), gone: newRecall(t.opts.Clock),
+		ended: make(map[string]bool), moved: make(map[string]bool), sealed: make(map[kinship]*target.Sealed), news: make(chan struct{}, 1), gone: newRecall(t.opts.Clock),
 	}
 	t.Own(OwnerSchedules, s)
 	c.Groups.Follow(func(key string, was, is *catalog.ScheduleGroup) {
@@ -207,7 +209,7 @@ func (s *Schedules) get(ctx context.Context, n ScheduleName) (Schedule, Definiti
 		return kept, Definition{}, missing(err, n)
 	}
 	var d Definition
-	if err := json.Unmarshal(kept.Definition, &d); err != nil {
+	if err := unmarshal(kept.Definition, &d); err != nil {
 		return kept, d, fmt.Errorf("read schedule %s: %w", n.ARN(), err)
 	}
 	return kept, d, nil

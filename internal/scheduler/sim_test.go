@@ -153,7 +153,7 @@ func (w *simWorld) put(r *rand.Rand, s *shard.Stepper, now time.Time, key string
 
 // fire fires some of what is due, or all of it.
 func (w *simWorld) fire(r *rand.Rand, s *shard.Stepper, now time.Time) error {
-	list, next := w.machine.due(now, 1+r.IntN(4))
+	list, next := w.machine.due(time.Time{}, now, 1+r.IntN(4))
 	if err := w.inOrder(list, next, now); err != nil || len(list) == 0 {
 		return err
 	}

@@ -70,6 +70,7 @@ type host struct {
 	timers  *Timers
 	machine *Machine
 	shard   *shard.Shard
+	ahead   *ahead
 	news    chan struct{} // has a value when something may be due earlier than was known
 }
 
@@ -89,7 +90,7 @@ func (t *Timers) Own(name string, o Owner) { t.owners[name] = o }
 
 // Host makes the machine for one more shard. It is called once for each, in order, before the shards are opened.
 func (t *Timers) Host() shard.Hosted {
-	h := &host{timers: t, machine: newMachine(), news: make(chan struct{}, 1)}
+	h := &host{timers: t, machine: newMachine(), ahead: newAhead(), news: make(chan struct{}, 1)}
 	t.hosts = append(t.hosts, h)
 	return shard.Hosted{Machine: h.machine, Handler: func(effects []any) {
 		if len(effects) > 0 {
@@ -364,6 +365,7 @@ func (t *Timers) Run(ctx context.Context) error {
 	var group sync.WaitGroup
 	for _, h := range t.hosts {
 		group.Go(func() { h.run(ctx, since) })
+		group.Go(func() { h.readAhead(ctx) })
 	}
 	group.Wait()
 	return nil
@@ -411,7 +413,7 @@ func (h *host) fire(ctx context.Context, since time.Time) (until time.Time, err 
 	now := h.timers.opts.Clock.Now()
 	var list []ready
 	var next time.Time
-	if err := h.shard.View(ctx, func() { list, next = h.machine.due(now, dueMost) }); err != nil {
+	if err := h.shard.View(ctx, func() { list, next = h.machine.due(time.Time{}, now, dueMost) }); err != nil {
 		return now, err
 	}
 	if len(list) == 0 {
@@ -420,81 +422,98 @@ func (h *host) fire(ctx context.Context, since time.Time) (until time.Time, err 
 		}
 		return until, nil
 	}
-	// Definitions lie in the log as they were made. To read them in another order than that is to read most of the log for each.
-	slices.SortFunc(list, func(a, b ready) int { return cmp.Compare(a.ref.Seq, b.ref.Seq) })
+	slices.SortFunc(list, inLog)
+	// While one volley is written, the next is made.
+	written := make(chan error, 1)
+	written <- nil
 	for len(list) > 0 {
-		n, err := h.round(ctx, list[:min(len(list), fireMost)], since)
-		if err != nil {
+		v, n, err := h.aim(ctx, list, since)
+		if err = cmp.Or(<-written, err); err != nil {
 			return now, err
 		}
+		go func() { written <- h.shoot(ctx, v) }()
 		list = list[n:]
 	}
-	return now, nil
+	return now, <-written
 }
+
+// A volley is occurrences that are fired in one frame.
+type volley []fired
 
 // A fired occurrence has its events.
 type fired struct {
 	Occurrence
 	owner  Owner
 	events []deliver.Accepted
+	next   Due
 }
 
-// round fires the first few of a list, as many as a frame takes, and says how many these were.
-func (h *host) round(ctx context.Context, list []ready, since time.Time) (int, error) {
-	var moves []firing
-	var events []deliver.Accepted
-	var over []fired
-	n, size := 0, 0
-	for ; n < len(list) && (n == 0 || size < fireBytes); n++ {
+// aim makes a volley of the first few of a list, and says how many these were.
+func (h *host) aim(ctx context.Context, list []ready, since time.Time) (v volley, n int, err error) {
+	for size := 0; n < min(len(list), fireMost) && (n == 0 || size < fireBytes); n++ {
 		r := list[n]
-		definition, err := h.shard.Read(ctx, r.ref)
+		definition := h.ahead.take(r)
+		if definition == nil {
+			definition, err = h.shard.Read(ctx, r.ref)
+		}
 		if errors.Is(err, shard.ErrMoved) {
 			continue // it is still due, and is found at its new place
 		}
 		if err != nil {
-			return 0, fmt.Errorf("read schedule %s: %w", r.key, err)
+			return nil, 0, fmt.Errorf("read schedule %s: %w", r.key, err)
 		}
 		f := fired{Occurrence: Occurrence{placeOf(r.key), r.revision, definition, r.due, since}}
-		move := firing{key: r.key, revision: r.revision, due: r.due}
 		if f.owner = h.timers.owners[f.Owner]; f.owner != nil {
-			f.events, move.next = f.owner.Occur(ctx, f.Occurrence)
+			f.events, f.next = f.owner.Occur(ctx, f.Occurrence)
 		} else {
 			h.timers.opts.Logger.Error("schedule of nobody", "schedule", r.key)
 		}
 		for _, e := range f.events {
-			if size += len(e.Event); len(e.Targets) > 0 {
-				events = append(events, e)
-			}
+			size += len(e.Event)
 		}
-		moves, over = append(moves, move), append(over, f)
+		v = append(v, f)
 	}
-	if len(moves) == 0 {
-		return n, nil
+	return v, n, nil
+}
+
+// shoot commits a volley, in as many frames as it takes, and tells the owners.
+func (h *host) shoot(ctx context.Context, v volley) error {
+	if len(v) == 0 {
+		return nil
 	}
-	err := h.commit(ctx, moves, events)
-	if errors.Is(err, shard.ErrTooLarge) && len(moves) > 1 {
-		return h.round(ctx, list[:(n+1)/2], since)
-	}
-	if errors.Is(err, shard.ErrTooLarge) {
-		h.timers.opts.Logger.Error("occurrence left out, it is too large", "schedule", moves[0].key, "due", moves[0].due)
-		over[0].events = nil
-		err = h.commit(ctx, moves, nil)
+	err := h.commit(ctx, v)
+	switch half := len(v) / 2; {
+	case errors.Is(err, shard.ErrTooLarge) && half > 0:
+		return cmp.Or(h.shoot(ctx, v[:half]), h.shoot(ctx, v[half:]))
+	case errors.Is(err, shard.ErrTooLarge):
+		h.timers.opts.Logger.Error("occurrence left out, it is too large", "schedule", v[0].key(), "due", v[0].Due)
+		v[0].events = nil
+		err = h.commit(ctx, v)
 	}
 	if err != nil {
-		return 0, err
+		return err
 	}
-	h.timers.fired.Add(uint64(len(over)))
-	for _, f := range over {
+	h.timers.fired.Add(uint64(len(v)))
+	for _, f := range v {
 		if f.owner != nil {
 			f.owner.Occurred(f.Occurrence, f.events)
 		}
 	}
-	return n, nil
+	return nil
 }
 
 // commit moves schedules on, in one frame with the events. All of them have homes on this shard.
-func (h *host) commit(ctx context.Context, moves []firing, events []deliver.Accepted) error {
-	along := deliver.Along{Home: placeOf(moves[0].key).Home, Kind: kindFire, Body: fireCommand(moves)}
+func (h *host) commit(ctx context.Context, v volley) error {
+	moves, events := make([]firing, len(v)), make([]deliver.Accepted, 0, len(v))
+	for i, f := range v {
+		moves[i] = firing{f.key(), f.Revision, f.Due, f.next}
+		for _, e := range f.events {
+			if len(e.Targets) > 0 {
+				events = append(events, e)
+			}
+		}
+	}
+	along := deliver.Along{Home: v[0].Home, Kind: kindFire, Body: fireCommand(moves)}
 	_, err := h.timers.deliver.AcceptAlong(ctx, along, events)
 	return err
 }

@@ -20,18 +20,26 @@ import (
 // A strangeLog behaves as a test says.
 type strangeLog struct {
 	journal.Log
-	limit  int // bytes of a record, if not 0
+	limit  int    // bytes of a record, if not 0
+	first  uint64 // what is below has been truncated away
 	append func(expected uint64, record []byte) error
 	get    func(ctx context.Context, seq uint64) error
 }
 
 func (l *strangeLog) Get(ctx context.Context, seq uint64) ([]byte, error) {
+	if seq < l.first {
+		return nil, journal.ErrTruncated
+	}
 	if l.get != nil {
 		if err := l.get(ctx, seq); err != nil {
 			return nil, err
 		}
 	}
 	return l.Log.Get(ctx, seq)
+}
+
+func (l *strangeLog) Read(ctx context.Context, from uint64, yield func(seq uint64, record []byte) error) error {
+	return l.Log.Read(ctx, max(from, l.first), yield)
 }
 
 func (l *strangeLog) MaxRecord() int {

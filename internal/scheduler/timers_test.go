@@ -1,0 +1,114 @@
+package scheduler
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/rialto-events/rialto/internal/deliver"
+	"github.com/rialto-events/rialto/internal/shard"
+	"github.com/rialto-events/rialto/internal/shard/shardtest"
+)
+
+// A lineOwner has schedules that fire once, and notes what fired when.
+type lineOwner struct {
+	mu    sync.Mutex
+	fired map[string][]time.Time // by definition
+}
+
+func (o *lineOwner) Occur(_ context.Context, is Occurrence) ([]deliver.Accepted, Due) {
+	return []deliver.Accepted{{EventID: string(is.Definition), Event: is.Definition}}, Due{}
+}
+
+func (o *lineOwner) Occurred(is Occurrence, _ []deliver.Accepted) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.fired[string(is.Definition)] = append(o.fired[string(is.Definition)], time.Now())
+}
+
+// An alongDeliverer commits what comes along, and drops events.
+type alongDeliverer struct{ shard *shard.Shard }
+
+func (d *alongDeliverer) Home(string) int { return 0 }
+
+func (d *alongDeliverer) AcceptAlong(ctx context.Context, along deliver.Along, _ []deliver.Accepted) (any, error) {
+	answers, err := d.shard.Insist(ctx, func(b *shard.Batch) { b.Add(along.Kind, along.Body) })
+	if err != nil {
+		return nil, err
+	}
+	return answers[0], nil
+}
+
+// TestDefinitionsAreReadAhead has schedules wait for long enough that their definitions are read before they are due. Each fires as it is then:
+// changed, gone, or as it was.
+func TestDefinitionsAreReadAhead(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d, o := new(alongDeliverer), &lineOwner{fired: make(map[string][]time.Time)}
+		timers := New(d, Options{})
+		timers.Own("line", o)
+		d.shard = shardtest.Start(t, shard.Options{}, timers.Host())
+		timers.Attach([]*shard.Shard{d.shard})
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan error, 1)
+		go func() { done <- timers.Run(ctx) }()
+
+		const n = 1000
+		began := time.Now()
+		due := func(i int) Due {
+			at := began.Add(time.Duration(30+i%3) * time.Second).UTC().Truncate(time.Second)
+			return Due{Time: at, At: at}
+		}
+		place := func(i int) Place { return Place{Owner: "line", Home: fmt.Sprintf("s%04d", i)} }
+		for i := range n {
+			if _, err := timers.Create(ctx, place(i), due(i), fmt.Appendf(nil, "first %d", i)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		time.Sleep(20 * time.Second)
+		synctest.Wait()
+		h := timers.hosts[0]
+		if held := len(h.ahead.held); held != n || h.ahead.size == 0 {
+			t.Errorf("%d definitions of %d are held ten seconds before they are due", held, n)
+		}
+		for i := 0; i < n; i += 10 {
+			if _, err := timers.Put(ctx, place(i), due(i), fmt.Appendf(nil, "second %d", i)); err != nil {
+				t.Fatal(err)
+			}
+			if err := timers.Delete(ctx, place(i+1)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		time.Sleep(20 * time.Second)
+		synctest.Wait()
+		for i := range n {
+			want := fmt.Sprintf("first %d", i)
+			switch i % 10 {
+			case 0:
+				want = fmt.Sprintf("second %d", i)
+			case 1:
+				want = ""
+			}
+			if want == "" {
+				continue
+			}
+			if at := o.fired[want]; len(at) != 1 || at[0].Sub(due(i).At) > time.Second || at[0].Before(due(i).At) {
+				t.Errorf("%q, due at %v, fired at %v", want, due(i).At, at)
+			}
+		}
+		if len(o.fired) != n-n/10 {
+			t.Errorf("%d schedules fired, want %d", len(o.fired), n-n/10)
+		}
+		time.Sleep(2 * aheadEvery)
+		synctest.Wait()
+		if len(h.ahead.held) != 0 || h.ahead.size != 0 {
+			t.Errorf("%d definitions, of %d bytes, are still held", len(h.ahead.held), h.ahead.size)
+		}
+		cancel()
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+	})
+}

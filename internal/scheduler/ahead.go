@@ -127,18 +127,14 @@ func (h *host) readAhead(ctx context.Context) {
 	}
 }
 
-// soon lists what is due soon, the earliest first. Of a second that has too many for one look, the rest is left out.
+// soon lists what is due soon, the earliest first. The agenda may change between two looks: what is missed then is read when it is due.
 func (h *host) soon(ctx context.Context) (list []ready) {
 	to := h.timers.opts.Clock.Now().Add(aheadFor)
-	for from := (time.Time{}); len(list) < aheadMost && !from.After(to); {
+	for from := earliest; len(list) < aheadMost && from.at <= to.Unix(); {
 		var some []ready
-		var next time.Time
-		err := h.shard.View(ctx, func() { some, next = h.machine.due(from, to, dueMost) })
-		if list = append(list, some...); err != nil || len(some) == 0 || next.IsZero() {
+		err := h.shard.View(ctx, func() { some, from = h.machine.due(from, to, dueMost) })
+		if list = append(list, some...); err != nil {
 			return list
-		}
-		if from = next; some[len(some)-1].at == next.Unix() {
-			from = next.Add(time.Second)
 		}
 	}
 	return list

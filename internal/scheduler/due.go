@@ -10,16 +10,16 @@ import (
 func (t *Timers) Due(ctx context.Context) (next time.Time, inHand int, err error) {
 	now := t.opts.Clock.Now()
 	for _, h := range t.hosts {
-		var at time.Time
-		if err := h.shard.View(ctx, func() { _, at = h.machine.due(time.Time{}, now, 0) }); err != nil {
+		var first position
+		if err := h.shard.View(ctx, func() { _, first = h.machine.due(earliest, now, 0) }); err != nil {
 			return time.Time{}, 0, err
 		}
 		switch {
-		case at.IsZero():
-		case !at.After(now):
+		case first == never:
+		case first.at <= now.Unix():
 			inHand++
-		case next.IsZero() || at.Before(next):
-			next = at
+		case next.IsZero() || first.time().Before(next):
+			next = first.time()
 		}
 	}
 	return next, inHand, nil

@@ -3,6 +3,7 @@ package scheduler
 import (
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 	"strings"
 	"time"
@@ -310,27 +311,43 @@ type ready struct {
 	ref      shard.Ref
 	revision uint64
 	due      time.Time
-	at       int64 // Unix second in which it is to fire
 }
 
-// due lists schedules that are to fire in the seconds from one time to another, the earliest first and no more than most, and says in which second
-// the next one after them is. It is for the owner of the shard.
-func (m *Machine) due(from, to time.Time, most int) (list []ready, next time.Time) {
+// A position is one in the agenda: a Unix second, and how many of its schedules come before.
+type position struct {
+	at    int64
+	index int
+}
+
+// earliest is before everything that is due; nothing is as late as never.
+var earliest, never = position{at: math.MinInt64}, position{at: math.MaxInt64}
+
+func (p position) time() time.Time { return time.Unix(p.at, 0).UTC() }
+
+// due lists schedules from a position on that are to fire by a time, the earliest second first and no more than most, and says where those after
+// them are. It is for the owner of the shard.
+func (m *Machine) due(from position, to time.Time, most int) (list []ready, next position) {
 	for s := range m.agenda.inOrder() {
-		switch {
-		case s.at < from.Unix():
+		if s.at < from.at {
 			continue
-		case s.at > to.Unix():
-			return list, time.Unix(s.at, 0).UTC()
 		}
-		for _, e := range s.entries {
-			if len(list) == most {
-				return list, time.Unix(s.at, 0).UTC()
-			}
-			list = append(list, ready{e.key, e.ref, e.revision, time.Unix(e.due, 0).UTC(), s.at})
+		next = position{at: s.at}
+		if s.at == from.at {
+			next.index = min(from.index, len(s.entries))
+		}
+		n := min(most-len(list), len(s.entries)-next.index)
+		if s.at > to.Unix() || n == 0 && len(list) == most {
+			return list, next
+		}
+		list = slices.Grow(list, n)
+		for _, e := range s.entries[next.index : next.index+n] {
+			list = append(list, ready{e.key, e.ref, e.revision, time.Unix(e.due, 0).UTC()})
+		}
+		if next.index += n; next.index < len(s.entries) {
+			return list, next
 		}
 	}
-	return list, time.Time{}
+	return list, never
 }
 
 // Snapshot appends the schedules, sorted by key.

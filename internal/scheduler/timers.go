@@ -12,6 +12,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"golang.org/x/sync/errgroup"
+
 	"github.com/rialto-events/rialto"
 	"github.com/rialto-events/rialto/internal/deliver"
 	"github.com/rialto-events/rialto/internal/shard"
@@ -21,6 +23,7 @@ const (
 	dueMost   = 16 << 10               // occurrences that are looked for at a time
 	fireMost  = 512                    // occurrences in one frame
 	fireBytes = 512 << 10              // of their events, or one event
+	volleys   = 4                      // frames that are on their way into the log
 	minPause  = 50 * time.Millisecond  // between two tries
 	maxPause  = 5 * time.Second        // between two tries
 	maxSleep  = 100 * time.Millisecond // until the clock is looked at again: it may have been set
@@ -412,29 +415,29 @@ func (h *host) sleep(ctx context.Context, clock rialto.Clock, until time.Time) {
 func (h *host) fire(ctx context.Context, since time.Time) (until time.Time, err error) {
 	now := h.timers.opts.Clock.Now()
 	var list []ready
-	var next time.Time
-	if err := h.shard.View(ctx, func() { list, next = h.machine.due(time.Time{}, now, dueMost) }); err != nil {
+	var next position
+	if err := h.shard.View(ctx, func() { list, next = h.machine.due(earliest, now, dueMost) }); err != nil {
 		return now, err
 	}
 	if len(list) == 0 {
-		if until = now.Add(maxSleep); !next.IsZero() && next.Before(until) {
-			until = next
+		if until = now.Add(maxSleep); next != never && next.time().Before(until) {
+			until = next.time()
 		}
 		return until, nil
 	}
 	slices.SortFunc(list, inLog)
-	// While one volley is written, the next is made.
-	written := make(chan error, 1)
-	written <- nil
-	for len(list) > 0 {
-		v, n, err := h.aim(ctx, list, since)
-		if err = cmp.Or(<-written, err); err != nil {
-			return now, err
+	// While some volleys are written, the next are made.
+	var group errgroup.Group
+	group.SetLimit(volleys)
+	for len(list) > 0 && err == nil {
+		var v volley
+		var n int
+		if v, n, err = h.aim(ctx, list, since); err == nil {
+			group.Go(func() error { return h.shoot(ctx, v) })
 		}
-		go func() { written <- h.shoot(ctx, v) }()
 		list = list[n:]
 	}
-	return now, <-written
+	return now, cmp.Or(group.Wait(), err)
 }
 
 // A volley is occurrences that are fired in one frame.

@@ -3,6 +3,7 @@ package scheduler
 import (
 	"context"
 	"fmt"
+	"maps"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -111,4 +112,35 @@ func TestDefinitionsAreReadAhead(t *testing.T) {
 			t.Error(err)
 		}
 	})
+}
+
+// TestAgenda walks an agenda in looks of several sizes, also such that end within a second.
+func TestAgenda(t *testing.T) {
+	m := newMachine()
+	want := make(map[string]bool)
+	for i := range 1000 {
+		e := &entry{key: fmt.Sprintf("s%04d", i), index: -1, due: int64(i * i % 7 * 10)}
+		if m.agenda.add(e); e.at() <= 40 {
+			want[e.key] = true
+		}
+	}
+	for _, most := range []int{1, 7, 100, 143, 5000} {
+		got, last := make(map[string]bool), int64(0)
+		for from := earliest; from.at <= 40; {
+			var list []ready
+			list, from = m.due(from, time.Unix(40, 0), most)
+			for _, r := range list {
+				if got[r.key] || r.due.Unix() < last {
+					t.Fatalf("%d at a time: %s, due at %d, was there or comes too late", most, r.key, r.due.Unix())
+				}
+				got[r.key], last = true, r.due.Unix()
+			}
+			if len(list) > most {
+				t.Fatalf("a look has %d, and %d is the most", len(list), most)
+			}
+		}
+		if !maps.Equal(got, want) {
+			t.Errorf("%d at a time: %d schedules, want %d", most, len(got), len(want))
+		}
+	}
 }

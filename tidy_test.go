@@ -26,6 +26,7 @@ var floors = map[string]int{
 	"internal/tracecontext":     0,
 	"internal/redact":           0,
 	"internal/policy":           0,
+	"internal/slab":             0,
 	"internal/transform":        1,
 	"internal/journal":          1,
 	"internal/vault":            1,
@@ -69,7 +70,7 @@ var floors = map[string]int{
 }
 
 // pure packages do no I/O, start no goroutine and read no clock.
-var pure = []string{".", "pattern", "internal/jsonpath", "internal/cron", "internal/record", "internal/tracecontext", "internal/redact", "internal/policy", "internal/transform", "internal/tuning", "internal/cloudevents", "internal/notification", "internal/occurrence", "internal/topic/filter"}
+var pure = []string{".", "pattern", "internal/jsonpath", "internal/cron", "internal/record", "internal/slab", "internal/tracecontext", "internal/redact", "internal/policy", "internal/transform", "internal/tuning", "internal/cloudevents", "internal/notification", "internal/occurrence", "internal/topic/filter"}
 
 type source struct {
 	dir  string // relative to the module

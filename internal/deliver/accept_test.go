@@ -52,7 +52,7 @@ func (p *pair) kept(at int) string {
 	h := p.hosts[at]
 	var events []keptEvent
 	err := h.shard.View(context.Background(), func() {
-		for slot, e := range h.machine.events.all() {
+		for slot, e := range h.machine.events.All() {
 			events = append(events, keptEvent{slot, *e})
 		}
 	})

@@ -505,7 +505,7 @@ func TestForgotten(t *testing.T) {
 		r.sender.when(busy.ARN, fails(&target.Error{Code: "X", Message: "x", RetryAfter: 20 * time.Hour}))
 		known := func() int {
 			n := 0
-			if err := r.shard.View(context.Background(), func() { n = r.hosts[0].machine.targets.n }); err != nil {
+			if err := r.shard.View(context.Background(), func() { n = r.hosts[0].machine.targets.Len() }); err != nil {
 				t.Fatal(err)
 			}
 			return n
@@ -834,7 +834,7 @@ func TestManyForgotten(t *testing.T) {
 		r.accept("e1", targets...)
 		time.Sleep(26 * time.Hour)
 		if err := r.shard.View(context.Background(), func() {
-			if n := r.hosts[0].machine.targets.n; n != 0 {
+			if n := r.hosts[0].machine.targets.Len(); n != 0 {
 				t.Errorf("%d definitions are known, want none", n)
 			}
 		}); err != nil {
@@ -941,7 +941,7 @@ func TestPayloadMoves(t *testing.T) {
 		big := []byte(`{"detail":"` + strings.Repeat("x", 900<<10) + `"}`)
 		at := func() (seq uint64) {
 			if err := r.shard.View(context.Background(), func() {
-				for _, e := range r.hosts[0].machine.events.all() {
+				for _, e := range r.hosts[0].machine.events.All() {
 					seq = max(seq, e.ref.Seq)
 				}
 			}); err != nil {

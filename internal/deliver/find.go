@@ -86,7 +86,7 @@ func (h *host) pending(ctx context.Context, id string) ([]Pending, error) {
 func (h *host) inOrder(ctx context.Context) ([]keptEvent, error) {
 	var events []keptEvent
 	err := h.shard.View(ctx, func() {
-		for slot, e := range h.machine.events.all() {
+		for slot, e := range h.machine.events.All() {
 			events = append(events, keptEvent{slot, *e})
 		}
 	})
@@ -118,10 +118,10 @@ func (h *host) around(ctx context.Context, events []keptEvent, id string) ([]kep
 // readKept reads an event from the log.
 func (h *host) readKept(ctx context.Context, e keptEvent) (*Accepted, error) {
 	payload, err := h.read(ctx, e.ref, func(m *Machine) (shard.Ref, bool) {
-		if !m.events.inUse(e.slot) || m.events.get(e.slot).key != e.key {
+		if !m.events.InUse(e.slot) || m.events.Get(e.slot).key != e.key {
 			return shard.Ref{}, false
 		}
-		return m.events.get(e.slot).ref, true
+		return m.events.Get(e.slot).ref, true
 	})
 	if err != nil {
 		return nil, err
@@ -131,17 +131,17 @@ func (h *host) readKept(ctx context.Context, e keptEvent) (*Accepted, error) {
 
 // waitingFor returns the deliveries of an event, and for each that is held by its order the event that it waits for.
 func (m *Machine) waitingFor(e keptEvent) (list []Waiting, heads []keptEvent) {
-	if !m.events.inUse(e.slot) || m.events.get(e.slot).key != e.key {
+	if !m.events.InUse(e.slot) || m.events.Get(e.slot).key != e.key {
 		return nil, nil
 	}
-	for slot, d := range m.deliveries.all() {
+	for slot, d := range m.deliveries.All() {
 		if d.event != e.slot {
 			continue
 		}
 		var head keptEvent
 		if !m.turn(slot, d) {
-			head.slot = m.deliveries.get(m.orders.groups.get(d.group - 1).head).event
-			head.event = *m.events.get(head.slot)
+			head.slot = m.deliveries.Get(m.orders.groups.Get(d.group - 1).head).event
+			head.event = *m.events.Get(head.slot)
 		}
 		list, heads = append(list, m.waiting(d)), append(heads, head)
 	}
@@ -155,10 +155,10 @@ func (d *Deliverer) Unended(ctx context.Context, wanted func(*target.Definition)
 		var events []keptEvent
 		if err := h.shard.View(ctx, func() {
 			seen := make(map[uint32]bool)
-			for _, d := range h.machine.deliveries.all() {
-				if def := *h.machine.targets.get(d.target); !seen[d.event] && wanted(def.Definition) {
+			for _, d := range h.machine.deliveries.All() {
+				if def := *h.machine.targets.Get(d.target); !seen[d.event] && wanted(def.Definition) {
 					seen[d.event] = true
-					events = append(events, keptEvent{d.event, *h.machine.events.get(d.event)})
+					events = append(events, keptEvent{d.event, *h.machine.events.Get(d.event)})
 				}
 			}
 		}); err != nil {

@@ -48,7 +48,7 @@ type waiter struct {
 
 // waiters are the targets that deliveries wait for.
 func (m *Machine) waiters() (list []waiter) {
-	for _, at := range m.targets.all() {
+	for _, at := range m.targets.All() {
 		if def := *at; def.deliveries > 0 {
 			list = append(list, waiter{def, def.pulse.rate(m.last)})
 		}
@@ -73,7 +73,7 @@ func (m *Machine) dies(slot uint32) {
 
 func (m *Machine) appendLasting(dst []byte) []byte {
 	dst = record.AppendInt(dst, m.last)
-	for _, at := range m.targets.all() {
+	for _, at := range m.targets.All() {
 		p := (*at).pulse
 		dst = record.AppendUint(dst, uint64(p.second))
 		dst = record.AppendUint(dst, uint64(p.now))
@@ -91,13 +91,13 @@ func (m *Machine) appendLasting(dst []byte) []byte {
 func (m *Machine) readLasting(r *record.Reader, _ byte) error {
 	m.last = min(max(0, r.Int()), latest)
 	number := func() uint32 { return uint32(min(r.Uint(), math.MaxUint32)) }
-	for _, at := range m.targets.all() {
+	for _, at := range m.targets.All() {
 		(*at).pulse = pulse{second: number(), now: number(), before: number()}
 	}
 	var slots, times series
 	for range r.Count() {
 		slot, until := slots.slot(r), times.read(r)
-		if _, double := m.mortal[slot]; double || !m.events.inUse(slot) || until < 1 || until > math.MaxUint32 {
+		if _, double := m.mortal[slot]; double || !m.events.InUse(slot) || until < 1 || until > math.MaxUint32 {
 			return errSnapshot
 		}
 		m.live(slot, until*1_000_000)

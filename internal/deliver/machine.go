@@ -9,6 +9,7 @@ import (
 
 	"github.com/rialto-events/rialto/internal/record"
 	"github.com/rialto-events/rialto/internal/shard"
+	"github.com/rialto-events/rialto/internal/slab"
 	"github.com/rialto-events/rialto/target"
 )
 
@@ -105,10 +106,10 @@ type (
 
 // A Machine holds the deliveries of one shard.
 type Machine struct {
-	events     slab[event]
-	deliveries slab[delivery]
+	events     slab.Slab[event]
+	deliveries slab.Slab[delivery]
 	letters    map[uint32]shard.Ref // by slot of the delivery
-	targets    slab[*definition]
+	targets    slab.Slab[*definition]
 	byKey      map[target.Key]*definition
 	codes      []string
 	nextKey    uint64
@@ -185,7 +186,7 @@ func (a *apply) define() any {
 	if _, ok := a.byKey[sealed.Key]; ok {
 		return nil
 	}
-	slot, at := a.targets.add()
+	slot, at := a.targets.Add()
 	def := &definition{Sealed: sealed, slot: slot, used: a.now}
 	*at, a.byKey[sealed.Key] = def, def
 	return nil
@@ -275,7 +276,7 @@ func (a *apply) targetsOf(terms byte) error {
 // take makes the deliveries of an event, and hands out those that need not wait for others.
 func (a *apply) take(payload shard.Ref, expires time.Time) {
 	a.tx.Retain(payload)
-	place, e := a.events.add()
+	place, e := a.events.Add()
 	*e = event{ref: payload, key: a.nextKey, left: uint32(len(a.found)), from: uint32(a.now / 1_000_000)}
 	a.nextKey++
 	if !expires.IsZero() {
@@ -283,7 +284,7 @@ func (a *apply) take(payload shard.Ref, expires time.Time) {
 	}
 	attempts := make(ready, 0, len(a.found))
 	for i, def := range a.found {
-		slot, d := a.deliveries.add()
+		slot, d := a.deliveries.Add()
 		*d = delivery{event: place, target: def.slot}
 		def.deliveries++
 		def.used = a.now
@@ -303,10 +304,10 @@ func (a *apply) take(payload shard.Ref, expires time.Time) {
 // handOut hands a delivery out to be attempted.
 func (m *Machine) handOut(slot uint32, d *delivery) attempt {
 	d.queued = true
-	e := m.events.get(d.event)
+	e := m.events.Get(d.event)
 	at := attempt{
 		handle: handle{slot, e.key}, made: d.made, ordered: d.group != 0, from: e.from, until: m.mortal[d.event],
-		def: *m.targets.get(d.target), ref: e.ref,
+		def: *m.targets.Get(d.target), ref: e.ref,
 	}
 	if d.dead {
 		ref := m.letters[slot]
@@ -317,11 +318,11 @@ func (m *Machine) handOut(slot uint32, d *delivery) attempt {
 
 // find returns the delivery of a handle, if it has not ended.
 func (m *Machine) find(h handle) (*delivery, bool) {
-	if !m.deliveries.inUse(h.slot) {
+	if !m.deliveries.InUse(h.slot) {
 		return nil, false
 	}
-	d := m.deliveries.get(h.slot)
-	return d, m.events.get(d.event).key == h.key
+	d := m.deliveries.Get(h.slot)
+	return d, m.events.Get(d.event).key == h.key
 }
 
 // end forgets deliveries that have ended and returns how many. Those that waited for them are handed out.
@@ -335,7 +336,7 @@ func (a *apply) end(arrived bool) any {
 		}
 		if d, ok := a.find(h); ok {
 			if arrived && !d.dead {
-				(*a.targets.get(d.target)).pulse.beat(a.now)
+				(*a.targets.Get(d.target)).pulse.beat(a.now)
 			}
 			attempts = a.pass(attempts, h.slot, d)
 			a.remove(h.slot, d)
@@ -353,7 +354,7 @@ func (a *apply) emit(attempts ready) {
 }
 
 func (a *apply) remove(slot uint32, d *delivery) {
-	def := *a.targets.get(d.target)
+	def := *a.targets.Get(d.target)
 	def.deliveries--
 	def.used = a.now
 	if d.dead {
@@ -361,13 +362,13 @@ func (a *apply) remove(slot uint32, d *delivery) {
 		a.tx.Release(a.letters[slot])
 		delete(a.letters, slot)
 	}
-	e := a.events.get(d.event)
+	e := a.events.Get(d.event)
 	if e.left--; e.left == 0 {
 		a.tx.Release(e.ref)
-		a.events.free(d.event)
+		a.events.Free(d.event)
 		a.dies(d.event)
 	}
-	a.deliveries.free(slot)
+	a.deliveries.Free(slot)
 }
 
 // again lets deliveries wait for their next attempt. What is said twice, or after the delivery has gone on, changes nothing; nor
@@ -411,10 +412,10 @@ func (m *Machine) due(at alarm) ready {
 	delete(m.alarms, int64(at))
 	attempts := make(ready, 0, len(slots))
 	for _, slot := range slots {
-		if !m.deliveries.inUse(slot) {
+		if !m.deliveries.InUse(slot) {
 			continue // it ended meanwhile
 		}
-		if d := m.deliveries.get(slot); !d.queued && alarmAt(d.due) == int64(at) && m.turn(slot, d) {
+		if d := m.deliveries.Get(slot); !d.queued && alarmAt(d.due) == int64(at) && m.turn(slot, d) {
 			attempts = append(attempts, m.handOut(slot, d))
 		}
 	}
@@ -434,7 +435,7 @@ func (a *apply) dead() any {
 			continue // said twice
 		}
 		attempts = a.pass(attempts, h.slot, d)
-		def := *a.targets.get(d.target)
+		def := *a.targets.Get(d.target)
 		if def.DeadLetter == "" {
 			a.remove(h.slot, d)
 			continue
@@ -463,7 +464,7 @@ func (a *apply) forget() any {
 		}
 		if def := a.byKey[key]; ok && def != nil && def.stale(a.now) {
 			delete(a.byKey, key)
-			a.targets.free(def.slot)
+			a.targets.Free(def.slot)
 			a.tx.Emit(forgotten(key))
 		}
 	}
@@ -477,7 +478,7 @@ func (def *definition) stale(now int64) bool {
 // stale is which definitions may be forgotten.
 func (m *Machine) stale(now int64) []target.Key {
 	var keys []target.Key
-	for _, def := range m.targets.all() {
+	for _, def := range m.targets.All() {
 		if (*def).stale(now) {
 			keys = append(keys, (*def).Key)
 		}
@@ -507,7 +508,7 @@ func (m *Machine) Resume(tx *shard.Tx) {
 		tx.Emit(resumed(list))
 	}
 	var attempts ready
-	for slot, d := range m.deliveries.all() {
+	for slot, d := range m.deliveries.All() {
 		d.queued = false
 		if !m.turn(slot, d) {
 			continue
@@ -534,7 +535,7 @@ func (m *Machine) Resume(tx *shard.Tx) {
 // Live yields the payloads of events, once each however many deliveries they have, and letters.
 func (m *Machine) Live(before uint64, yield func(key []byte, ref shard.Ref) bool) {
 	var key []byte
-	for slot, e := range m.events.all() {
+	for slot, e := range m.events.All() {
 		if e.ref.Seq >= before {
 			continue
 		}
@@ -548,7 +549,7 @@ func (m *Machine) Live(before uint64, yield func(key []byte, ref shard.Ref) bool
 		if ref.Seq >= before {
 			continue
 		}
-		key = appendCarryKey(key[:0], carriesLetter, slot, m.events.get(m.deliveries.get(slot).event).key)
+		key = appendCarryKey(key[:0], carriesLetter, slot, m.events.Get(m.deliveries.Get(slot).event).key)
 		if !yield(key, ref) {
 			return
 		}
@@ -564,10 +565,10 @@ func (m *Machine) Carried(tx *shard.Tx, key []byte, ref shard.Ref) {
 	}
 	switch sort {
 	case carriesEvent:
-		if !m.events.inUse(h.slot) {
+		if !m.events.InUse(h.slot) {
 			return
 		}
-		if e := m.events.get(h.slot); e.key == h.key {
+		if e := m.events.Get(h.slot); e.key == h.key {
 			tx.Retain(ref)
 			tx.Release(e.ref)
 			e.ref = ref

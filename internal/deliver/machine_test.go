@@ -193,7 +193,7 @@ func TestWhatIsSaidTwice(t *testing.T) {
 	t.Run("dead, of a target without a dead-letter queue", func(t *testing.T) {
 		b := newBed(t)
 		b.dead(b.accept("e1", testTarget("other", false))[0])
-		if n := b.machine.deliveries.n; n != 0 || len(b.asked) > 0 {
+		if n := b.machine.deliveries.Len(); n != 0 || len(b.asked) > 0 {
 			t.Errorf("%d deliveries are left, handed out %v", n, b.asked)
 		}
 	})
@@ -233,19 +233,19 @@ func TestCarriedLate(t *testing.T) {
 	a := b.accept("e1", to)[0]
 	b.dead(a)
 	l := b.take()[0]
-	event := b.machine.deliveries.get(a.slot).event
+	event := b.machine.deliveries.Get(a.slot).event
 	b.settled(l)
 	other := b.accept("e2", to)[0]
 	b.dead(other)
 	b.take()
-	ref, letters := b.machine.events.get(event).ref, fmt.Sprint(b.machine.letters)
+	ref, letters := b.machine.events.Get(event).ref, fmt.Sprint(b.machine.letters)
 	for _, key := range [][]byte{
 		appendCarryKey(nil, carriesEvent, event, a.key), appendCarryKey(nil, carriesLetter, a.slot, a.key),
 		appendCarryKey(nil, carriesEvent, 999, a.key), appendCarryKey(nil, carriesLetter, 999, a.key), appendCarryKey(nil, 7, event, other.key), nil,
 	} {
 		b.commit(0x02, append(record.AppendBytes([]byte{byte(kindFirst)}, key), "payload"...))
 	}
-	if got := b.machine.events.get(event).ref; got != ref || fmt.Sprint(b.machine.letters) != letters {
+	if got := b.machine.events.Get(event).ref; got != ref || fmt.Sprint(b.machine.letters) != letters {
 		t.Errorf("the payload of another event was taken: %v, %v", got, b.machine.letters)
 	}
 }
@@ -268,13 +268,13 @@ func TestForgetInTheSameFrame(t *testing.T) {
 	if got, _ := answers[0][1].(error); !errors.Is(got, errUndefined) {
 		t.Errorf("accept answered %v, want %v", answers[0][1], errUndefined)
 	}
-	if b.machine.deliveries.n != 0 || b.machine.events.n != 0 {
+	if b.machine.deliveries.Len() != 0 || b.machine.events.Len() != 0 {
 		t.Error("a part of the event was taken")
 	}
 	b.accept("e2", other, to)
 	b.now = b.now.Add(25 * time.Hour)
 	b.commit(kindForget, forgetCommand([]target.Key{to.Key, other.Key}))
-	if b.machine.targets.n != 2 {
+	if b.machine.targets.Len() != 2 {
 		t.Error("a definition in use was forgotten")
 	}
 }
@@ -287,12 +287,12 @@ func TestForgetLater(t *testing.T) {
 	b.now = b.now.Add(30 * time.Hour)
 	b.settled(a)
 	b.commit(kindForget, forgetCommand([]target.Key{to.Key}))
-	if b.machine.targets.n != 1 {
+	if b.machine.targets.Len() != 1 {
 		t.Error("a definition was forgotten that was used just now")
 	}
 	b.now = b.now.Add(24 * time.Hour)
 	b.commit(kindForget, forgetCommand([]target.Key{to.Key}))
-	if b.machine.targets.n != 0 {
+	if b.machine.targets.Len() != 0 {
 		t.Error("a definition was kept that nobody has used for a day")
 	}
 }
@@ -394,17 +394,17 @@ func TestGolden(t *testing.T) {
 			if err := read.Restore(snapshot); err != nil {
 				t.Fatalf("read the snapshot: %v", err)
 			}
-			if read.deliveries.n != left || len(read.letters) != 1 {
-				t.Errorf("the snapshot is read as %d deliveries and %d letters", read.deliveries.n, len(read.letters))
+			if read.deliveries.Len() != left || len(read.letters) != 1 {
+				t.Errorf("the snapshot is read as %d deliveries and %d letters", read.deliveries.Len(), len(read.letters))
 			}
 			if version < 2 { // it does not say when the events were accepted
-				for _, e := range b.machine.events.all() {
+				for _, e := range b.machine.events.All() {
 					e.from = 0
 				}
 			}
 			if version < 4 { // nor when they end
 				b.machine.mortal, b.machine.last = nil, 0
-				for _, def := range b.machine.targets.all() {
+				for _, def := range b.machine.targets.All() {
 					(*def).pulse = pulse{}
 				}
 			}
@@ -470,63 +470,23 @@ func FuzzRestore(f *testing.F) {
 	})
 }
 
-// TestSlab compares a slab with a map, and its choice of slots with the obvious one.
-func TestSlab(t *testing.T) {
-	var s slab[uint32]
-	in := make(map[uint32]bool)
-	x := uint32(7)
-	for range 200_000 {
-		x = x*1664525 + 1013904223
-		slot := (x >> 8) % 9000
-		if in[slot] {
-			s.free(slot)
-			delete(in, slot)
-			continue
-		}
-		got, v := s.add()
-		if in[got] || *v != 0 {
-			t.Fatalf("slot %d was given twice, or not emptied: %d", got, *v)
-		}
-		for lower := range min(got, 50) { // a look at some of the lower ones
-			if !in[lower] {
-				t.Fatalf("slot %d was given, while %d is free", got, lower)
-			}
-		}
-		*v, in[got] = got+1, true
-	}
-	for range 300_000 { // beyond what one block of the upper table covers
-		got, v := s.add()
-		*v, in[got] = got+1, true
-	}
-	n := 0
-	for slot, v := range s.all() {
-		if !in[slot] || *v != slot+1 {
-			t.Fatalf("slot %d has %d", slot, *v)
-		}
-		n++
-	}
-	if n != len(in) || s.n != n {
-		t.Errorf("%d slots are in use, %d are counted, want %d", n, s.n, len(in))
-	}
-}
-
 // waitingSnapshot is the snapshot of a machine in which so many deliveries wait, in the next 22 minutes. If there are groups, the first
 // of each waits, and the others for that one.
 func waitingSnapshot(t testing.TB, deliveries, groups int) []byte {
 	m := newMachine()
 	m.codeIndex("THROTTLING")
 	to := testTarget("billing", true)
-	slot, at := m.targets.add()
+	slot, at := m.targets.Add()
 	*at = &definition{Sealed: to, slot: slot}
 	m.byKey[to.Key] = *at
 	for i := range deliveries {
-		place, e := m.events.add()
+		place, e := m.events.Add()
 		*e = event{
 			ref: shard.Ref{Seq: uint64(i/200 + 1), Off: uint32(i % 200 * 1200), Len: 1200}, key: m.nextKey, left: 1,
 			from: uint32(accepted.Unix() + int64(i/1000)),
 		}
 		m.nextKey++
-		slot, d := m.deliveries.add()
+		slot, d := m.deliveries.Add()
 		*d = delivery{event: place}
 		if groups > 0 {
 			m.join(slot, d, uint64(i%groups+1)*0x9e3779b97f4a7c15)
@@ -560,7 +520,7 @@ func TestMillionWaiting(t *testing.T) {
 			if err := m.Restore(state); err != nil {
 				t.Fatal(err)
 			}
-			for slot, d := range m.deliveries.all() { // as Resume does, for which a shard would be needed
+			for slot, d := range m.deliveries.All() { // as Resume does, for which a shard would be needed
 				if m.turn(slot, d) {
 					m.alarms[alarmAt(d.due)] = append(m.alarms[alarmAt(d.due)], slot)
 				}

@@ -47,7 +47,7 @@ func (j *job) message(ctx context.Context) (m *target.Message, expires time.Time
 		if !ok {
 			return shard.Ref{}, false
 		}
-		return h.events.get(d.event).ref, true
+		return h.events.Get(d.event).ref, true
 	})
 	if err != nil {
 		return m, expires, unreadable(err)

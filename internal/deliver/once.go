@@ -2,6 +2,8 @@ package deliver
 
 import (
 	"github.com/google/uuid"
+
+	"github.com/rialto-events/rialto/internal/slab"
 )
 
 const (
@@ -20,7 +22,7 @@ type onceKey = [16]byte
 // A key that is accepted again when its time is over, but it was not forgotten yet, has two entries for a while, an old one and the
 // one that counts.
 type once struct {
-	entries slab[remembered]
+	entries slab.Slab[remembered]
 	byKey   map[onceKey]uint32
 	names   map[uint32]string // ids that are no UUIDs, by slot
 	forget  []uint32          // slots of entries; a heap, whose first is forgotten first
@@ -43,7 +45,7 @@ func (o *once) find(key onceKey, now int64) (id string, ok bool) {
 	if !ok {
 		return "", false
 	}
-	e := o.entries.get(slot)
+	e := o.entries.Get(slot)
 	if e.until <= now {
 		return "", false
 	}
@@ -77,10 +79,10 @@ func (o *once) insert(e remembered, name string) {
 	}
 	if !e.old {
 		if at, ok := o.byKey[e.key]; ok {
-			o.entries.get(at).old = true
+			o.entries.Get(at).old = true
 		}
 	}
-	slot, at := o.entries.add()
+	slot, at := o.entries.Add()
 	e.at = uint32(len(o.forget))
 	*at = e
 	if !e.old {
@@ -106,7 +108,7 @@ func (o *once) expire(now int64) {
 // drop forgets the key that is to be forgotten next.
 func (o *once) drop() {
 	slot, last := o.forget[0], len(o.forget)-1
-	e := o.entries.get(slot)
+	e := o.entries.Get(slot)
 	if !e.old {
 		delete(o.byKey, e.key)
 	}
@@ -114,7 +116,7 @@ func (o *once) drop() {
 		delete(o.names, slot)
 	}
 	o.swap(0, last)
-	o.entries.free(slot)
+	o.entries.Free(slot)
 	o.forget = o.forget[:last]
 	o.down(0)
 	if last == 0 && o.most >= mapWorth {
@@ -128,17 +130,17 @@ func (o *once) release(key onceKey, now int64) {
 	if !ok {
 		return
 	}
-	e := o.entries.get(slot)
+	e := o.entries.Get(slot)
 	e.until = min(e.until, now+1) // later than that of any old entry with this key
 	o.up(int(e.at))
 }
 
 func (o *once) swap(i, j int) {
 	o.forget[i], o.forget[j] = o.forget[j], o.forget[i]
-	o.entries.get(o.forget[i]).at, o.entries.get(o.forget[j]).at = uint32(i), uint32(j)
+	o.entries.Get(o.forget[i]).at, o.entries.Get(o.forget[j]).at = uint32(i), uint32(j)
 }
 
-func (o *once) until(i int) int64 { return o.entries.get(o.forget[i]).until }
+func (o *once) until(i int) int64 { return o.entries.Get(o.forget[i]).until }
 
 // up and down restore the heap around an entry that came or was moved.
 func (o *once) up(i int) {

@@ -2,12 +2,14 @@ package deliver
 
 import (
 	"encoding/binary"
+	"reflect"
 	"runtime"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/rialto-events/rialto/internal/shard"
+	"github.com/rialto-events/rialto/internal/slab"
 )
 
 // onceCases are stories of events that all go to one target. An event has the key of the first letter of its id, and is remembered
@@ -63,12 +65,12 @@ func TestOnce(t *testing.T) {
 			b.commit(kindDefine, testTarget("billing", true).JSON)
 			for line := range strings.Lines(strings.TrimSpace(c.story)) {
 				says, want, _ := strings.Cut(strings.TrimSpace(line), "->")
-				before := b.machine.events.n
+				before := b.machine.events.Len()
 				got, accepted := b.onceStep(strings.Fields(says))
 				if strings.Join(got, " ") != strings.TrimSpace(want) {
 					t.Fatalf("%s: answered %q, want %q", line, got, want)
 				}
-				if n := b.machine.events.n - before; n != accepted || len(b.take()) != accepted && says != "restart" {
+				if n := b.machine.events.Len() - before; n != accepted || len(b.take()) != accepted && says != "restart" {
 					t.Fatalf("%s: %d events are kept, want %d", line, n, accepted)
 				}
 			}
@@ -153,7 +155,7 @@ func TestOnceMany(t *testing.T) {
 	}
 	each := float64(heapBytes()-before) / maxRemembered
 	t.Logf("%.0f bytes for each key", each)
-	if n := len(o.forget); n != maxRemembered || len(o.byKey) != n || o.entries.n != n {
+	if n := len(o.forget); n != maxRemembered || len(o.byKey) != n || o.entries.Len() != n {
 		t.Errorf("%d entries for %d keys, want %d", n, len(o.byKey), maxRemembered)
 	}
 	if o.early != more {
@@ -177,7 +179,7 @@ func TestOnceMany(t *testing.T) {
 	if o.early != more {
 		t.Errorf("keys whose time was over count as forgotten early: %d", o.early-more)
 	}
-	if o.byKey != nil || o.names != nil || o.forget != nil || o.entries.pages != nil {
+	if o.byKey != nil || o.names != nil || o.forget != nil || !reflect.DeepEqual(o.entries, slab.Slab[remembered]{}) {
 		t.Error("the memory for many keys was not given back")
 	}
 }

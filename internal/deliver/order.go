@@ -1,5 +1,7 @@
 package deliver
 
+import "github.com/rialto-events/rialto/internal/slab"
+
 // A group is deliveries that are attempted one after another, in the order in which they were accepted. Only the head is handed
 // out; the others are held until it has ended, or has failed for good and is on its way to the dead-letter queue as a letter.
 //
@@ -17,7 +19,7 @@ type group struct {
 
 // orders are the groups of a machine. A group is there as long as it has a delivery.
 type orders struct {
-	groups slab[group]
+	groups slab.Slab[group]
 	byHash map[uint64]uint32
 	most   int // groups that byHash had since it was made
 	held   int // deliveries that are not the head of their group
@@ -31,8 +33,8 @@ func (m *Machine) join(slot uint32, d *delivery, hash uint64) {
 	o := &m.orders
 	at, ok := o.byHash[hash]
 	if ok {
-		g := o.groups.get(at)
-		m.deliveries.get(g.tail).next = slot + 1
+		g := o.groups.Get(at)
+		m.deliveries.Get(g.tail).next = slot + 1
 		g.tail, d.group = slot, at+1
 		m.hold(d, +1)
 		return
@@ -40,7 +42,7 @@ func (m *Machine) join(slot uint32, d *delivery, hash uint64) {
 	if o.byHash == nil {
 		o.byHash = make(map[uint64]uint32)
 	}
-	at, g := o.groups.add()
+	at, g := o.groups.Add()
 	*g, d.group = group{hash: hash, head: slot, tail: slot}, at+1
 	o.byHash[hash] = at
 	o.most = max(o.most, len(o.byHash))
@@ -49,12 +51,12 @@ func (m *Machine) join(slot uint32, d *delivery, hash uint64) {
 // hold counts a delivery that waits for another from now on, or does no more.
 func (m *Machine) hold(d *delivery, by int) {
 	m.orders.held += by
-	(*m.targets.get(d.target)).held += by
+	(*m.targets.Get(d.target)).held += by
 }
 
 // turn reports whether a delivery waits for no other.
 func (m *Machine) turn(slot uint32, d *delivery) bool {
-	return d.group == 0 || m.orders.groups.get(d.group-1).head == slot
+	return d.group == 0 || m.orders.groups.Get(d.group-1).head == slot
 }
 
 // leave takes a delivery out of its group, and returns whose turn it is because of that.
@@ -62,25 +64,25 @@ func (m *Machine) leave(slot uint32, d *delivery) (next uint32, ok bool) {
 	if d.group == 0 {
 		return 0, false
 	}
-	o, g := &m.orders, m.orders.groups.get(d.group-1)
+	o, g := &m.orders, m.orders.groups.Get(d.group-1)
 	switch {
 	case g.head == slot && d.next == 0:
 		delete(o.byHash, g.hash)
-		o.groups.free(d.group - 1)
+		o.groups.Free(d.group - 1)
 		if len(o.byHash) == 0 && o.most >= mapWorth {
 			o.byHash, o.most = nil, 0
 		}
 	case g.head == slot:
 		g.head = d.next - 1
-		m.hold(m.deliveries.get(g.head), -1)
+		m.hold(m.deliveries.Get(g.head), -1)
 		next, ok = g.head, true
 	default:
 		// Somebody has ended one that is held. The way to it is long, but hardly anybody ever goes it.
 		before := g.head
-		for m.deliveries.get(before).next != slot+1 {
-			before = m.deliveries.get(before).next - 1
+		for m.deliveries.Get(before).next != slot+1 {
+			before = m.deliveries.Get(before).next - 1
 		}
-		m.deliveries.get(before).next = d.next
+		m.deliveries.Get(before).next = d.next
 		if d.next == 0 {
 			g.tail = before
 		}
@@ -94,7 +96,7 @@ func (m *Machine) leave(slot uint32, d *delivery) (next uint32, ok bool) {
 func (a *apply) pass(attempts ready, slot uint32, d *delivery) ready {
 	before := a.orders.held
 	if next, ok := a.leave(slot, d); ok {
-		at := a.handOut(next, a.deliveries.get(next))
+		at := a.handOut(next, a.deliveries.Get(next))
 		at.held = true
 		attempts = append(attempts, at)
 	}

@@ -121,8 +121,8 @@ func TestOrder(t *testing.T) {
 				}
 			}
 			o := &s.machine.orders
-			if s.machine.deliveries.n != 0 || o.groups.n != 0 || len(o.byHash) != 0 || o.held != 0 {
-				t.Errorf("at the end %d deliveries in %d groups are left, %d of them held", s.machine.deliveries.n, o.groups.n, o.held)
+			if s.machine.deliveries.Len() != 0 || o.groups.Len() != 0 || len(o.byHash) != 0 || o.held != 0 {
+				t.Errorf("at the end %d deliveries in %d groups are left, %d of them held", s.machine.deliveries.Len(), o.groups.Len(), o.held)
 			}
 		})
 	}
@@ -193,9 +193,9 @@ func (s *orderStory) step(words []string) {
 
 // learnSlots completes the handles of events that were accepted, each of which has one delivery.
 func (s *orderStory) learnSlots() {
-	for slot, d := range s.machine.deliveries.all() {
+	for slot, d := range s.machine.deliveries.All() {
 		for id, h := range s.handles {
-			if h.key == s.machine.events.get(d.event).key {
+			if h.key == s.machine.events.Get(d.event).key {
 				s.handles[id] = handle{slot, h.key}
 			}
 		}

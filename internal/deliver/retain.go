@@ -76,7 +76,7 @@ func (d *Deliverer) ReadRetained(ctx context.Context, r Retained) (*Accepted, er
 		if !ok {
 			return shard.Ref{}, false
 		}
-		return m.events.get(found.event).ref, true
+		return m.events.Get(found.event).ref, true
 	})
 	if err == nil {
 		var e *Accepted

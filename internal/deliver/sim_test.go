@@ -226,8 +226,8 @@ func (w *simWorld) refused(e, first *simEvent, now time.Time) error {
 // look learns what is in the machine, and with it in the log. An event that is there must not be a second one within the time after
 // another.
 func (w *simWorld) look(s *shard.Stepper) error {
-	for _, d := range w.machine.deliveries.all() {
-		kept := w.machine.events.get(d.event)
+	for _, d := range w.machine.deliveries.All() {
+		kept := w.machine.events.Get(d.event)
 		if _, ok := w.names[kept.key]; ok {
 			continue
 		}
@@ -280,9 +280,9 @@ func (w *simWorld) release(r *rand.Rand, s *shard.Stepper, now time.Time) error 
 // cancel ends a delivery that is held.
 func (w *simWorld) cancel(r *rand.Rand, s *shard.Stepper, now time.Time) error {
 	var held []attempt
-	for slot, d := range w.machine.deliveries.all() {
+	for slot, d := range w.machine.deliveries.All() {
 		if d.group != 0 && !d.queued && d.due == 0 {
-			held = append(held, attempt{handle: handle{slot, w.machine.events.get(d.event).key}, def: *w.machine.targets.get(d.target)})
+			held = append(held, attempt{handle: handle{slot, w.machine.events.Get(d.event).key}, def: *w.machine.targets.Get(d.target)})
 		}
 	}
 	if len(held) == 0 {
@@ -309,9 +309,9 @@ func (w *simWorld) inTurn(e *simEvent, a attempt) error {
 			return fmt.Errorf("%s is brought to %s before %s", e.EventID, a.def.ID, id)
 		}
 	}
-	for _, d := range w.machine.deliveries.all() {
-		earlier := w.events[w.names[w.machine.events.get(d.event).key]]
-		if (*w.machine.targets.get(d.target)).ID == a.def.ID && !d.dead && earlier.number < e.number && earlier.hash(a.def.ID) == hash {
+	for _, d := range w.machine.deliveries.All() {
+		earlier := w.events[w.names[w.machine.events.Get(d.event).key]]
+		if (*w.machine.targets.Get(d.target)).ID == a.def.ID && !d.dead && earlier.number < e.number && earlier.hash(a.def.ID) == hash {
 			return fmt.Errorf("%s is brought to %s before %s, which waits", e.EventID, a.def.ID, earlier.EventID)
 		}
 	}
@@ -333,7 +333,7 @@ func (w *simWorld) attempt(r *rand.Rand, s *shard.Stepper, now time.Time, a atte
 		_, err := s.Commit(now, func(b *shard.Batch) { b.Add(kindSettled, appendHandle(nil, a.handle)) })
 		return err // it ended before; saying so again must not end another one, which Check would find
 	}
-	ref := w.machine.events.get(d.event).ref
+	ref := w.machine.events.Get(d.event).ref
 	payload, err := s.Read(ref)
 	if err != nil {
 		return fmt.Errorf("read the event of an attempt: %w", err)
@@ -398,8 +398,8 @@ func (w *simWorld) nothingForgotten(now time.Time) error {
 	for _, a := range w.asked {
 		asked[a.handle] = true
 	}
-	for slot, d := range w.machine.deliveries.all() {
-		h := handle{slot, w.machine.events.get(d.event).key}
+	for slot, d := range w.machine.deliveries.All() {
+		h := handle{slot, w.machine.events.Get(d.event).key}
 		if !w.machine.turn(slot, d) {
 			if d.queued || asked[h] {
 				return fmt.Errorf("delivery %v was handed out, although it is held", h)
@@ -434,8 +434,8 @@ func (w *simWorld) Check(s *shard.Stepper, now time.Time) error {
 		return err
 	}
 	there := make(map[string]map[string]bool)
-	for _, d := range w.machine.deliveries.all() {
-		payload, err := s.Read(w.machine.events.get(d.event).ref)
+	for _, d := range w.machine.deliveries.All() {
+		payload, err := s.Read(w.machine.events.Get(d.event).ref)
 		if err != nil {
 			return fmt.Errorf("read an event that waits: %w", err)
 		}
@@ -446,7 +446,7 @@ func (w *simWorld) Check(s *shard.Stepper, now time.Time) error {
 		if there[e.EventID] == nil {
 			there[e.EventID] = make(map[string]bool)
 		}
-		id := (*w.machine.targets.get(d.target)).ID
+		id := (*w.machine.targets.Get(d.target)).ID
 		if there[e.EventID][id] {
 			return fmt.Errorf("%s waits for %s twice", e.EventID, id)
 		}
@@ -493,14 +493,14 @@ func (w *simWorld) drain(s *shard.Stepper, now time.Time) error {
 		now = at
 		s.Ring(now)
 	}
-	if n := w.machine.deliveries.n; n > 0 {
+	if n := w.machine.deliveries.Len(); n > 0 {
 		return fmt.Errorf("%d deliveries are left, and nobody will hear of them", n)
 	}
-	if w.machine.events.n > 0 || len(w.machine.letters) > 0 || len(w.machine.alarms) > 0 {
-		return fmt.Errorf("%d events, %d letters and %d alarms are left without a delivery", w.machine.events.n, len(w.machine.letters), len(w.machine.alarms))
+	if w.machine.events.Len() > 0 || len(w.machine.letters) > 0 || len(w.machine.alarms) > 0 {
+		return fmt.Errorf("%d events, %d letters and %d alarms are left without a delivery", w.machine.events.Len(), len(w.machine.letters), len(w.machine.alarms))
 	}
-	if o := &w.machine.orders; o.groups.n > 0 || len(o.byHash) > 0 || o.held > 0 {
-		return fmt.Errorf("%d groups are left without a delivery, and %d are held", o.groups.n, o.held)
+	if o := &w.machine.orders; o.groups.Len() > 0 || len(o.byHash) > 0 || o.held > 0 {
+		return fmt.Errorf("%d groups are left without a delivery, and %d are held", o.groups.Len(), o.held)
 	}
 	now = now.Add(48 * time.Hour) // the frames may be a few hours ahead
 	for range 60/forgetSteps + 60 {
@@ -508,10 +508,10 @@ func (w *simWorld) drain(s *shard.Stepper, now time.Time) error {
 			return err
 		}
 	}
-	if o := &w.machine.once; o.entries.n > 0 || len(o.byKey) > 0 || len(o.names) > 0 || len(o.forget) > 0 {
-		return fmt.Errorf("%d keys are left when their time is over", o.entries.n)
+	if o := &w.machine.once; o.entries.Len() > 0 || len(o.byKey) > 0 || len(o.names) > 0 || len(o.forget) > 0 {
+		return fmt.Errorf("%d keys are left when their time is over", o.entries.Len())
 	}
-	for _, def := range w.machine.targets.all() {
+	for _, def := range w.machine.targets.All() {
 		if (*def).deliveries != 0 || (*def).letters != 0 {
 			return fmt.Errorf("target %s counts deliveries that are not there", (*def).ID)
 		}

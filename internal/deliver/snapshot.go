@@ -11,6 +11,7 @@ import (
 
 	"github.com/rialto-events/rialto/internal/record"
 	"github.com/rialto-events/rialto/internal/shard"
+	"github.com/rialto-events/rialto/internal/slab"
 	"github.com/rialto-events/rialto/target"
 )
 
@@ -40,10 +41,10 @@ func (s *series) read(r *record.Reader) int64 {
 
 // slot reads a slot; one that cannot be has no value in a slab.
 func (s *series) slot(r *record.Reader) uint32 {
-	if n := s.read(r); n >= 0 && n < maxSlots {
+	if n := s.read(r); n >= 0 && n < slab.MaxSlots {
 		return uint32(n)
 	}
-	return maxSlots
+	return slab.MaxSlots
 }
 
 // Snapshot appends the state: the definitions, the events and the deliveries, each with its slot; the groups, and the keys that are
@@ -55,13 +56,13 @@ func (m *Machine) Snapshot(dst []byte) []byte {
 	for _, code := range m.codes {
 		dst = record.AppendString(dst, code)
 	}
-	dst = record.AppendUint(dst, uint64(m.targets.n))
-	for slot, def := range m.targets.all() {
+	dst = record.AppendUint(dst, uint64(m.targets.Len()))
+	for slot, def := range m.targets.All() {
 		dst = record.AppendUint(dst, uint64(slot))
 		dst = record.AppendInt(dst, (*def).used)
 		dst = record.AppendBytes(dst, (*def).JSON)
 	}
-	dst = slices.Grow(dst, m.deliveries.n*bytesPerDelivery)
+	dst = slices.Grow(dst, m.deliveries.Len()*bytesPerDelivery)
 	dst = m.appendEvents(dst)
 	dst = m.appendDeliveries(dst)
 	dst = m.appendGroups(dst)
@@ -71,8 +72,8 @@ func (m *Machine) Snapshot(dst []byte) []byte {
 
 func (m *Machine) appendEvents(dst []byte) []byte {
 	var slots, keys, seqs, times series
-	dst = record.AppendUint(dst, uint64(m.events.n))
-	for slot, e := range m.events.all() {
+	dst = record.AppendUint(dst, uint64(m.events.Len()))
+	for slot, e := range m.events.All() {
 		dst = slots.append(dst, int64(slot))
 		dst = keys.append(dst, int64(e.key))
 		dst = seqs.append(dst, int64(e.ref.Seq))
@@ -85,8 +86,8 @@ func (m *Machine) appendEvents(dst []byte) []byte {
 
 func (m *Machine) appendDeliveries(dst []byte) []byte {
 	var slots, events, times series
-	dst = record.AppendUint(dst, uint64(m.deliveries.n))
-	for slot, d := range m.deliveries.all() {
+	dst = record.AppendUint(dst, uint64(m.deliveries.Len()))
+	for slot, d := range m.deliveries.All() {
 		dst = slots.append(dst, int64(slot))
 		dst = events.append(dst, int64(d.event))
 		dst = times.append(dst, d.due)
@@ -104,22 +105,22 @@ func (m *Machine) appendDeliveries(dst []byte) []byte {
 // groups come in the order of the slots of their heads.
 func (m *Machine) appendGroups(dst []byte) []byte {
 	var slots series
-	dst = record.AppendUint(dst, uint64(m.orders.groups.n))
-	if m.orders.groups.n == 0 {
+	dst = record.AppendUint(dst, uint64(m.orders.groups.Len()))
+	if m.orders.groups.Len() == 0 {
 		return dst
 	}
-	for slot, d := range m.deliveries.all() {
+	for slot, d := range m.deliveries.All() {
 		if d.group == 0 || !m.turn(slot, d) {
 			continue
 		}
 		n := 1
-		for behind := d.next; behind != 0; behind = m.deliveries.get(behind - 1).next {
+		for behind := d.next; behind != 0; behind = m.deliveries.Get(behind - 1).next {
 			n++
 		}
-		dst = record.AppendUint(dst, m.orders.groups.get(d.group-1).hash)
+		dst = record.AppendUint(dst, m.orders.groups.Get(d.group-1).hash)
 		dst = record.AppendUint(dst, uint64(n))
 		dst = slots.append(dst, int64(slot))
-		for behind := d.next; behind != 0; behind = m.deliveries.get(behind - 1).next {
+		for behind := d.next; behind != 0; behind = m.deliveries.Get(behind - 1).next {
 			dst = slots.append(dst, int64(behind-1))
 		}
 	}
@@ -138,7 +139,7 @@ func (o *once) append(dst []byte) []byte {
 	var times series
 	dst = record.AppendUint(dst, uint64(len(o.forget)))
 	for _, slot := range o.forget {
-		e := o.entries.get(slot)
+		e := o.entries.Get(slot)
 		dst = record.AppendBytes(dst, e.key[:])
 		dst = times.append(dst, e.until)
 		switch {
@@ -185,12 +186,12 @@ func (m *Machine) Restore(snapshot []byte) error {
 
 func (m *Machine) readDefinitions(r *record.Reader, _ byte) error {
 	for range r.Count() {
-		slot, used := uint32(min(r.Uint(), maxSlots)), r.Int()
+		slot, used := uint32(min(r.Uint(), slab.MaxSlots)), r.Int()
 		sealed, err := target.Unseal(slices.Clone(r.Bytes()))
 		if err != nil {
 			return err
 		}
-		at, ok := m.targets.claim(slot)
+		at, ok := m.targets.Claim(slot)
 		if _, double := m.byKey[sealed.Key]; double || !ok {
 			return errSnapshot
 		}
@@ -205,7 +206,7 @@ func (m *Machine) readEvents(r *record.Reader, version byte) error {
 	for range r.Count() {
 		slot, key := slots.slot(r), uint64(keys.read(r))
 		ref := shard.Ref{Seq: uint64(seqs.read(r)), Off: uint32(r.Uint()), Len: uint32(r.Uint())}
-		e, ok := m.events.claim(slot)
+		e, ok := m.events.Claim(slot)
 		if !ok || key >= m.nextKey {
 			return errSnapshot
 		}
@@ -227,20 +228,20 @@ func (m *Machine) readDeliveries(r *record.Reader, _ byte) error {
 	for range r.Count() {
 		slot := slots.slot(r)
 		read := delivery{
-			event: events.slot(r), due: times.read(r), target: uint32(min(r.Uint(), maxSlots)), made: uint32(min(r.Uint(), maxMade)),
+			event: events.slot(r), due: times.read(r), target: uint32(min(r.Uint(), slab.MaxSlots)), made: uint32(min(r.Uint(), maxMade)),
 			code: r.Byte(), dead: r.Byte() == 1,
 		}
-		if !m.events.inUse(read.event) || !m.targets.inUse(read.target) || int(read.code) > len(m.codes) || read.due < 0 || read.due > latest {
+		if !m.events.InUse(read.event) || !m.targets.InUse(read.target) || int(read.code) > len(m.codes) || read.due < 0 || read.due > latest {
 			return errSnapshot
 		}
-		d, ok := m.deliveries.claim(slot)
+		d, ok := m.deliveries.Claim(slot)
 		if !ok {
 			return errSnapshot
 		}
 		*d = read
-		def := *m.targets.get(read.target)
+		def := *m.targets.Get(read.target)
 		def.deliveries++
-		m.events.get(read.event).left++
+		m.events.Get(read.event).left++
 		if read.dead {
 			def.letters++
 			m.letters[slot] = shard.ReadRef(r)
@@ -249,7 +250,7 @@ func (m *Machine) readDeliveries(r *record.Reader, _ byte) error {
 	if err := r.Err(); err != nil {
 		return err
 	}
-	for _, e := range m.events.all() {
+	for _, e := range m.events.All() {
 		if e.left == 0 {
 			return errSnapshot
 		}
@@ -260,7 +261,7 @@ func (m *Machine) readDeliveries(r *record.Reader, _ byte) error {
 func (m *Machine) readGroups(r *record.Reader, _ byte) error {
 	var slots series
 	lowest, groups := int64(-1), r.Count()
-	m.orders.byHash = make(map[uint64]uint32, min(groups, m.deliveries.n))
+	m.orders.byHash = make(map[uint64]uint32, min(groups, m.deliveries.Len()))
 	for range groups {
 		hash, n := r.Uint(), r.Count()
 		if _, double := m.orders.byHash[hash]; double || n == 0 || hash == 0 {
@@ -268,10 +269,10 @@ func (m *Machine) readGroups(r *record.Reader, _ byte) error {
 		}
 		for i := range n {
 			slot := slots.slot(r)
-			if !m.deliveries.inUse(slot) {
+			if !m.deliveries.InUse(slot) {
 				return errSnapshot
 			}
-			d := m.deliveries.get(slot)
+			d := m.deliveries.Get(slot)
 			if d.group != 0 || d.dead || i > 0 && (d.due != 0 || d.made != 0 || d.code != 0) || i == 0 && int64(slot) <= lowest {
 				return errSnapshot
 			}
@@ -319,8 +320,8 @@ func (o *once) read(r *record.Reader, _ byte) error {
 		}
 	}
 	for _, slot := range old {
-		e := o.entries.get(slot)
-		if at, ok := o.byKey[e.key]; !ok || o.entries.get(at).until <= e.until {
+		e := o.entries.Get(slot)
+		if at, ok := o.byKey[e.key]; !ok || o.entries.Get(at).until <= e.until {
 			return errSnapshot
 		}
 	}

@@ -80,7 +80,7 @@ func (d *destination) stats(left int) Stats {
 
 // count adds the deliveries that have not ended, by where they are to go.
 func (m *Machine) count(counts map[place]int) {
-	for _, at := range m.targets.all() {
+	for _, at := range m.targets.All() {
 		def := *at
 		if n := def.deliveries - def.letters; n > 0 {
 			counts[place{def.Rule.Scope(), def.ARN}] += n
@@ -122,12 +122,12 @@ func (h *host) backlog(ctx context.Context, limit int) ([]Waiting, error) {
 	var list []Waiting
 	var events []keptEvent
 	err := h.shard.View(ctx, func() {
-		for _, d := range h.machine.deliveries.all() {
+		for _, d := range h.machine.deliveries.All() {
 			if len(list) >= limit {
 				return
 			}
 			list = append(list, h.machine.waiting(d))
-			events = append(events, keptEvent{d.event, *h.machine.events.get(d.event)})
+			events = append(events, keptEvent{d.event, *h.machine.events.Get(d.event)})
 		}
 	})
 	if err != nil {
@@ -150,7 +150,7 @@ func (h *host) backlog(ctx context.Context, limit int) ([]Waiting, error) {
 
 // waiting says of a delivery what the machine knows.
 func (m *Machine) waiting(d *delivery) Waiting {
-	def := *m.targets.get(d.target)
+	def := *m.targets.Get(d.target)
 	w := Waiting{Rule: def.Rule, TargetID: def.ID, Target: def.ARN, DeadLetter: d.dead, Attempts: int(d.made)}
 	if d.due > 0 {
 		w.Next = microTime(d.due)
@@ -179,7 +179,7 @@ func (d *Deliverer) WaitingEvents(ctx context.Context) ([]string, error) {
 func (h *host) waitingEvents(ctx context.Context) ([]string, error) {
 	var events []keptEvent
 	err := h.shard.View(ctx, func() {
-		for slot, e := range h.machine.events.all() {
+		for slot, e := range h.machine.events.All() {
 			events = append(events, keptEvent{slot, *e})
 		}
 	})

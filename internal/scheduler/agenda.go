@@ -7,55 +7,57 @@ import (
 
 // An agenda has the schedules that are due at some time, by the second in which they are to fire. Those of one second are in no order.
 type agenda struct {
-	slots map[int64]*slot // by second
-	order slotHeap
+	seconds map[int64]*second
+	order   secondHeap
 }
 
-// A slot is one second.
-type slot struct {
-	at      int64
-	index   int // in the heap
-	entries []*entry
+// A second of an agenda.
+type second struct {
+	at    int64
+	index int // in the heap
+	slots []uint32
 }
 
-// add takes a schedule in, and reports whether nothing else is due as early.
-func (a *agenda) add(e *entry) (first bool) {
-	s := a.slots[e.at()]
+// add takes the schedule of a slot in, and reports whether nothing else is due as early.
+func (a *agenda) add(entries *store, slot uint32) (first bool) {
+	e := entries.Get(slot)
+	s := a.seconds[e.at()]
 	if s == nil {
-		s = &slot{at: e.at()}
-		if a.slots == nil {
-			a.slots = make(map[int64]*slot)
+		s = &second{at: e.at()}
+		if a.seconds == nil {
+			a.seconds = make(map[int64]*second)
 		}
-		a.slots[s.at] = s
+		a.seconds[s.at] = s
 		heap.Push(&a.order, s)
 		first = s.index == 0
 	}
-	e.index = int32(len(s.entries))
-	s.entries = append(s.entries, e)
+	e.index = int32(len(s.slots))
+	s.slots = append(s.slots, slot)
 	return first
 }
 
-// remove takes a schedule out, if it is in.
-func (a *agenda) remove(e *entry) {
+// remove takes the schedule of a slot out, if it is in.
+func (a *agenda) remove(entries *store, slot uint32) {
+	e := entries.Get(slot)
 	if e.index < 0 {
 		return
 	}
-	s := a.slots[e.at()]
-	last := len(s.entries) - 1
-	s.entries[e.index] = s.entries[last]
-	s.entries[e.index].index = e.index
-	s.entries[last] = nil
-	s.entries = s.entries[:last]
+	s := a.seconds[e.at()]
+	last := len(s.slots) - 1
+	moved := s.slots[last]
+	s.slots[e.index] = moved
+	entries.Get(moved).index = e.index
+	s.slots = s.slots[:last]
 	e.index = -1
 	if last == 0 {
-		delete(a.slots, s.at)
+		delete(a.seconds, s.at)
 		heap.Remove(&a.order, s.index)
 	}
 }
 
 // inOrder yields the seconds, the earliest first. Nothing may change meanwhile.
-func (a *agenda) inOrder() iter.Seq[*slot] {
-	return func(yield func(*slot) bool) {
+func (a *agenda) inOrder() iter.Seq[*second] {
+	return func(yield func(*second) bool) {
 		// The heap stays as it is, so its top is walked.
 		front := frontier{of: a.order}
 		if len(a.order) > 0 {
@@ -75,24 +77,24 @@ func (a *agenda) inOrder() iter.Seq[*slot] {
 	}
 }
 
-// A slotHeap has the earliest second first.
-type slotHeap []*slot
+// A secondHeap has the earliest second first.
+type secondHeap []*second
 
-func (h slotHeap) Len() int           { return len(h) }
-func (h slotHeap) Less(i, j int) bool { return h[i].at < h[j].at }
+func (h secondHeap) Len() int           { return len(h) }
+func (h secondHeap) Less(i, j int) bool { return h[i].at < h[j].at }
 
-func (h slotHeap) Swap(i, j int) {
+func (h secondHeap) Swap(i, j int) {
 	h[i], h[j] = h[j], h[i]
 	h[i].index, h[j].index = i, j
 }
 
-func (h *slotHeap) Push(x any) {
-	s := x.(*slot)
+func (h *secondHeap) Push(x any) {
+	s := x.(*second)
 	s.index = len(*h)
 	*h = append(*h, s)
 }
 
-func (h *slotHeap) Pop() any {
+func (h *secondHeap) Pop() any {
 	last := len(*h) - 1
 	s := (*h)[last]
 	(*h)[last] = nil
@@ -102,7 +104,7 @@ func (h *slotHeap) Pop() any {
 
 // A frontier has places in a heap, that of the earliest second first.
 type frontier struct {
-	of slotHeap
+	of secondHeap
 	at []int
 }
 

@@ -1,11 +1,12 @@
 package scheduler
 
 import (
+	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
 	"math"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/rialto-events/rialto/internal/record"
@@ -32,6 +33,7 @@ var (
 	errAbsent  = errors.New("there is no schedule of that key")
 	errChanged = errors.New("the schedule is another by now")
 	errUnknown = errors.New("the command is unknown")
+	errKey     = errors.New("the key is empty, too long, or there twice")
 )
 
 // Revisions that a put or delete may ask for instead of one that it has seen.
@@ -86,9 +88,10 @@ func readDue(r *record.Reader) (d Due) {
 	return d
 }
 
-// An entry is a schedule as the machine has it: all but its definition, which stays in the log.
+// An entry is a schedule as the machine has it: all but its definition, which stays in the log. It has no pointers.
 type entry struct {
-	key      string
+	key      span
+	chain    uint32    // see store.byHash
 	ref      shard.Ref // of the definition
 	revision uint64    // of the definition; no two of a machine have the same, whatever their keys
 	due      int64     // Unix second of the next occurrence, if there is one
@@ -129,17 +132,16 @@ func (e *entry) last() time.Time {
 // A changed is the effect that something is due earlier than anything was.
 type changed struct{}
 
-// A Machine knows the schedules of one shard, and which is due next. One at rest costs its place in two lists, and no time.
+// A Machine knows the schedules of one shard, and which is due next. One at rest costs its places in some lists, and no time.
 type Machine struct {
-	entries map[string]*entry
+	entries *store
 	agenda  agenda
-	names   names
 	last    uint64 // revision that was given away last
 }
 
-var _ shard.Machine = (*Machine)(nil)
+var _ shard.Freezer = (*Machine)(nil)
 
-func newMachine() *Machine { return &Machine{entries: make(map[string]*entry)} }
+func newMachine() *Machine { return &Machine{entries: newStore()} }
 
 // Name is that of the machine in snapshots.
 func (m *Machine) Name() string { return "scheduler" }
@@ -178,48 +180,51 @@ func putCommand(key string, revision uint64, due Due, definition []byte) []byte 
 }
 
 func (m *Machine) put(tx *shard.Tx, r *record.Reader, size int) (any, error) {
-	key, revision, due := r.String(), r.Uint(), readDue(r)
+	key, revision, due := r.Bytes(), r.Uint(), readDue(r)
 	if r.Err() != nil {
 		return nil, nil
 	}
-	e, err := m.find(key, revision)
+	if len(key) == 0 || len(key) > maxKey {
+		return nil, errKey
+	}
+	slot, err := m.find(key, revision)
 	if err != nil {
 		return nil, err
 	}
-	if e == nil {
-		e = &entry{key: key, index: -1}
-		m.entries[key] = e
-		m.names.add(key)
+	if slot == none {
+		slot = m.entries.insert(key)
 	} else {
-		tx.Release(e.ref)
+		tx.Release(m.entries.Peek(slot).ref)
 	}
+	e := m.entries.Get(slot)
 	e.ref = tx.Ref(size-r.Len(), size)
 	tx.Retain(e.ref)
 	m.last++
 	e.revision = m.last
-	m.plan(tx, e, due)
-	return e.revision, nil
+	m.plan(tx, slot, due)
+	return m.last, nil
 }
 
-// find is the entry of a key, nil if there is none, or an error if that is not what was asked for.
-func (m *Machine) find(key string, revision uint64) (*entry, error) {
-	e := m.entries[key]
+// find is the slot of a key, none if there is none, or an error if that is not what was asked for.
+func (m *Machine) find(key []byte, revision uint64) (uint32, error) {
+	slot := m.entries.find(key)
 	switch {
 	case revision == revisionAny:
-	case e == nil && revision != revisionNone:
-		return nil, errAbsent
-	case e != nil && revision == revisionNone:
-		return nil, errThere
-	case e != nil && e.revision != revision:
-		return nil, errChanged
+	case slot == none && revision != revisionNone:
+		return none, errAbsent
+	case slot != none && revision == revisionNone:
+		return none, errThere
+	case slot != none && m.entries.Peek(slot).revision != revision:
+		return none, errChanged
 	}
-	return e, nil
+	return slot, nil
 }
 
 // plan moves an entry to where it belongs in the agenda.
-func (m *Machine) plan(tx *shard.Tx, e *entry, due Due) {
-	m.agenda.remove(e)
-	if e.set(due); !due.Time.IsZero() && !due.Held && m.agenda.add(e) {
+func (m *Machine) plan(tx *shard.Tx, slot uint32, due Due) {
+	m.agenda.remove(m.entries, slot)
+	m.entries.Get(slot).set(due)
+	if !due.Time.IsZero() && !due.Held && m.agenda.add(m.entries, slot) {
 		tx.Emit(changed{})
 	}
 }
@@ -229,21 +234,20 @@ func deleteCommand(key string, revision uint64) []byte {
 }
 
 func (m *Machine) remove(tx *shard.Tx, r *record.Reader) error {
-	key, revision := r.String(), r.Uint()
+	key, revision := r.Bytes(), r.Uint()
 	if r.Err() != nil {
 		return nil
 	}
-	e, err := m.find(key, revision)
+	slot, err := m.find(key, revision)
 	if err != nil {
 		return err
 	}
-	if e == nil {
+	if slot == none {
 		return errAbsent
 	}
-	m.plan(tx, e, Due{})
-	tx.Release(e.ref)
-	delete(m.entries, key)
-	m.names.remove()
+	m.agenda.remove(m.entries, slot)
+	tx.Release(m.entries.Peek(slot).ref)
+	m.entries.remove(slot)
 	return nil
 }
 
@@ -269,15 +273,19 @@ func fireCommand(list []firing) []byte {
 // fire moves schedules on. One that was changed or taken away since its events were made is left as it is.
 func (m *Machine) fire(tx *shard.Tx, r *record.Reader) {
 	for range r.Count() {
-		key, revision, due, next := r.String(), r.Uint(), r.Int(), readDue(r)
+		key, revision, due, next := r.Bytes(), r.Uint(), r.Int(), readDue(r)
 		if r.Err() != nil {
 			return
 		}
-		if e := m.entries[key]; e != nil && e.revision == revision && e.due == due && e.index >= 0 {
+		slot := m.entries.find(key)
+		if slot == none {
+			continue
+		}
+		if e := m.entries.Get(slot); e.revision == revision && e.due == due && e.index >= 0 {
 			if !next.Held {
 				e.fired = due
 			}
-			m.plan(tx, e, next)
+			m.plan(tx, slot, next)
 		}
 	}
 }
@@ -293,14 +301,14 @@ func releaseCommand(keys []string) []byte {
 // release makes schedules due that are held. Others are left as they are.
 func (m *Machine) release(tx *shard.Tx, r *record.Reader) {
 	for range r.Count() {
-		key := r.String()
+		key := r.Bytes()
 		if r.Err() != nil {
 			return
 		}
-		if e := m.entries[key]; e != nil && e.held {
-			due := e.next()
+		if slot := m.entries.find(key); slot != none && m.entries.Peek(slot).held {
+			due := m.entries.Peek(slot).next()
 			due.Held = false
-			m.plan(tx, e, due)
+			m.plan(tx, slot, due)
 		}
 	}
 }
@@ -333,17 +341,18 @@ func (m *Machine) due(from position, to time.Time, most int) (list []ready, next
 		}
 		next = position{at: s.at}
 		if s.at == from.at {
-			next.index = min(from.index, len(s.entries))
+			next.index = min(from.index, len(s.slots))
 		}
-		n := min(most-len(list), len(s.entries)-next.index)
+		n := min(most-len(list), len(s.slots)-next.index)
 		if s.at > to.Unix() || n == 0 && len(list) == most {
 			return list, next
 		}
 		list = slices.Grow(list, n)
-		for _, e := range s.entries[next.index : next.index+n] {
-			list = append(list, ready{e.key, e.ref, e.revision, time.Unix(e.due, 0).UTC()})
+		for _, slot := range s.slots[next.index : next.index+n] {
+			e := m.entries.Peek(slot)
+			list = append(list, ready{string(m.entries.keyOf(slot)), e.ref, e.revision, time.Unix(e.due, 0).UTC()})
 		}
-		if next.index += n; next.index < len(s.entries) {
+		if next.index += n; next.index < len(s.slots) {
 			return list, next
 		}
 	}
@@ -352,61 +361,73 @@ func (m *Machine) due(from position, to time.Time, most int) (list []ready, next
 
 // Snapshot appends the schedules, sorted by key.
 func (m *Machine) Snapshot(dst []byte) []byte {
+	return appendState(dst, m.last, m.entries, func(b []byte) []byte { return b })
+}
+
+// appendState appends the state to a snapshot. It is shown what there is of that after each entry, and goes on with what it gets back.
+func appendState(dst []byte, last uint64, entries *store, spill func([]byte) []byte) []byte {
 	dst = record.AppendUint(dst, snapshotVersion)
-	dst = record.AppendUint(dst, m.last)
-	dst = record.AppendUint(dst, uint64(len(m.entries)))
-	for _, key := range m.names.all(m.has) {
-		e := m.entries[key]
-		dst = record.AppendString(dst, key)
+	dst = record.AppendUint(dst, last)
+	dst = record.AppendUint(dst, uint64(entries.Len()))
+	entries.order.Scan(func(slot uint32) bool {
+		e := entries.Peek(slot)
+		dst = record.AppendBytes(dst, entries.keyOf(slot))
 		dst = shard.AppendRef(dst, e.ref)
 		dst = record.AppendUint(dst, e.revision)
 		dst = appendDue(dst, e.next())
 		dst = record.AppendInt(dst, e.fired)
-	}
+		dst = spill(dst)
+		return true
+	})
 	return dst
 }
 
-func (m *Machine) has(key string) bool { return m.entries[key] != nil }
-
 // Restore takes the schedules of a snapshot.
 func (m *Machine) Restore(snapshot []byte) error {
-	*m = *newMachine()
 	if snapshot == nil {
+		*m = *newMachine()
 		return nil
 	}
-	r := record.NewReader(snapshot)
+	return m.RestoreParts(record.NewReader(snapshot))
+}
+
+// RestoreParts takes the schedules of a snapshot.
+func (m *Machine) RestoreParts(r *record.Reader) error {
+	*m = *newMachine()
 	if v := r.Uint(); r.Err() == nil && v != snapshotVersion {
 		return fmt.Errorf("the snapshot has version %d, and this program reads %d", v, snapshotVersion)
 	}
 	m.last = r.Uint()
-	n := r.Count()
-	m.entries = make(map[string]*entry, n)
-	for range n {
-		e := &entry{key: r.String(), ref: shard.ReadRef(r), revision: r.Uint(), index: -1}
+	for range r.Count() {
+		key := r.Bytes()
+		if len(key) == 0 || len(key) > maxKey || m.entries.find(key) != none {
+			return cmp.Or(r.Err(), errKey)
+		}
+		slot := m.entries.put(key)
+		e := m.entries.Get(slot)
+		e.ref, e.revision = shard.ReadRef(r), r.Uint()
 		due := readDue(r)
 		e.fired = r.Int()
-		if e.set(due); !due.Time.IsZero() && !due.Held {
-			m.agenda.add(e)
-		}
 		if err := r.Err(); err != nil {
 			return err
 		}
-		m.entries[e.key] = e
-		m.names.add(e.key)
+		m.entries.order.Load(slot) // it has the greatest key so far
+		if e.set(due); !due.Time.IsZero() && !due.Held {
+			m.agenda.add(m.entries, slot)
+		}
 	}
 	return r.Err()
 }
 
 // pick lists keys with a prefix of the schedules that are wanted, in order: those after a key, no more than most.
 func (m *Machine) pick(prefix, after string, most int, wanted func(*entry) bool) (list []string) {
-	keys := m.names.all(m.has)
-	from, found := slices.BinarySearch(keys, max(prefix, after))
-	if found && after >= prefix && after != "" {
-		from++
-	}
-	for ; from < len(keys) && len(list) < most && strings.HasPrefix(keys[from], prefix); from++ {
-		if wanted == nil || wanted(m.entries[keys[from]]) {
-			list = append(list, keys[from])
+	for slot := range m.entries.from([]byte(max(prefix, after))) {
+		key := m.entries.keyOf(slot)
+		if len(list) == most || !bytes.HasPrefix(key, []byte(prefix)) {
+			break
+		}
+		if string(key) > after && (wanted == nil || wanted(m.entries.Peek(slot))) {
+			list = append(list, string(key))
 		}
 	}
 	return list
@@ -417,10 +438,14 @@ func (m *Machine) Resume(tx *shard.Tx) { tx.Emit(changed{}) }
 
 // Live yields the definitions in old frames.
 func (m *Machine) Live(before uint64, yield func(key []byte, ref shard.Ref) bool) {
+	live(m.entries, before, yield)
+}
+
+func live(entries *store, before uint64, yield func(key []byte, ref shard.Ref) bool) {
 	var buf []byte
-	for _, key := range m.names.all(m.has) {
-		if e := m.entries[key]; e.ref.Seq < before {
-			buf = record.AppendUint(record.AppendString(buf[:0], key), e.revision)
+	for slot, e := range entries.All() {
+		if e.ref.Seq < before {
+			buf = record.AppendUint(record.AppendBytes(buf[:0], entries.keyOf(slot)), e.revision)
 			if !yield(buf, e.ref) {
 				return
 			}
@@ -431,43 +456,51 @@ func (m *Machine) Live(before uint64, yield func(key []byte, ref shard.Ref) bool
 // Carried moves the reference to a definition, if it is still the one.
 func (m *Machine) Carried(tx *shard.Tx, key []byte, ref shard.Ref) {
 	r := record.NewReader(key)
-	e, revision := m.entries[r.String()], r.Uint()
-	if r.Err() != nil || e == nil || e.revision != revision {
+	slot, revision := m.entries.find(r.Bytes()), r.Uint()
+	if r.Err() != nil || slot == none || m.entries.Peek(slot).revision != revision {
 		return
 	}
+	e := m.entries.Get(slot)
 	tx.Retain(ref)
 	tx.Release(e.ref)
 	e.ref = ref
 }
 
-// names has keys in order. New ones are sorted in when somebody looks, and those that are gone are thrown out when they are many.
-type names struct {
-	sorted []string
-	fresh  []string
-	gone   int // how many of them are gone, at most
+// spillAt is how many bytes of a snapshot are made before they are handed on.
+const spillAt = 1 << 20
+
+// A frozen is a machine as it was at one moment. Nothing changes it.
+type frozen struct {
+	of      *store
+	entries *store
+	last    uint64
 }
 
-func (n *names) add(key string) { n.fresh = append(n.fresh, key) }
-func (n *names) remove()        { n.gone++ }
-
-// all lists the keys that are there. The list is valid until the next change.
-func (n *names) all(there func(string) bool) []string {
-	if len(n.fresh) == 0 && n.gone == 0 {
-		return n.sorted
-	}
-	slices.Sort(n.fresh)
-	merged := make([]string, 0, len(n.sorted)+len(n.fresh)-min(n.gone, len(n.sorted)))
-	for a, b := n.sorted, n.fresh; len(a) > 0 || len(b) > 0; {
-		var key string
-		if len(b) == 0 || len(a) > 0 && a[0] <= b[0] {
-			key, a = a[0], a[1:]
-		} else {
-			key, b = b[0], b[1:]
-		}
-		if there(key) && (len(merged) == 0 || merged[len(merged)-1] != key) { // one may have been deleted and made again
-			merged = append(merged, key)
-		}
-	}
-	n.sorted, n.fresh, n.gone = merged, nil, 0
-	return merged
+// Freeze returns the state as it is now.
+func (m *Machine) Freeze() shard.Frozen {
+	return &frozen{of: m.entries, entries: m.entries.freeze(), last: m.last}
 }
+
+// Write hands on what [Machine.Snapshot] would have appended.
+func (f *frozen) Write(yield func(part []byte) error) error {
+	var failed error
+	rest := appendState(nil, f.last, f.entries, func(b []byte) []byte {
+		if len(b) < spillAt || failed != nil {
+			return b
+		}
+		failed = yield(b)
+		return b[:0]
+	})
+	if failed != nil {
+		return failed
+	}
+	return yield(rest)
+}
+
+// Live is that of [Machine].
+func (f *frozen) Live(before uint64, yield func(key []byte, ref shard.Ref) bool) {
+	live(f.entries, before, yield)
+}
+
+// Thaw ends the use of the state.
+func (f *frozen) Thaw() { f.of.Thaw() }

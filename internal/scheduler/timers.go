@@ -221,7 +221,7 @@ func (t *Timers) Get(ctx context.Context, p Place) (Schedule, error) {
 		var e entry
 		there := false
 		if err := h.shard.View(ctx, func() {
-			if is := h.machine.entries[p.key()]; is != nil {
+			if is := h.machine.entries.at(p.key()); is != nil {
 				e, there = *is, true
 			}
 		}); err != nil {
@@ -320,7 +320,7 @@ func (t *Timers) Clear(ctx context.Context, owner string, homes []string, onlyOv
 		if err := h.shard.View(ctx, func() {
 			for _, home := range homes {
 				key := Place{Owner: owner, Home: home}.key()
-				if e := h.machine.entries[key]; e != nil && (e.over || !onlyOver) {
+				if e := h.machine.entries.at(key); e != nil && (e.over || !onlyOver) {
 					revisions[key] = e.revision
 				}
 			}

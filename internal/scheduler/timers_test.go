@@ -119,9 +119,12 @@ func TestAgenda(t *testing.T) {
 	m := newMachine()
 	want := make(map[string]bool)
 	for i := range 1000 {
-		e := &entry{key: fmt.Sprintf("s%04d", i), index: -1, due: int64(i * i % 7 * 10)}
-		if m.agenda.add(e); e.at() <= 40 {
-			want[e.key] = true
+		key := fmt.Sprintf("s%04d", i)
+		slot := m.entries.insert([]byte(key))
+		e := m.entries.Get(slot)
+		e.due = int64(i * i % 7 * 10)
+		if m.agenda.add(m.entries, slot); e.at() <= 40 {
+			want[key] = true
 		}
 	}
 	for _, most := range []int{1, 7, 100, 143, 5000} {

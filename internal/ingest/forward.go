@@ -2,9 +2,11 @@ package ingest
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/rialto-events/rialto"
@@ -15,17 +17,60 @@ import (
 	"github.com/rialto-events/rialto/target"
 )
 
-// Forward brings an event that was delivered on one bus to another. Its errors are of type [*target.Error].
+// Forward brings events that were delivered on one bus to another, and returns an error of type [*target.Error], or nil, for each.
 //
-// Within a region the event stays what it is; another region gives it a new id and a new time. An event may go from bus to bus
+// Within a region an event stays what it is; another region gives it a new id and a new time. An event may go from bus to bus
 // once within a region and once across regions, in either order. A bus that is not there swallows it (all recorded on AWS).
-func (in *Ingester) Forward(ctx context.Context, m *target.Message, to rialto.ARN) error {
+func (in *Ingester) Forward(ctx context.Context, ms []*target.Message, to rialto.ARN) []error {
+	errs := make([]error, len(ms))
+	accepted, of := make([]deliver.Accepted, 0, len(ms)), make([]int, 0, len(ms))
+	var unwanted []deliver.Accepted
+	for i, m := range ms {
+		var e deliver.Accepted
+		switch e, errs[i] = in.forwarded(m, to); {
+		case errs[i] != nil:
+		case len(e.Targets) > 0:
+			accepted, of = append(accepted, e), append(of, i)
+		default:
+			unwanted = append(unwanted, e)
+		}
+	}
+	in.observe(unwanted)
+	if len(accepted) == 0 {
+		return errs
+	}
+	err := in.deliver.Accept(ctx, accepted)
+	if errors.Is(err, shard.ErrTooLarge) && len(accepted) > 1 { // one of them does not fit, and none was accepted
+		for _, i := range of {
+			errs[i] = in.Forward(ctx, ms[i:i+1], to)[0]
+		}
+		return errs
+	}
+	failed := slices.ContainsFunc(accepted, func(e deliver.Accepted) bool { return e.Err != nil })
+	for j, i := range of {
+		if is := accepted[j].Err; is != nil || err != nil && !failed {
+			is = cmp.Or(is, err)
+			// One that does not fit into the log, with the targets that it has there, never will.
+			errs[i] = &target.Error{
+				Code: target.CodeInternal, Message: "The event could not be stored on the bus.", Permanent: errors.Is(is, shard.ErrTooLarge), Cause: is,
+			}
+		}
+	}
+	if err == nil || failed {
+		in.observe(accepted)
+	}
+	return errs
+}
+
+// forwarded is an event as another bus accepts it.
+func (in *Ingester) forwarded(m *target.Message, to rialto.ARN) (deliver.Accepted, error) {
+	none := deliver.Accepted{}
 	bus, err := ParseBus(to.Scope(), to.String())
 	if err != nil {
-		return &target.Error{Code: target.CodeInvalidParameter, Message: fmt.Sprintf("%s is not the ARN of an event bus.", to), Permanent: true}
+		return none, &target.Error{Code: target.CodeInvalidParameter, Message: fmt.Sprintf("%s is not the ARN of an event bus.", to), Permanent: true}
 	}
 	if bus.Scope.Account != m.Bus.Account && !in.routes.Allows(bus, forwarding(m)) {
-		return &target.Error{Code: target.CodeNoPermissions, Message: "Lack of permissions to invoke cross account target.", Permanent: true}
+		return none, &target.Error{Code: target.CodeNoPermissions, Message: "Lack of permissions to invoke cross account target.", Permanent: true}
 	}
 	hops, event, id, now := m.Hops, m.Event, m.EventID, in.clock.Now()
 	if m.Bus.Region == to.Region {
@@ -37,26 +82,16 @@ func (in *Ingester) Forward(ctx context.Context, m *target.Message, to rialto.AR
 	}
 	switch {
 	case hops.SameRegion > maxHops:
-		return onlyOnce(target.CodeSecondBusHop, m.EventID)
+		return none, onlyOnce(target.CodeSecondBusHop, m.EventID)
 	case hops.CrossRegion > maxHops:
-		return onlyOnce(target.CodeSecondRegionHop, m.EventID)
+		return none, onlyOnce(target.CodeSecondRegionHop, m.EventID)
 	}
 	in.taps.show(bus, event)
-	accepted := []deliver.Accepted{{EventID: id, Event: event, Bus: bus.ARN(), Accepted: now, Trace: m.Trace, Hops: hops}}
-	if err := in.route(bus, &accepted[0], time.Time{}); err != nil {
-		return &target.Error{Code: target.CodeInternal, Message: "The event could not be matched on the bus.", Cause: err}
+	e := deliver.Accepted{EventID: id, Event: event, Bus: bus.ARN(), Accepted: now, Trace: m.Trace, Hops: hops}
+	if err := in.route(bus, &e, time.Time{}); err != nil {
+		return none, &target.Error{Code: target.CodeInternal, Message: "The event could not be matched on the bus.", Cause: err}
 	}
-	if len(accepted[0].Targets) > 0 {
-		err = in.deliver.Accept(ctx, accepted)
-	}
-	if err != nil {
-		// One that does not fit into the log, with the targets that it has there, never will.
-		return &target.Error{
-			Code: target.CodeInternal, Message: "The event could not be stored on the bus.", Permanent: errors.Is(err, shard.ErrTooLarge), Cause: err,
-		}
-	}
-	in.observe(accepted)
-	return nil
+	return e, nil
 }
 
 // forwarding is the access to a bus that a rule of another account needs.

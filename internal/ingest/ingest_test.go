@@ -270,7 +270,7 @@ func TestForward(t *testing.T) {
 		t.Run(tc.name, func(t *testing.T) {
 			in, accepted := open(t)
 			m := &target.Message{EventID: "11111111-2222-3333-4444-555555555555", Event: []byte(event), Bus: tc.from, Hops: tc.hops}
-			err := in.Forward(t.Context(), m, caller.Scope.BusARN("other"))
+			err := in.Forward(t.Context(), []*target.Message{m}, caller.Scope.BusARN("other"))[0]
 			if tc.code != "" {
 				failure, ok := errors.AsType[*target.Error](err)
 				if !ok || failure.Code != tc.code || !failure.Permanent || !strings.HasPrefix(failure.Message, "Event ingestion rejected for event 11111111-") {
@@ -300,7 +300,7 @@ func TestForward(t *testing.T) {
 func TestForwardToABusThatIsNotThere(t *testing.T) {
 	in, accepted := open(t)
 	m := &target.Message{EventID: "x", Event: []byte(`{"source":"shop"}`), Bus: caller.Scope.BusARN("default")}
-	if err := in.Forward(t.Context(), m, caller.Scope.BusARN("nowhere")); err != nil || len(accepted.all) != 0 {
+	if err := in.Forward(t.Context(), []*target.Message{m}, caller.Scope.BusARN("nowhere"))[0]; err != nil || len(accepted.all) != 0 {
 		t.Errorf("got %v, %d accepted; it is to be swallowed", err, len(accepted.all))
 	}
 }
@@ -340,7 +340,7 @@ func TestPolicies(t *testing.T) {
 				EventID: "x", Event: []byte(`{"detail-type":"paid","source":"shop"}`), Bus: caller.Scope.BusARN("default"),
 				Definition: &target.Definition{Rule: caller.Scope.RuleARN("default", "fwd")},
 			}
-			if err := in.Forward(t.Context(), m, gate); (err == nil) != tc.forwardable {
+			if err := in.Forward(t.Context(), []*target.Message{m}, gate)[0]; (err == nil) != tc.forwardable {
 				t.Errorf("forwarding got %v, want it allowed: %v", err, tc.forwardable)
 			}
 		})

@@ -105,7 +105,7 @@ func (b *rig) forward(bus rialto.BusName, detail string) []deliver.Accepted {
 	b.accepted = nil
 	m := &target.Message{EventID: "x", Bus: caller.Scope.BusARN("from"), Event: fmt.Appendf(nil,
 		`{"version":"0","id":"x","detail-type":"paid","source":"shop","account":"1","time":"2026-03-01T10:00:00Z","region":"r","resources":[],"detail":%s}`, detail)}
-	if err := b.Forward(b.t.Context(), m, caller.Scope.BusARN(bus)); err != nil {
+	if err := b.Forward(b.t.Context(), []*target.Message{m}, caller.Scope.BusARN(bus))[0]; err != nil {
 		b.t.Fatal(err)
 	}
 	return b.accepted
@@ -269,9 +269,59 @@ func TestAForwardedEventThatDoesNotFitIsNotTriedAgain(t *testing.T) {
 	for err, permanent := range map[error]bool{fmt.Errorf("accept: %w", shard.ErrTooLarge): true, errors.New("the shard is gone"): false} {
 		b.accept = func([]deliver.Accepted) error { return err }
 		m := &target.Message{EventID: "x", Event: []byte(`{"source":"shop"}`), Bus: caller.Scope.BusARN("from")}
-		if got := b.Forward(t.Context(), m, caller.Scope.BusARN("default")); target.Permanent(got) != permanent || !errors.Is(got, err) {
+		if got := b.Forward(t.Context(), []*target.Message{m}, caller.Scope.BusARN("default"))[0]; target.Permanent(got) != permanent || !errors.Is(got, err) {
 			t.Errorf("%v became %v", err, got)
 		}
+	}
+}
+
+// TestForwardSeveral forwards several at once. Each has an end of its own, also if one of them would keep the others from fitting into a frame.
+func TestForwardSeveral(t *testing.T) {
+	for name, tc := range map[string]struct {
+		accept   func(events []deliver.Accepted) error
+		want     string // what became of each: accepted, again or refused
+		observed int
+	}{
+		"all are accepted but the one that has hopped": {nil, "accepted refused accepted accepted", 3},
+		"one is not accepted": {func(events []deliver.Accepted) error {
+			events[1].Err = errors.New("the shard is gone")
+			return events[1].Err
+		}, "accepted refused again accepted", 2},
+		"none is": {func([]deliver.Accepted) error { return errors.New("the log is full") }, "again refused again again", 0},
+		"one does not fit": {func(events []deliver.Accepted) error {
+			if slices.ContainsFunc(events, func(e deliver.Accepted) bool { return e.EventID == "3" }) {
+				return shard.ErrTooLarge
+			}
+			return nil
+		}, "accepted refused accepted refused", 2},
+	} {
+		t.Run(name, func(t *testing.T) {
+			b := newRig(t)
+			b.rule("default", "all", "shop", []string{"a"})
+			b.accept = tc.accept
+			var ms []*target.Message
+			for i := range 4 {
+				m := &target.Message{EventID: fmt.Sprint(i), Event: []byte(`{"source":"shop"}`), Bus: caller.Scope.BusARN("from")}
+				if i == 1 {
+					m.Hops.SameRegion = 1
+				}
+				ms = append(ms, m)
+			}
+			var got []string
+			for _, err := range b.Forward(t.Context(), ms, caller.Scope.BusARN("default")) {
+				switch {
+				case err == nil:
+					got = append(got, "accepted")
+				case target.Permanent(err):
+					got = append(got, "refused")
+				default:
+					got = append(got, "again")
+				}
+			}
+			if strings.Join(got, " ") != tc.want || len(b.observed) != tc.observed {
+				t.Errorf("they were %s, and %d were observed; want %s, and %d", got, len(b.observed), tc.want, tc.observed)
+			}
+		})
 	}
 }
 

@@ -15,6 +15,14 @@ func AppendText(dst, value []byte) []byte {
 	return appendUnescaped(dst, value[1:len(value)-1])
 }
 
+// Text is AppendText as a string.
+func Text(value []byte) string {
+	if n := len(value); n >= 2 && value[0] == '"' && bytes.IndexByte(value, '\\') < 0 {
+		return string(value[1 : n-1])
+	}
+	return string(AppendText(nil, value))
+}
+
 // appendUnescaped appends what stands between the quotes of a string. Half of a surrogate pair becomes U+FFFD, and an escape
 // that JSON does not know stays as it is.
 func appendUnescaped(dst, s []byte) []byte {

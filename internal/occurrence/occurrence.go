@@ -59,54 +59,57 @@ func appendText(b []byte, s string) []byte {
 	return b
 }
 
-// Where members of the event are.
-var (
-	schedulePath = mustParse("$.resources[0]")
-	idPath       = mustParse("$.id")
-	timePath     = mustParse("$.time")
-	inputPath    = mustParse("$.input")
-)
-
-func mustParse(path string) jsonpath.Path {
-	p, err := jsonpath.Parse(path)
-	if err != nil {
-		panic(err)
-	}
-	return p
-}
-
 // Parse reads what [Occurrence.Event] wrote. It picks out what it needs: a million of them may be read in a minute.
 func Parse(b []byte) (*Occurrence, error) {
 	if !utf8.Valid(b) {
 		return nil, errors.New("it is no text")
 	}
-	arn, err := rialto.ParseARN(ScheduleOf(b))
-	if err != nil {
-		return nil, err
+	var o Occurrence
+	var err error
+	for name, value := range jsonpath.Members(b) {
+		switch string(name) {
+		case "id":
+			o.ID = jsonpath.Text(value)
+		case "time":
+			o.Time, err = time.Parse(time.RFC3339, jsonpath.Text(value))
+		case "resources":
+			o.Schedule, err = rialto.ParseARN(firstOf(value))
+		case "input":
+			input := jsonpath.Text(value)
+			o.Input = &input
+		}
+		if err != nil {
+			return nil, err
+		}
 	}
-	o := Occurrence{Schedule: arn}
-	if o.Time, err = time.Parse(time.RFC3339, textAt(b, timePath)); err != nil {
-		return nil, err
-	}
-	if o.ID = textAt(b, idPath); o.ID == "" {
-		return nil, errors.New("it has no id")
-	}
-	if value, ok := inputPath.Find(b); ok {
-		input := string(jsonpath.AppendText(nil, value))
-		o.Input = &input
+	if o.ID == "" || o.Schedule.Resource == "" || o.Time.IsZero() {
+		return nil, errors.New("it has no id, no schedule or no time")
 	}
 	return &o, nil
 }
 
 // ScheduleOf is the ARN of the schedule that an event is an occurrence of, empty if it does not say.
-func ScheduleOf(event []byte) string { return textAt(event, schedulePath) }
-
-func textAt(b []byte, path jsonpath.Path) string {
-	value, ok := path.Find(b)
-	if !ok {
-		return ""
+func ScheduleOf(event []byte) string {
+	for name, value := range jsonpath.Members(event) {
+		if string(name) == "resources" {
+			return firstOf(value)
+		}
 	}
-	return string(jsonpath.AppendText(nil, value))
+	return ""
+}
+
+var first = func() jsonpath.Path {
+	p, err := jsonpath.Parse("$[0]")
+	if err != nil {
+		panic(err)
+	}
+	return p
+}()
+
+// firstOf is the text that comes first in a list.
+func firstOf(list []byte) string {
+	value, _ := first.Find(list)
+	return jsonpath.Text(value)
 }
 
 // executionDigits is how long an execution id is (recorded on AWS).

@@ -1,7 +1,6 @@
 package scheduler
 
 import (
-	"bytes"
 	"cmp"
 	"context"
 	"errors"
@@ -15,91 +14,122 @@ import (
 
 const (
 	aheadFor   = time.Minute      // before it is due the definition of a schedule may be read
-	aheadEvery = 10 * time.Second // it is looked for what is due soon, and whenever half of what was held is used up
-	aheadMost  = 256 << 10        // definitions that are held for that
-	aheadBytes = 128 << 20        // of them; one more may be held than fits
+	aheadEvery = 10 * time.Second // it is looked for what is due soon, and whenever most of what was held is used up
+	aheadMost  = 384 << 10        // definitions that are held for that
+	aheadBytes = 160 << 20        // of them; one more may be held than fits
 )
 
 // An ahead holds the definitions of schedules that are due soon. Definitions lie in the log as they were made, and those of schedules that are due
 // in one second all over it: to read them when they are due would be to read most of the log for every second. So it is read through
 // once for many seconds, before they come. What is not here is read when it is due.
 type ahead struct {
-	mu    sync.Mutex
-	held  map[string]definition // by key
-	size  int                   // bytes of definitions
-	low   int                   // that are held when it is time to look again
-	wants chan struct{}         // has a value when it is
+	mu      sync.Mutex
+	held    map[uint64]heldAt // by revision
+	seconds map[int64]*shelf  // by when they are due
+	size    int               // bytes on the shelves
+	low     int               // definitions that are held when it is time to look again
+	wants   chan struct{}     // has a value when it is
 }
 
-// A definition is what a schedule of a revision does.
-type definition struct {
+// A heldAt is where a definition is.
+type heldAt struct {
+	at        int64 // its shelf
+	off, size uint32
+}
+
+// A shelf has the definitions of what is due in one second. It is let go when the last of them is taken. That they lie there one after the other,
+// and are found without pointers, spares the garbage collector.
+type shelf struct {
+	bytes []byte // only added to
+	live  int    // definitions that are held
+}
+
+// A waiting schedule is one that is due soon.
+type waiting struct {
 	revision uint64
-	body     []byte
+	ref      shard.Ref
+	at       int64 // Unix second in which it is to fire
 }
 
 func newAhead() *ahead {
-	return &ahead{held: make(map[string]definition), wants: make(chan struct{}, 1)}
+	return &ahead{held: make(map[uint64]heldAt), seconds: make(map[int64]*shelf), wants: make(chan struct{}, 1)}
 }
 
-// take takes the definition of a schedule out, nil if it is not held.
-func (a *ahead) take(r ready) []byte {
+// take takes the definition of a revision out, nil if it is not held.
+func (a *ahead) take(revision uint64) []byte {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	d, ok := a.held[r.key]
+	at, ok := a.held[revision]
 	if !ok {
 		return nil
 	}
-	delete(a.held, r.key)
-	a.size -= len(d.body)
+	b := a.seconds[at.at].bytes[at.off : at.off+at.size : at.off+at.size]
+	a.drop(revision, at)
 	if len(a.held) == a.low {
 		select {
 		case a.wants <- struct{}{}:
 		default:
 		}
 	}
-	if d.revision != r.revision {
-		return nil
+	return b
+}
+
+func (a *ahead) drop(revision uint64, at heldAt) {
+	delete(a.held, revision)
+	s := a.seconds[at.at]
+	if s.live--; s.live == 0 {
+		a.size -= len(s.bytes)
+		delete(a.seconds, at.at)
 	}
-	return d.body
 }
 
 // missing are those of a list that are not held, in the order of the log. Whatever is held and not in the list is forgotten.
-func (a *ahead) missing(list []ready) []ready {
+func (a *ahead) missing(list []waiting) []waiting {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	was := a.held
-	a.held, a.size = make(map[string]definition, len(list)), 0
-	rest := slices.DeleteFunc(list, func(r ready) bool {
-		d, ok := was[r.key]
-		if ok = ok && d.revision == r.revision; ok {
-			a.held[r.key] = d
-			a.size += len(d.body)
+	wanted := make(map[uint64]struct{}, len(list))
+	for _, w := range list {
+		wanted[w.revision] = struct{}{}
+	}
+	for revision, at := range a.held {
+		if _, ok := wanted[revision]; !ok {
+			a.drop(revision, at)
 		}
+	}
+	list = slices.DeleteFunc(list, func(w waiting) bool {
+		_, ok := a.held[w.revision]
 		return ok
 	})
-	slices.SortFunc(rest, inLog)
-	return rest
+	slices.SortFunc(list, func(a, b waiting) int { return inLog(a.ref, b.ref) })
+	return list
 }
 
 // inLog compares where definitions lie in the log.
-func inLog(a, b ready) int {
-	return cmp.Or(cmp.Compare(a.ref.Seq, b.ref.Seq), cmp.Compare(a.ref.Off, b.ref.Off))
+func inLog(a, b shard.Ref) int {
+	return cmp.Or(cmp.Compare(a.Seq, b.Seq), cmp.Compare(a.Off, b.Off))
 }
 
 // put takes a definition in, and reports whether there is room for another.
-func (a *ahead) put(r ready, body []byte) bool {
+func (a *ahead) put(w waiting, definition []byte) bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.held[r.key] = definition{r.revision, bytes.Clone(body)}
-	a.size += len(body)
+	s := a.seconds[w.at]
+	if s == nil {
+		s = new(shelf)
+		a.seconds[w.at] = s
+	}
+	a.held[w.revision] = heldAt{w.at, uint32(len(s.bytes)), uint32(len(definition))}
+	s.bytes = append(s.bytes, definition...)
+	s.live++
+	a.size += len(definition)
 	return a.size < aheadBytes
 }
 
-// filled notes that no more is read for now.
+// filled notes that no more is read for now. What is left when it is time to look again lasts for longer than it takes to read.
 func (a *ahead) filled() {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.low = len(a.held) / 2
+	a.low = len(a.held) / 4
 }
 
 var errFull = errors.New("no more can be held")
@@ -110,8 +140,12 @@ func (h *host) readAhead(ctx context.Context) {
 	defer timer.Stop()
 	for {
 		list := h.ahead.missing(h.soon(ctx))
-		_ = h.shard.Scan(ctx, refsOf(list), func(i int, body []byte) error {
-			if !h.ahead.put(list[i], body) {
+		refs := make([]shard.Ref, len(list))
+		for i := range list {
+			refs[i] = list[i].ref
+		}
+		_ = h.shard.Scan(ctx, refs, func(i int, definition []byte) error {
+			if !h.ahead.put(list[i], definition) {
 				return errFull
 			}
 			return nil
@@ -128,22 +162,18 @@ func (h *host) readAhead(ctx context.Context) {
 }
 
 // soon lists what is due soon, the earliest first. The agenda may change between two looks: what is missed then is read when it is due.
-func (h *host) soon(ctx context.Context) (list []ready) {
+func (h *host) soon(ctx context.Context) (list []waiting) {
 	to := h.timers.opts.Clock.Now().Add(aheadFor)
 	for from := earliest; len(list) < aheadMost && from.at <= to.Unix(); {
-		var some []ready
-		err := h.shard.View(ctx, func() { some, from = h.machine.due(from, to, dueMost) })
-		if list = append(list, some...); err != nil {
+		err := h.shard.View(ctx, func() {
+			from = h.machine.due(from, to, dueMost, func(slot uint32) {
+				e := h.machine.entries.Peek(slot)
+				list = append(list, waiting{e.revision, e.ref, e.at()})
+			})
+		})
+		if err != nil {
 			return list
 		}
 	}
 	return list
-}
-
-func refsOf(list []ready) []shard.Ref {
-	refs := make([]shard.Ref, len(list))
-	for i := range list {
-		refs[i] = list[i].ref
-	}
-	return refs
 }

@@ -96,14 +96,13 @@ func (s *Schedules) recover(ctx context.Context) error {
 		return err
 	}
 	over = slices.DeleteFunc(over, func(home string) bool { return goesOn[home] })
-	_, err = s.timers.Clear(ctx, OwnerSchedules, over, true)
-	return err
+	return s.timers.Sweep(ctx, OwnerSchedules, over)
 }
 
 // tidy does what there is to do.
 func (s *Schedules) tidy(ctx context.Context) error {
 	ended := s.take(s.ended)
-	if _, err := s.timers.Clear(ctx, OwnerSchedules, ended, true); err != nil {
+	if err := s.timers.Sweep(ctx, OwnerSchedules, ended); err != nil {
 		s.mark(s.ended, ended...)
 		return err
 	}
@@ -144,7 +143,7 @@ func (s *Schedules) clearGroup(ctx context.Context, key string) error {
 		if len(homes) == 0 {
 			break
 		}
-		if _, err := s.timers.Clear(ctx, OwnerSchedules, homes, false); err != nil {
+		if err := s.timers.Clear(ctx, OwnerSchedules, homes); err != nil {
 			return err
 		}
 	}

@@ -11,7 +11,7 @@ func (t *Timers) Due(ctx context.Context) (next time.Time, inHand int, err error
 	now := t.opts.Clock.Now()
 	for _, h := range t.hosts {
 		var first position
-		if err := h.shard.View(ctx, func() { _, first = h.machine.due(earliest, now, 0) }); err != nil {
+		if err := h.shard.View(ctx, func() { first = h.machine.due(earliest, now, 0, nil) }); err != nil {
 			return time.Time{}, 0, err
 		}
 		switch {

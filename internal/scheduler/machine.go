@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"math"
-	"slices"
 	"time"
 
 	"github.com/rialto-events/rialto/internal/record"
@@ -23,6 +22,7 @@ const (
 	kindFire   shard.Kind = 0x52 // occurrences whose events are in this very frame, and when each is due next
 
 	kindRelease shard.Kind = 0x53 // schedules that are held no more
+	kindSweep   shard.Kind = 0x54 // schedules to be deleted if they are over
 )
 
 const snapshotVersion = 2
@@ -163,6 +163,8 @@ func (m *Machine) Apply(tx *shard.Tx, kind shard.Kind, body []byte) any {
 		m.fire(tx, r)
 	case kindRelease:
 		m.release(tx, r)
+	case kindSweep:
+		m.sweep(tx, r)
 	default:
 		return errUnknown
 	}
@@ -245,10 +247,27 @@ func (m *Machine) remove(tx *shard.Tx, r *record.Reader) error {
 	if slot == none {
 		return errAbsent
 	}
+	m.forget(tx, slot)
+	return nil
+}
+
+func (m *Machine) forget(tx *shard.Tx, slot uint32) {
 	m.agenda.remove(m.entries, slot)
 	tx.Release(m.entries.Peek(slot).ref)
 	m.entries.remove(slot)
-	return nil
+}
+
+// sweep forgets schedules that are over. Others are left as they are.
+func (m *Machine) sweep(tx *shard.Tx, r *record.Reader) {
+	for range r.Count() {
+		key := r.Bytes()
+		if r.Err() != nil {
+			return
+		}
+		if slot := m.entries.find(key); slot != none && m.entries.Peek(slot).over {
+			m.forget(tx, slot)
+		}
+	}
 }
 
 // A firing is one occurrence.
@@ -290,7 +309,8 @@ func (m *Machine) fire(tx *shard.Tx, r *record.Reader) {
 	}
 }
 
-func releaseCommand(keys []string) []byte {
+// keysCommand is the body of a release or a sweep.
+func keysCommand(keys []string) []byte {
 	b := record.AppendUint(nil, uint64(len(keys)))
 	for _, key := range keys {
 		b = record.AppendString(b, key)
@@ -313,14 +333,6 @@ func (m *Machine) release(tx *shard.Tx, r *record.Reader) {
 	}
 }
 
-// A ready schedule is one that is to fire.
-type ready struct {
-	key      string
-	ref      shard.Ref
-	revision uint64
-	due      time.Time
-}
-
 // A position is one in the agenda: a Unix second, and how many of its schedules come before.
 type position struct {
 	at    int64
@@ -332,9 +344,9 @@ var earliest, never = position{at: math.MinInt64}, position{at: math.MaxInt64}
 
 func (p position) time() time.Time { return time.Unix(p.at, 0).UTC() }
 
-// due lists schedules from a position on that are to fire by a time, the earliest second first and no more than most, and says where those after
-// them are. It is for the owner of the shard.
-func (m *Machine) due(from position, to time.Time, most int) (list []ready, next position) {
+// due calls found with the slots of schedules from a position on that are to fire by a time, the earliest second first and no more than most, and
+// says where those after them are. It is for the owner of the shard.
+func (m *Machine) due(from position, to time.Time, most int, found func(slot uint32)) (next position) {
 	for s := range m.agenda.inOrder() {
 		if s.at < from.at {
 			continue
@@ -343,20 +355,19 @@ func (m *Machine) due(from position, to time.Time, most int) (list []ready, next
 		if s.at == from.at {
 			next.index = min(from.index, len(s.slots))
 		}
-		n := min(most-len(list), len(s.slots)-next.index)
-		if s.at > to.Unix() || n == 0 && len(list) == most {
-			return list, next
+		n := min(most, len(s.slots)-next.index)
+		if s.at > to.Unix() || n == 0 && most == 0 {
+			return next
 		}
-		list = slices.Grow(list, n)
 		for _, slot := range s.slots[next.index : next.index+n] {
-			e := m.entries.Peek(slot)
-			list = append(list, ready{string(m.entries.keyOf(slot)), e.ref, e.revision, time.Unix(e.due, 0).UTC()})
+			found(slot)
 		}
+		most -= n
 		if next.index += n; next.index < len(s.slots) {
-			return list, next
+			return next
 		}
 	}
-	return list, never
+	return never
 }
 
 // Snapshot appends the schedules, sorted by key.

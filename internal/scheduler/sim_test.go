@@ -103,7 +103,7 @@ func (w *simWorld) Step(r *rand.Rand, s *shard.Stepper, now time.Time) error {
 	key := fmt.Sprintf("rule|home|r%d", r.IntN(6))
 	switch r.IntN(10) {
 	case 8:
-		_, err := w.commit(s, now, nil, kindRelease, releaseCommand(w.held()))
+		_, err := w.commit(s, now, nil, kindRelease, keysCommand(w.held()))
 		return err
 	case 9:
 		return w.clear(s, now)
@@ -153,7 +153,8 @@ func (w *simWorld) put(r *rand.Rand, s *shard.Stepper, now time.Time, key string
 
 // fire fires some of what is due, or all of it.
 func (w *simWorld) fire(r *rand.Rand, s *shard.Stepper, now time.Time) error {
-	list, next := w.machine.due(earliest, now, 1+r.IntN(4))
+	var list []ready
+	next := w.machine.due(earliest, now, 1+r.IntN(4), func(slot uint32) { list = append(list, w.machine.ready(slot)) })
 	if err := w.inOrder(list, next, now); err != nil || len(list) == 0 {
 		return err
 	}
@@ -184,18 +185,17 @@ func (w *simWorld) held() []string {
 	return w.machine.pick("rule|home|", "", 100, func(e *entry) bool { return e.held })
 }
 
-// clear deletes a schedule that is over.
+// clear deletes the schedules that are over. It asks for others, too, which stay.
 func (w *simWorld) clear(s *shard.Stepper, now time.Time) error {
-	for _, key := range w.machine.pick("rule|home|", "", 1, func(e *entry) bool { return e.over }) {
-		revision := w.machine.entries.at(key).revision
+	over := w.machine.pick("rule|home|", "", 100, func(e *entry) bool { return e.over })
+	for _, key := range over {
 		delete(w.sure, key)
-		answer, err := w.commit(s, now, nil, kindDelete, deleteCommand(key, revision))
-		if err != nil {
-			return err
-		}
-		if answer != nil {
-			return answer.(error)
-		}
+	}
+	_, err := w.commit(s, now, nil, kindSweep, keysCommand(append(over, w.machine.pick("rule|home|", "", 100, nil)...)))
+	if err != nil {
+		return err
+	}
+	for _, key := range over {
 		w.sure[key] = 0
 	}
 	return nil

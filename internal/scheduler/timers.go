@@ -302,48 +302,40 @@ func (t *Timers) pick(ctx context.Context, owner, prefix, after string, most int
 
 // Release makes schedules due that are held, of homes whose schedules have no name. Those that are not held are left as they are.
 func (t *Timers) Release(ctx context.Context, owner string, homes []string) error {
+	return t.command(ctx, kindRelease, owner, homes)
+}
+
+// Sweep forgets in this way schedules that are over.
+func (t *Timers) Sweep(ctx context.Context, owner string, homes []string) error {
+	return t.command(ctx, kindSweep, owner, homes)
+}
+
+// command has the machines do something with the schedules of homes that have one each.
+func (t *Timers) command(ctx context.Context, kind shard.Kind, owner string, homes []string) error {
 	return t.each(ctx, homes, func(h *host, homes []string) error {
 		keys := make([]string, len(homes))
 		for i, home := range homes {
 			keys[i] = Place{Owner: owner, Home: home}.key()
 		}
-		_, err := h.propose(ctx, kindRelease, releaseCommand(keys))
+		_, err := h.propose(ctx, kind, keysCommand(keys))
 		return err
 	})
 }
 
-// Clear forgets schedules of homes whose schedules have no name, and returns of how many there was one. If only those that are over are to go,
-// the others are left as they are.
-func (t *Timers) Clear(ctx context.Context, owner string, homes []string, onlyOver bool) (n int, err error) {
-	err = t.each(ctx, homes, func(h *host, homes []string) error {
-		revisions := make(map[string]uint64, len(homes))
-		if err := h.shard.View(ctx, func() {
+// Clear forgets schedules of homes whose schedules have no name, whatever is still to come of them.
+func (t *Timers) Clear(ctx context.Context, owner string, homes []string) error {
+	return t.each(ctx, homes, func(h *host, homes []string) error {
+		_, err := h.shard.Propose(ctx, func(b *shard.Batch) {
 			for _, home := range homes {
-				key := Place{Owner: owner, Home: home}.key()
-				if e := h.machine.entries.at(key); e != nil && (e.over || !onlyOver) {
-					revisions[key] = e.revision
-				}
-			}
-		}); err != nil || len(revisions) == 0 {
-			return err
-		}
-		answers, err := h.shard.Propose(ctx, func(b *shard.Batch) {
-			for key, revision := range revisions {
-				b.Add(kindDelete, deleteCommand(key, revision))
+				b.Add(kindDelete, deleteCommand(Place{Owner: owner, Home: home}.key(), revisionAny))
 			}
 		})
-		for _, answer := range answers {
-			if answer == nil {
-				n++
-			}
-		}
 		return err
 	})
-	return n, err
 }
 
-// clearMost is how many schedules one frame changes at most.
-const clearMost = 512
+// eachMost is how many schedules one frame changes at most.
+const eachMost = 2048
 
 // each calls a function for homes of one shard after those of another.
 func (t *Timers) each(ctx context.Context, homes []string, f func(*host, []string) error) error {
@@ -353,7 +345,7 @@ func (t *Timers) each(ctx context.Context, homes []string, f func(*host, []strin
 		of[h] = append(of[h], home)
 	}
 	for _, h := range t.hosts {
-		for some := range slices.Chunk(of[h], clearMost) {
+		for some := range slices.Chunk(of[h], eachMost) {
 			if err := f(h, some); err != nil {
 				return err
 			}
@@ -416,7 +408,9 @@ func (h *host) fire(ctx context.Context, since time.Time) (until time.Time, err 
 	now := h.timers.opts.Clock.Now()
 	var list []ready
 	var next position
-	if err := h.shard.View(ctx, func() { list, next = h.machine.due(earliest, now, dueMost) }); err != nil {
+	if err := h.shard.View(ctx, func() {
+		next = h.machine.due(earliest, now, dueMost, func(slot uint32) { list = append(list, h.machine.ready(slot)) })
+	}); err != nil {
 		return now, err
 	}
 	if len(list) == 0 {
@@ -425,7 +419,7 @@ func (h *host) fire(ctx context.Context, since time.Time) (until time.Time, err 
 		}
 		return until, nil
 	}
-	slices.SortFunc(list, inLog)
+	slices.SortFunc(list, func(a, b ready) int { return inLog(a.ref, b.ref) })
 	// While some volleys are written, the next are made.
 	var group errgroup.Group
 	group.SetLimit(volleys)
@@ -438,6 +432,19 @@ func (h *host) fire(ctx context.Context, since time.Time) (until time.Time, err 
 		list = list[n:]
 	}
 	return now, cmp.Or(group.Wait(), err)
+}
+
+// A ready schedule is one that is to fire.
+type ready struct {
+	key      string
+	ref      shard.Ref
+	revision uint64
+	due      time.Time
+}
+
+func (m *Machine) ready(slot uint32) ready {
+	e := m.entries.Peek(slot)
+	return ready{string(m.entries.keyOf(slot)), e.ref, e.revision, time.Unix(e.due, 0).UTC()}
 }
 
 // A volley is occurrences that are fired in one frame.
@@ -455,7 +462,7 @@ type fired struct {
 func (h *host) aim(ctx context.Context, list []ready, since time.Time) (v volley, n int, err error) {
 	for size := 0; n < min(len(list), fireMost) && (n == 0 || size < fireBytes); n++ {
 		r := list[n]
-		definition := h.ahead.take(r)
+		definition := h.ahead.take(r.revision)
 		if definition == nil {
 			definition, err = h.shard.Read(ctx, r.ref)
 		}

@@ -131,7 +131,7 @@ func TestAgenda(t *testing.T) {
 		got, last := make(map[string]bool), int64(0)
 		for from := earliest; from.at <= 40; {
 			var list []ready
-			list, from = m.due(from, time.Unix(40, 0), most)
+			from = m.due(from, time.Unix(40, 0), most, func(slot uint32) { list = append(list, m.ready(slot)) })
 			for _, r := range list {
 				if got[r.key] || r.due.Unix() < last {
 					t.Fatalf("%d at a time: %s, due at %d, was there or comes too late", most, r.key, r.due.Unix())

@@ -26,7 +26,14 @@ type buses struct {
 	got [][]byte
 }
 
-func (b *buses) Forward(ctx context.Context, m *target.Message, to rialto.ARN) error {
+func (b *buses) Forward(ctx context.Context, ms []*target.Message, to rialto.ARN) (errs []error) {
+	for _, m := range ms {
+		errs = append(errs, b.forward(ctx, m, to))
+	}
+	return errs
+}
+
+func (b *buses) forward(ctx context.Context, m *target.Message, to rialto.ARN) error {
 	switch to.Resource {
 	case "event-bus/hangs":
 		<-ctx.Done()
@@ -47,7 +54,7 @@ func (b *buses) Forward(ctx context.Context, m *target.Message, to rialto.ARN) e
 func (b *buses) PutFromSchedule(ctx context.Context, m *target.Message, to rialto.ARN, source, detailType string) error {
 	put := *m
 	put.Event = []byte(source + " " + detailType + " " + string(m.Payload))
-	return b.Forward(ctx, &put, to)
+	return b.forward(ctx, &put, to)
 }
 
 // TestSchedules put an event of their own, of which their parameters say what it is.

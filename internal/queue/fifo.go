@@ -1,7 +1,9 @@
 package queue
 
 import (
+	"cmp"
 	"errors"
+	"slices"
 
 	"github.com/google/uuid"
 
@@ -69,6 +71,11 @@ func receiveFIFOCommand(id ID, retention, n, timeout int, to redrive, attempt on
 	return appendRedrive(b, to)
 }
 
+// delayFIFOCommand makes the body of a change of a queue's delay, which is in seconds.
+func delayFIFOCommand(id ID, retention, delay int) []byte {
+	return record.AppendUint(openCommand(id, retention), uint64(delay))
+}
+
 // A receipt names one receive of one message.
 type receipt struct {
 	Place
@@ -128,6 +135,8 @@ func (a *apply) fifo(kind shard.Kind, q *queue) any {
 		return a.hideFIFO(q)
 	case kindAcceptFIFO:
 		return a.acceptFIFO(q)
+	case kindDelayFIFO:
+		return a.delayFIFO(q)
 	}
 	return errUnknown
 }
@@ -305,6 +314,54 @@ func (a *apply) acceptFIFO(q *queue) any {
 		q.show(&a.messages, slot)
 	}
 	return nil
+}
+
+// delayFIFO changes how long messages wait. In a FIFO queue this counts for those that are there, too (SQS developer guide, "Amazon SQS delay
+// queues"): what nobody has received yet can be received as long after it was sent as if the delay had been this one then, be it sooner or
+// later. All stay in their places, so that the later ones of a group wait for the first.
+func (a *apply) delayFIFO(q *queue) any {
+	q.retention = seconds(a.r.Uint())
+	delay := seconds(a.r.Uint())
+	if a.r.Err() != nil {
+		return nil
+	}
+	a.advance(q)
+	for _, slot := range a.unreceived(q, delay) {
+		due := a.messages.get(slot).at[byAge] + delay
+		q.unlink(&a.messages, slot)
+		if due > a.now {
+			q.wait(&a.messages, slot, delayed, due)
+		} else {
+			q.show(&a.messages, slot)
+		}
+	}
+	return nil
+}
+
+// unreceived finds, in the order in which they came, the messages for which a change of the delay makes a difference: those that wait, and
+// those that nobody has received and that were sent a shorter while ago than the new delay.
+func (a *apply) unreceived(q *queue, delay int64) (slots []uint32) {
+	early := func(slot uint32) bool {
+		m := a.messages.get(slot)
+		return m.state == visible && m.receives == 0 && m.at[byAge]+delay > a.now
+	}
+	for _, slot := range q.waiting.slots {
+		if a.messages.get(slot).state == delayed {
+			slots = append(slots, slot)
+		}
+	}
+	for slot := q.ages.tail; slot != none && a.messages.get(slot).at[byAge]+delay > a.now; slot = a.messages.get(slot).link[byAge].prev {
+		if early(slot) {
+			slots = append(slots, slot)
+		}
+	}
+	for _, slot := range q.late.slots {
+		if early(slot) {
+			slots = append(slots, slot)
+		}
+	}
+	slices.SortFunc(slots, func(x, y uint32) int { return cmp.Compare(a.messages.get(x).key, a.messages.get(y).key) })
+	return slots
 }
 
 // without is the groups of a queue from which everything goes but what is leaving.

@@ -31,6 +31,7 @@ type fifoModelQueue struct {
 	open     map[uint64]int // by group: its turn
 	sent     []fifoModelSent
 	attempts map[onceKey]*fifoModelAttempt
+	tasks    modelTasks
 }
 
 type fifoModelMessage struct {
@@ -42,6 +43,8 @@ type fifoModelMessage struct {
 	last     int64
 	state    state
 	receives uint32
+
+	modelMark
 }
 
 type fifoModelSent struct {
@@ -96,6 +99,7 @@ func (w *fifoModel) set(q *fifoModelQueue, m *fifoModelMessage, st state, due in
 func (w *fifoModel) advance(q *fifoModelQueue) {
 	for _, m := range slices.Clone(q.messages) {
 		if m.state != leaving && m.sent+seconds(duelRetention) <= w.now {
+			m.unmark(skippedOld)
 			w.drop(q, m)
 		}
 	}
@@ -141,6 +145,7 @@ func (w *fifoModel) receive(q *fifoModelQueue, n, timeout, limit int) (got []*fi
 				break
 			}
 			if dead {
+				m.unmark(skippedMoved)
 				w.drop(q, m)
 				m.key, m.sent, m.last = w.nextKey, w.now, w.now
 				w.nextKey++
@@ -149,6 +154,7 @@ func (w *fifoModel) receive(q *fifoModelQueue, n, timeout, limit int) (got []*fi
 				w.set(to, m, visible, 0)
 				continue
 			}
+			m.unmark(skippedReceived)
 			m.receives++
 			m.last = w.now
 			w.set(q, m, inFlight, w.now+seconds(uint64(timeout)))
@@ -176,12 +182,10 @@ func (q *fifoModelQueue) find(key onceKey, group uint64, now int64) (posted, boo
 
 // A fifoDuel plays the same moves on the machine and on the model.
 type fifoDuel struct {
-	rand    *rand.Rand
-	machine *Machine
-	stepper *shard.Stepper
-	model   *fifoModel
-	held    []fifoHeld
-	ids     byte
+	player
+	model *fifoModel
+	held  []fifoHeld
+	ids   byte
 }
 
 type fifoHeld struct {
@@ -198,9 +202,10 @@ const (
 
 func newFIFODuel(t *testing.T, seed uint64) *fifoDuel {
 	d := &fifoDuel{
-		rand: rand.New(rand.NewPCG(seed, 3)), machine: NewMachine(),
-		model: &fifoModel{now: time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC).UnixMicro(), queues: map[ID]*fifoModelQueue{}},
+		player: player{rand: rand.New(rand.NewPCG(seed, 3)), machine: NewMachine()},
+		model:  &fifoModel{now: time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC).UnixMicro(), queues: map[ID]*fifoModelQueue{}},
 	}
+	d.time = func() int64 { return d.model.now }
 	proc := journal.NewSim(seed, journal.SimFaults{}).Open()
 	log, err := proc.Log(t.Context(), "test")
 	if err != nil {
@@ -223,14 +228,6 @@ func newFIFODuel(t *testing.T, seed uint64) *fifoDuel {
 	return d
 }
 
-func (d *fifoDuel) commit(kind shard.Kind, body []byte) (any, error) {
-	answers, err := d.stepper.Commit(microTime(d.model.now), func(b *shard.Batch) { b.Add(kind, body) })
-	if err != nil {
-		return nil, err
-	}
-	return answers[0][0], nil
-}
-
 func (d *fifoDuel) step() error {
 	d.model.now += d.rand.Int64N(3e6)
 	if d.rand.IntN(200) == 0 {
@@ -240,15 +237,22 @@ func (d *fifoDuel) step() error {
 	if d.rand.IntN(4) == 0 {
 		q = d.model.queues[fifoDead]
 	}
+	if d.rand.IntN(5) == 0 {
+		return d.redrive(q)
+	}
 	switch n := d.rand.IntN(100); {
 	case n < 30:
 		return d.send(q)
 	case n < 55:
 		return d.receive(q)
-	case n < 70:
+	case n < 67:
 		return d.delete(q)
-	case n < 80:
+	case n < 75:
 		return d.hide(q)
+	case n < 79:
+		return d.bringBack()
+	case n < 82:
+		return d.delay(q)
 	case n < 85:
 		return d.accept(q)
 	case n < 90:
@@ -275,22 +279,32 @@ func (d *fifoDuel) send(q *fifoModelQueue) error {
 			key: dedupeKey(fmt.Sprint(d.rand.IntN(200))), payload: []byte("x"),
 		}
 		list = append(list, p)
-		if was, ok := q.find(p.key, p.group, d.model.now); ok {
-			want = append(want, was)
-			continue
-		}
-		m := &fifoModelMessage{id: p.id, key: d.model.nextKey, group: p.group, sent: d.model.now}
-		d.model.nextKey++
-		want = append(want, posted{p.id, m.key})
-		q.sent = append(q.sent, fifoModelSent{p.key, p.group, by, posted{p.id, m.key}, d.model.now})
-		q.messages = append(q.messages, m)
-		if delay > 0 {
-			d.model.set(q, m, delayed, d.model.now+seconds(uint64(delay)))
-		} else {
-			d.model.set(q, m, visible, 0)
-		}
+		want = append(want, d.model.post(q, p, delay, by))
 	}
-	answer, err := d.commit(kindSendFIFO, sendFIFOCommand(q.id, duelRetention, delay, by, list))
+	return d.posts(sendFIFOCommand(q.id, duelRetention, delay, by, list), want)
+}
+
+// post takes a message, if it is none that was sent before.
+func (w *fifoModel) post(q *fifoModelQueue, p posting, delay int, by scope) posted {
+	if was, ok := q.find(p.key, p.group, w.now); ok {
+		return was
+	}
+	m := &fifoModelMessage{id: p.id, key: w.nextKey, group: p.group, sent: w.now}
+	w.nextKey++
+	is := posted{p.id, m.key}
+	q.sent = append(q.sent, fifoModelSent{p.key, p.group, by, is, w.now})
+	q.messages = append(q.messages, m)
+	if delay > 0 {
+		w.set(q, m, delayed, w.now+seconds(uint64(delay)))
+	} else {
+		w.set(q, m, visible, 0)
+	}
+	return is
+}
+
+// posts commits a send and checks its answer.
+func (d *fifoDuel) posts(body []byte, want []posted) error {
+	answer, err := d.commit(kindSendFIFO, body)
 	if err != nil {
 		return err
 	}
@@ -371,7 +385,7 @@ func (d *fifoDuel) pick(q *fifoModelQueue) (h fifoHeld, want error) {
 	recent := max(0, len(d.held)-20)
 	h = d.held[recent+d.rand.IntN(len(d.held)-recent)]
 	switch {
-	case !slices.Contains(q.messages, h.m) || h.m.key != h.key:
+	case !slices.Contains(q.messages, h.m) || h.m.key != h.key || h.m.state == leaving:
 		want = errNotThere
 	case h.m.receives != h.receives:
 		want = errExpired
@@ -436,7 +450,7 @@ func (d *fifoDuel) touch(q *fifoModelQueue) error {
 		switch m.state {
 		case visible:
 			want.Visible++
-		case inFlight:
+		case inFlight, leaving:
 			want.InFlight++
 		case delayed:
 			want.Delayed++
@@ -454,10 +468,34 @@ func (d *fifoDuel) purge(q *fifoModelQueue) error {
 	if is.purged != 0 && d.model.now < is.purged+purgeInterval {
 		return nil
 	}
-	q.messages, q.open = nil, map[uint64]int{}
+	var rest []*fifoModelMessage
+	for _, m := range q.messages {
+		m.unmark(skippedPurged)
+		if m.state == leaving {
+			m.doomed = true
+			rest = append(rest, m)
+		}
+	}
+	q.messages, q.open = rest, map[uint64]int{} // nothing is open: what is left is leaving
 	q.attempts = map[onceKey]*fifoModelAttempt{}
 	_, err := d.commit(kindPurge, idCommand(q.id))
 	return err
+}
+
+// delay changes the delay of a queue, which counts for what nobody has received yet.
+func (d *fifoDuel) delay(q *fifoModelQueue) error {
+	d.model.advance(q)
+	delay := max(0, d.rand.IntN(30)-5)
+	for _, m := range slices.Clone(q.messages) {
+		due := m.sent + seconds(uint64(delay))
+		switch early := due > d.model.now; {
+		case early && (m.state == delayed || m.state == visible && m.receives == 0):
+			d.model.set(q, m, delayed, due)
+		case m.state == delayed:
+			d.model.set(q, m, visible, 0)
+		}
+	}
+	return d.answers(kindDelayFIFO, delayFIFOCommand(q.id, duelRetention, delay), nil)
 }
 
 // restore goes on with a machine that comes from a snapshot.
@@ -512,10 +550,15 @@ func TestFIFOIsTheModel(t *testing.T) {
 				t.Fatalf("seed %d, step %d: %v", seed, i, err)
 			}
 		}
+		n := 0
 		for _, q := range d.model.queues {
-			if err := d.touch(q); err != nil {
+			if err := cmp.Or(d.touch(q), d.compareTasks(q.id, q.tasks)); err != nil {
 				t.Fatalf("seed %d, at the end: %v", seed, err)
 			}
+			n += len(q.messages)
+		}
+		if d.machine.messages.n != n {
+			t.Fatalf("seed %d: %d slots are in use for %d messages", seed, d.machine.messages.n, n)
 		}
 	}
 }

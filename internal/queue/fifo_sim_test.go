@@ -15,18 +15,58 @@ import (
 
 // A fifoWorld is producers and consumers of a FIFO queue and of its dead-letter queue. Each group has a producer that sends a message
 // until it has an answer, and then the next one: so every message must be there once, and a group must come in its order. Dead letters go
-// as in simWorld. What was tried once more after the queue has forgotten it may be there twice, and is left out of account.
+// as in simWorld, and so do redrives, which take messages out of both queues. A move task brings dead letters back: each is sent anew and
+// then deleted, and comes behind what its group has by then. What was tried once more after the queue has forgotten it may be there
+// twice, and is left out of account.
 type fifoWorld struct {
-	machine *Machine
-	opened  bool
-	local   bool
-	ids     uint64
-	moves   []move // not carried out yet
-	lines   [simGroups]fifoLine
-	names   map[string]fifoName
-	held    []fifoReceipt
-	latest  time.Time             // a shard's time does not go back
-	carried map[onceKey]time.Time // when it was first tried to bring a message to the other queue
+	redriver
+	opened bool
+	local  bool
+	ids    uint64
+	moves  []move // not carried out yet
+	lines  [simGroups]fifoLine
+	names  map[string]fifoName
+	held   []fifoReceipt
+	tries  map[onceKey]fifoTry // what is tried until it has an answer
+	task   *fifoTask           // what the present process is bringing back
+}
+
+// A fifoTry is that a message is sent, or brought from one queue to the other, until there is an answer.
+type fifoTry struct {
+	fate  *fifoFate
+	began time.Time // or before
+}
+
+// try begins to try something, if that is not begun yet.
+func (w *fifoWorld) try(key onceKey, f *fifoFate) {
+	if _, begun := w.tries[key]; !begun {
+		w.tries[key] = fifoTry{f, w.taken.now}
+	}
+}
+
+// done ends a try.
+func (w *fifoWorld) done(key onceKey) {
+	w.judge()
+	delete(w.tries, key)
+}
+
+// judge finds what is tried after the queue may have forgotten the first time.
+func (w *fifoWorld) judge() {
+	for _, t := range w.tries {
+		t.fate.loose = t.fate.loose || w.taken.now.Sub(t.began) >= dedupeWindow*time.Microsecond
+	}
+}
+
+// commit commits one command for the queues, and has the shard tell its time: that goes on when the clock has gone back, too.
+func (w *fifoWorld) commit(s *shard.Stepper, now time.Time, kind shard.Kind, body []byte) (any, error) {
+	answers, err := s.Commit(now, func(b *shard.Batch) {
+		b.Add(kind, body)
+		b.Add(kindTake, nil)
+	})
+	if err != nil {
+		return nil, err
+	}
+	return answers[0][0], nil
 }
 
 // A fifoLine is what a producer has sent, in order.
@@ -38,10 +78,21 @@ type fifoLine struct {
 type fifoFate struct {
 	name    string
 	answer  posted
-	at      time.Time
-	deleted bool // somebody has, or may have
-	loose   bool // it may be there twice
-	dead    bool // it is, or may be, in the dead-letter queue: its place in the order is that of the move
+	place   uint64 // its number in the queue: another one after it was a dead letter and was brought back
+	deleted bool   // somebody has
+	doubt   bool   // somebody may have deleted it
+	loose   bool   // it may be there twice
+	dead    bool   // it is, or may be, in the dead-letter queue: its place in the order is that of the move
+
+	// The dead letters, by key, that a move task has sent anew, or may have, and has not deleted since.
+	anew map[uint64]bool
+}
+
+func (f *fifoFate) acknowledged() bool { return f.answer.id != uuid.UUID{} }
+
+// waits reports whether a message is known to be in the queue, in its place in the order.
+func (w *fifoWorld) waits(f *fifoFate) bool {
+	return f.acknowledged() && !f.deleted && !f.doubt && !f.dead && !f.loose && !w.taken.has(f.name)
 }
 
 type fifoName struct{ group, index int }
@@ -52,11 +103,27 @@ type fifoReceipt struct {
 	receipt
 }
 
-const simGroups = 3
+// A fifoTask is a dead letter that a move task has received.
+type fifoTask struct {
+	name string
+	at   Place
+	sent bool // anew, and only to be deleted
+}
+
+const (
+	simGroups  = 3
+	simMaxWait = 20 // seconds
+)
+
+// fate is that of a message of a name that somebody has sent.
+func (w *fifoWorld) fate(name string) *fifoFate {
+	at := w.names[name]
+	return w.lines[at.group].sent[at.index]
+}
 
 func (w *fifoWorld) Start() []shard.Hosted {
-	w.machine, w.moves = NewMachine(), nil
-	return []shard.Hosted{{Machine: w.machine, Handler: func(effects []any) {
+	w.redriver, w.moves, w.task = newRedriver(), nil, nil
+	return []shard.Hosted{{Machine: w.taken}, {Machine: w.machine, Handler: func(effects []any) {
 		for _, e := range effects {
 			if m, ok := e.(move); ok {
 				w.moves = append(w.moves, m)
@@ -71,14 +138,13 @@ func (w *fifoWorld) Step(r *rand.Rand, s *shard.Stepper, now time.Time) error {
 		_, err := s.Commit(now, func(b *shard.Batch) {
 			b.Add(kindOpenFIFO, openFIFOCommand(simQueue, maxSeconds))
 			b.Add(kindOpenFIFO, openFIFOCommand(simDead, maxSeconds))
+			b.Add(kindTake, nil)
 		})
 		w.opened = err == nil
 		return err
 	}
-	if now.After(w.latest) {
-		w.latest = now
-	}
-	switch n := r.IntN(20); {
+	w.judge()
+	switch n := r.IntN(32); {
 	case n < 7:
 		return w.send(r, s, now)
 	case n < 13:
@@ -87,6 +153,12 @@ func (w *fifoWorld) Step(r *rand.Rand, s *shard.Stepper, now time.Time) error {
 		return w.delete(r, s, now)
 	case n < 17:
 		return w.hide(r, s, now)
+	case n < 18:
+		return w.delay(r, s, now)
+	case n < 22:
+		return w.bringBack(r, s, now)
+	case n < 28:
+		return w.redrive(r, s, now)
 	}
 	return w.carry(r, s, now)
 }
@@ -102,30 +174,33 @@ func (w *fifoWorld) send(r *rand.Rand, s *shard.Stepper, now time.Time) error {
 			id: uuid.UUID{0: byte(w.ids), 1: byte(w.ids >> 8), 15: 1}, group: uint64(group), key: dedupeKey(name), payload: []byte(name),
 		}
 		w.names[name] = fifoName{group, len(line.sent)}
-		line.sent = append(line.sent, &fifoFate{name: name, at: w.latest})
+		line.sent = append(line.sent, &fifoFate{name: name, anew: map[uint64]bool{}})
 	}
 	f := line.sent[len(line.sent)-1]
-	f.loose = f.loose || w.latest.Sub(f.at) >= dedupeWindow*time.Microsecond
+	w.try(line.trying.key, f)
 	again := *line.trying
 	again.id[14] = byte(r.IntN(256)) // a new call has a new id
 	list := []posting{again}
 	if r.IntN(3) == 0 {
 		list = append(list, again) // twice in one batch
 	}
-	answers, err := s.Commit(now, func(b *shard.Batch) {
-		b.Add(kindSendFIFO, sendFIFOCommand(simQueue, maxSeconds, max(0, r.IntN(12)-8), scope(r.IntN(2)), list))
-	})
+	body := sendFIFOCommand(simQueue, maxSeconds, max(0, r.IntN(simMaxWait)-14), scope(r.IntN(2)), list)
+	answer, err := w.commit(s, now, kindSendFIFO, body)
 	if err != nil {
 		return err
 	}
-	got, ok := answers[0][0].([]posted)
+	w.done(again.key)
+	got, ok := answer.([]posted)
 	if !ok || len(got) != len(list) || slices.ContainsFunc(got, func(p posted) bool { return p != got[0] }) {
-		return fmt.Errorf("send answered %v", answers[0][0])
+		return fmt.Errorf("send answered %v", answer)
 	}
 	if n := len(line.sent); n > 1 && line.sent[n-2].answer.number >= got[0].number {
 		return fmt.Errorf("%s has the number %d, and the one before it %d", f.name, got[0].number, line.sent[n-2].answer.number)
 	}
 	f.answer, line.trying = got[0], nil
+	if f.place == 0 {
+		f.place = f.answer.number
+	}
 	return nil
 }
 
@@ -139,17 +214,16 @@ func (w *fifoWorld) receive(r *rand.Rand, s *shard.Stepper, now time.Time) error
 	if r.IntN(2) == 0 {
 		kind, body = kindReceiveFIFO, receiveFIFOCommand(from, maxSeconds, 1+r.IntN(5), r.IntN(12), to, attemptKey(fmt.Sprint(r.IntN(2))))
 	}
-	before := len(w.moves)
-	answers, err := s.Commit(now, func(b *shard.Batch) { b.Add(kind, body) })
+	answer, err := w.commit(s, now, kind, body)
 	if err != nil {
-		return w.doubtful(err)
+		return err
 	}
-	w.learn(s, before)
-	got, ok := answers[0][0].([]received)
+	w.learn(s)
+	got, ok := answer.([]received)
 	if !ok {
-		return fmt.Errorf("receive answered %v", answers[0][0])
+		return fmt.Errorf("receive answered %v", answer)
 	}
-	last := make(map[int]int)
+	here := make(map[string]bool) // what has come by this receive
 	for _, g := range got {
 		payload, err := s.Read(g.ref)
 		if err != nil {
@@ -160,60 +234,48 @@ func (w *fifoWorld) receive(r *rand.Rand, s *shard.Stepper, now time.Time) error
 		if !known {
 			return fmt.Errorf("%q was received, which nobody sent", name)
 		}
-		if from == simDead {
-			w.held = append(w.held, fifoReceipt{from, name, receipt{Place{g.slot, g.key}, g.receives}})
+		here[name] = true
+		w.held = append(w.held, fifoReceipt{from, name, receipt{Place{g.slot, g.key}, g.receives}})
+		f := w.fate(name)
+		switch {
+		case f.loose || len(f.anew) > 0:
 			continue
-		}
-		line := w.lines[at.group].sent
-		if line[at.index].loose {
-			continue
-		}
-		if line[at.index].deleted {
+		case f.deleted:
 			return fmt.Errorf("%s was received, which was deleted", name)
-		}
-		if g.receives > simReceive {
+		case w.taken.has(name):
+			return fmt.Errorf("%s was received, which was handed over before", name)
+		case from == simDead:
+			continue
+		case g.receives > simReceive:
 			return fmt.Errorf("%s was received %d times", name, g.receives)
 		}
-		begin := 0
-		if i, ok := last[at.group]; ok {
-			begin = i + 1
-		}
-		for _, f := range line[begin:max(begin, at.index)] {
-			if !f.deleted && !f.dead && !f.loose {
-				return fmt.Errorf("%s was received while %s is there", name, f.name)
+		for _, before := range w.lines[at.group].sent {
+			if w.waits(before) && !here[before.name] && before.place < g.key {
+				return fmt.Errorf("%s was received while %s is there", name, before.name)
 			}
 		}
-		if at.index < begin {
-			return fmt.Errorf("%s was received behind %s", name, line[begin-1].name)
-		}
-		last[at.group] = at.index
-		w.held = append(w.held, fifoReceipt{from, name, receipt{Place{g.slot, g.key}, g.receives}})
 	}
 	return nil
 }
 
-// doubtful goes on after a receive that may or may not have moved messages: each may be a dead letter.
-func (w *fifoWorld) doubtful(err error) error {
-	for g := range w.lines {
-		for _, f := range w.lines[g].sent {
-			f.dead = f.dead || f.answer.number > 0 || f.answer.id != uuid.UUID{}
-		}
-	}
-	return err
-}
-
-// learn notes which messages have become dead letters, or are on their way to.
-func (w *fifoWorld) learn(s *shard.Stepper, before int) {
-	dead := w.machine.queues[simDead].serial
+// learn notes which messages have become dead letters, or are on their way to, and which are in the queue again.
+func (w *fifoWorld) learn(s *shard.Stepper) {
+	here := w.machine.queues[simQueue].serial
+	var back []*fifoFate
 	w.machine.messages.each(func(_ uint32, m *message) bool {
-		if m.queue == dead || m.state == moving {
-			if payload, err := s.Read(m.ref); err == nil {
-				at := w.names[string(payload)]
-				w.lines[at.group].sent[at.index].dead = true
-			}
+		payload, err := s.Read(m.ref)
+		if err != nil {
+			return true // Check will say so
+		}
+		f := w.fate(string(payload))
+		if f.dead = true; m.queue == here && m.state != moving {
+			back = append(back, f)
 		}
 		return true
 	})
+	for _, f := range back { // whatever there is of them elsewhere
+		f.dead = false
+	}
 }
 
 func (w *fifoWorld) delete(r *rand.Rand, s *shard.Stepper, now time.Time) error {
@@ -222,21 +284,19 @@ func (w *fifoWorld) delete(r *rand.Rand, s *shard.Stepper, now time.Time) error 
 	}
 	i := r.IntN(len(w.held))
 	h := w.held[i]
-	at := w.names[h.name]
-	f := w.lines[at.group].sent[at.index]
-	answers, err := s.Commit(now, func(b *shard.Batch) { b.Add(kindDeleteFIFO, deleteFIFOCommand(h.queue, []receipt{h.receipt})) })
+	f := w.fate(h.name)
+	answer, err := w.commit(s, now, kindDeleteFIFO, deleteFIFOCommand(h.queue, []receipt{h.receipt}))
 	if err != nil {
-		// It may be applied now or later; in doubt, nothing is said of what may be in the way of others.
-		f.dead = true
+		f.doubt = true // it may be applied now or later
 		return err
 	}
 	w.held = slices.Delete(w.held, i, i+1)
-	switch err := answers[0][0].([]error)[0]; err {
+	switch err := answer.([]error)[0]; err {
 	case nil:
 		if f.deleted && !f.loose {
 			return fmt.Errorf("%s was deleted twice", h.name)
 		}
-		f.deleted = true
+		f.deleted, f.loose = true, f.loose || len(f.anew) > 0 // of two, one is there
 	case errNotThere, errExpired, errVisible:
 	default:
 		return fmt.Errorf("delete answered %v", err)
@@ -249,10 +309,78 @@ func (w *fifoWorld) hide(r *rand.Rand, s *shard.Stepper, now time.Time) error {
 		return nil
 	}
 	h := w.held[r.IntN(len(w.held))]
-	_, err := s.Commit(now, func(b *shard.Batch) {
-		b.Add(kindHideFIFO, hideFIFOCommand(h.queue, []receipt{h.receipt}, []int{r.IntN(6)}))
-	})
+	_, err := w.commit(s, now, kindHideFIFO, hideFIFOCommand(h.queue, []receipt{h.receipt}, []int{r.IntN(6)}))
 	return err
+}
+
+// delay changes the delay of the queue.
+func (w *fifoWorld) delay(r *rand.Rand, s *shard.Stepper, now time.Time) error {
+	_, err := w.commit(s, now, kindDelayFIFO, delayFIFOCommand(simQueue, maxSeconds, r.IntN(simMaxWait)))
+	return err
+}
+
+// bringBack takes the next step of a move task: to receive a dead letter, to send it anew, or to delete it.
+func (w *fifoWorld) bringBack(r *rand.Rand, s *shard.Stepper, now time.Time) error {
+	switch {
+	case w.task == nil:
+		return w.takeUp(r, s, now)
+	case !w.task.sent:
+		return w.sendBack(s, now)
+	}
+	f := w.fate(w.task.name)
+	m, there := w.machine.messages.find(w.task.at.slot, w.task.at.key)
+	f.loose = f.loose || there && m.state == leaving || w.taken.has(f.name) // a redrive was quicker
+	if _, err := w.commit(s, now, kindDelete, handlesCommand(simDead, []Place{w.task.at})); err != nil {
+		return err // it is tried once more
+	}
+	w.done(moveKey(simDead, w.task.at.key))
+	delete(f.anew, w.task.at.key)
+	w.task = nil
+	return nil
+}
+
+func (w *fifoWorld) takeUp(r *rand.Rand, s *shard.Stepper, now time.Time) error {
+	body := receiveCommand(simDead, maxSeconds, 1, 1+r.IntN(simMaxWait), redrive{})
+	answer, err := w.commit(s, now, kindReceive, body)
+	if err != nil {
+		return err
+	}
+	for _, g := range answer.([]received) {
+		payload, err := s.Read(g.ref)
+		if err != nil {
+			return fmt.Errorf("read a dead letter: %w", err)
+		}
+		w.task = &fifoTask{name: string(payload), at: Place{g.slot, g.key}}
+	}
+	return nil
+}
+
+// sendBack sends a dead letter anew, as long as it is there. From then on, or from when that may be so, it may be there twice until the dead
+// letter is deleted.
+func (w *fifoWorld) sendBack(s *shard.Stepper, now time.Time) error {
+	t := w.task
+	dead := w.machine.queues[simDead]
+	m, there := w.machine.messages.find(t.at.slot, t.at.key)
+	if !there || m.queue != dead.serial {
+		w.task = nil // somebody else was quicker
+		return nil
+	}
+	f, key := w.fate(t.name), moveKey(simDead, t.at.key)
+	w.try(key, f)
+	f.anew[t.at.key] = true // or soon
+	w.ids++
+	anew := posting{
+		id:    uuid.UUID{0: byte(w.ids), 1: byte(w.ids >> 8), 15: 2},
+		group: dead.groups.hashOf(&w.machine.messages, t.at.slot), key: key, payload: []byte(t.name),
+	}
+	body := sendFIFOCommand(simQueue, maxSeconds, 0, wholeQueue, []posting{anew})
+	answer, err := w.commit(s, now, kindSendFIFO, body)
+	if err != nil {
+		return err
+	}
+	t.sent = true
+	f.place = max(f.place, answer.([]posted)[0].number)
+	return nil
 }
 
 // carry brings a message to the dead-letter queue, now and then twice, or says that it cannot get there.
@@ -261,45 +389,40 @@ func (w *fifoWorld) carry(r *rand.Rand, s *shard.Stepper, now time.Time) error {
 		return nil
 	}
 	m := w.moves[0]
+	key := moveKey(m.from, m.key)
 	msg, ok := w.machine.messages.find(m.slot, m.key)
 	if !ok || msg.state != moving {
 		w.moves = w.moves[1:]
+		w.done(key)
 		return nil
 	}
 	payload, err := s.Read(msg.ref)
 	if err != nil {
 		return fmt.Errorf("read a message that moves: %w", err)
 	}
-	end, key := kindStay, moveKey(m.from, m.key)
-	accept := acceptFIFOCommand(m.to, maxSeconds, []move{m}, [][]byte{payload})
-	_, there := w.carried[key]
-	if there && w.latest.Sub(w.carried[key]) >= dedupeWindow*time.Microsecond {
-		at := w.names[string(payload)]
-		w.lines[at.group].sent[at.index].loose = true
-	}
-	if there || r.IntN(4) > 0 {
+	end := kindStay
+	if _, begun := w.tries[key]; begun || r.IntN(4) > 0 {
 		end = kindMoved
-		if !there {
-			w.carried[key] = w.latest
-		}
+		w.try(key, w.fate(string(payload)))
 		for range 1 + r.IntN(2) {
-			if _, err := s.Commit(now, func(b *shard.Batch) { b.Add(kindAcceptFIFO, accept) }); err != nil {
+			accept := acceptFIFOCommand(m.to, maxSeconds, []move{m}, [][]byte{payload})
+			if _, err := w.commit(s, now, kindAcceptFIFO, accept); err != nil {
 				return err
 			}
 		}
 	}
-	_, err = s.Commit(now, func(b *shard.Batch) { b.Add(end, handlesCommand(m.from, []Place{{m.slot, m.key}})) })
-	if err == nil {
-		w.moves = w.moves[1:]
+	if _, err = w.commit(s, now, end, handlesCommand(m.from, []Place{{m.slot, m.key}})); err != nil {
+		return err
 	}
-	return err
+	w.moves = w.moves[1:]
+	w.done(key)
+	return nil
 }
 
 func (w *fifoWorld) Check(s *shard.Stepper, _ time.Time) error {
-	there := make(map[string]int)
-	last := make(map[uint64]uint64)
+	w.judge()
+	there, leaves := make(map[string]int), make(map[string]int) // leaves: by a redrive, or to another shard
 	for _, q := range w.machine.queues {
-		clear(last)
 		for number := range q.groups.all {
 			g := &q.groups.all[number]
 			if g.n == 0 {
@@ -319,7 +442,9 @@ func (w *fifoWorld) Check(s *shard.Stepper, _ time.Time) error {
 				if err != nil {
 					return fmt.Errorf("read a message: %w", err)
 				}
-				if m.state != moving { // it may have arrived
+				if m.state == moving || m.state == leaving { // it may have arrived
+					leaves[string(payload)]++
+				} else {
 					there[string(payload)]++
 				}
 			}
@@ -330,24 +455,34 @@ func (w *fifoWorld) Check(s *shard.Stepper, _ time.Time) error {
 	}
 	for g := range w.lines {
 		for _, f := range w.lines[g].sent {
-			n := there[f.name]
-			acknowledged := f.answer.id != uuid.UUID{}
-			switch {
-			case f.loose:
-			case n > 1:
-				return fmt.Errorf("%s is there %d times", f.name, n)
-			case acknowledged && !f.deleted && !f.dead && n == 0:
-				return fmt.Errorf("%s was acknowledged and is lost", f.name)
-			case f.deleted && n > 0:
-				return fmt.Errorf("%s was deleted and is there", f.name)
+			if err := w.checkFate(f, there[f.name], leaves[f.name]); err != nil {
+				return err
 			}
 		}
+	}
+	return w.checkTasks()
+}
+
+// checkFate compares what is known of a message with how often it is in the two queues, to stay there or to leave.
+func (w *fifoWorld) checkFate(f *fifoFate, there, leaves int) error {
+	taken := w.taken.has(f.name)
+	f.loose = f.loose || len(f.anew) > 0 && taken // of two, one is there
+	switch {
+	case f.loose:
+	case there > 1+len(f.anew):
+		return fmt.Errorf("%s is there %d times", f.name, there)
+	case f.acknowledged() && !f.deleted && !f.doubt && !taken && there+leaves == 0:
+		return fmt.Errorf("%s was acknowledged and is lost", f.name)
+	case f.deleted && there+leaves > 0:
+		return fmt.Errorf("%s was deleted and is there", f.name)
+	case taken && there > 0:
+		return fmt.Errorf("%s is there, which was handed over", f.name)
 	}
 	return nil
 }
 
 func TestSimulationOfFIFO(t *testing.T) {
 	shardtest.Simulate(t, 1000, func() shardtest.World {
-		return &fifoWorld{names: make(map[string]fifoName), carried: make(map[onceKey]time.Time)}
+		return &fifoWorld{names: make(map[string]fifoName), tries: make(map[onceKey]fifoTry)}
 	})
 }

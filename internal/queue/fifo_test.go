@@ -204,18 +204,65 @@ func TestAReceiveMadeAgain(t *testing.T) {
 	})
 }
 
+// TestDelayOfAFIFOQueue changes the delay of a FIFO queue, which counts for the messages that it has (SQS developer guide, "Amazon SQS delay
+// queues"), across a restart, and that of a standard queue, which does not.
 func TestDelayOfAFIFOQueue(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		p := start(t, newSim(), 1)
-		p.create("q.fifo", "FifoQueue", "true", "DelaySeconds", "10")
-		p.put("q.fifo", "a/1")
+		sim := newSim()
+		p := start(t, sim, 1)
+		delay := func(name rialto.QueueName, seconds string) {
+			t.Helper()
+			must(t, p.SetAttributes(t.Context(), at(name), map[string]string{"DelaySeconds": seconds}))
+		}
+		p.create("q.fifo", "FifoQueue", "true", "DelaySeconds", "600")
+		p.create("q", "DelaySeconds", "600")
+		_, err := p.Send(t.Context(), at("q"), []queue.Draft{{Body: "standard"}})
+		must(t, err)
+		p.put("q.fifo", "a/1", "a/2", "b/3")
 		time.Sleep(5 * time.Second)
+		delay("q.fifo", "10")
+		delay("q", "0")
+		p.want("q")
+		time.Sleep(4 * time.Second)
+		p.put("q.fifo", "a/4")
+		p.want("q.fifo")
+		time.Sleep(time.Second)
+		held := p.want("q.fifo", "1", "2", "3") // 4 was sent a second ago
+
+		p.delete("q.fifo", held...)
+		delay("q.fifo", "0") // whoever shortens it frees what waits
+		in := p.want("q.fifo", "4")
+		p.put("q.fifo", "b/5", "c/6")
+		delay("q.fifo", "60") // whoever lengthens it holds back what nobody has received yet
+		must(t, p.hide("q.fifo", in[0], 0))
+		p.want("q.fifo", "4")
+		if n := p.counts("q.fifo"); n != (queue.Counts{InFlight: 1, Delayed: 2}) {
+			t.Errorf("the queue has %+v", n)
+		}
+		p.stop()
+
+		p = start(t, sim, 1)
+		time.Sleep(59 * time.Second)
+		p.want("q.fifo", "4") // its visibility timeout has ended
+		time.Sleep(time.Second)
+		p.want("q.fifo", "5", "6")
+		p.stop()
+	})
+}
+
+// TestAShorterDelayWakes lets somebody wait for a message until its delay is taken away.
+func TestAShorterDelayWakes(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := start(t, newSim(), 1)
+		p.create("q.fifo", "FifoQueue", "true", "DelaySeconds", "600")
+		p.put("q.fifo", "a/1")
+		got := make(chan []queue.Message)
+		go func() { got <- p.receive("q.fifo", queue.ReceiveOptions{Wait: new(20)}) }()
+		synctest.Wait()
+		began := time.Now()
 		must(t, p.SetAttributes(t.Context(), at("q.fifo"), map[string]string{"DelaySeconds": "0"}))
-		p.put("q.fifo", "a/2", "b/3")
-		p.want("q.fifo", "3") // 2 waits for 1
-		got := p.receive("q.fifo", queue.ReceiveOptions{Max: 10, Wait: new(20)})
-		if !slices.Equal(bodiesOf(got), []string{"1", "2"}) {
-			t.Errorf("received %q", bodiesOf(got))
+		if bodies := bodiesOf(<-got); !slices.Equal(bodies, []string{"1"}) || time.Since(began) > time.Second {
+			t.Errorf("received %q after %v", bodies, time.Since(began))
 		}
 		p.stop()
 	})

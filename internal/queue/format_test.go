@@ -121,6 +121,21 @@ func groupCommands() []loggedCommand {
 	}
 }
 
+// delayCommands is what retroactive delays of FIFO queues have brought, after groupCommands.
+func delayCommands() []loggedCommand {
+	message := func(n byte, group string) posting {
+		d := &Draft{Body: "x", Group: group, Dedupe: string('a' + rune(n))}
+		id := uuid.UUID{0: 11, 15: n}
+		return posting{id, hashGroup(d.Group), dedupeKey(d.Dedupe), d.encode(id)}
+	}
+	return []loggedCommand{
+		{kindOpenFIFO, openFIFOCommand(306, 3600)},
+		{kindSendFIFO, sendFIFOCommand(306, 3600, 900, wholeQueue, []posting{message(1, "g")})},
+		{kindSendFIFO, sendFIFOCommand(306, 3600, 0, wholeQueue, []posting{message(2, "g"), message(3, "h")})},
+		{kindDelayFIFO, delayFIFOCommand(306, 3600, 2)},
+	}
+}
+
 // versions are the formats that were written so far. Each adds commands to those of the one before.
 var versions = []struct {
 	name     string
@@ -131,6 +146,9 @@ var versions = []struct {
 	{"3", func() []loggedCommand { return slices.Concat(goldenCommands(), redriveCommands(), fifoCommands()) }},
 	{"4", func() []loggedCommand {
 		return slices.Concat(goldenCommands(), redriveCommands(), fifoCommands(), groupCommands())
+	}},
+	{"5", func() []loggedCommand {
+		return slices.Concat(goldenCommands(), redriveCommands(), fifoCommands(), groupCommands(), delayCommands())
 	}},
 }
 
@@ -220,7 +238,7 @@ func played(t *testing.T, commands string) *Machine {
 }
 
 func FuzzApply(f *testing.F) {
-	for _, c := range slices.Concat(goldenCommands(), redriveCommands(), fifoCommands()) {
+	for _, c := range slices.Concat(goldenCommands(), redriveCommands(), fifoCommands(), delayCommands()) {
 		f.Add(byte(c.kind), c.body)
 	}
 	f.Fuzz(func(t *testing.T, kind byte, body []byte) {

@@ -32,7 +32,7 @@ const (
 	kindDecide  shard.Kind = 0x2e // messages that have left, or stay
 	kindControl shard.Kind = 0x2f // pause, resume or cancel a redrive, or change its rate
 
-	// Of FIFO queues, see fifo.go. Every other kind but the first of these six is good for them, too.
+	// Of FIFO queues, see fifo.go, as is kindDelayFIFO. Every other kind but the first of these six is good for them, too.
 	kindOpenFIFO    shard.Kind = 0x30
 	kindSendFIFO    shard.Kind = 0x31
 	kindReceiveFIFO shard.Kind = 0x32
@@ -43,6 +43,7 @@ const (
 	kindSendGroups   shard.Kind = 0x36 // messages of groups of a standard queue
 	kindAcceptGroups shard.Kind = 0x37 // such messages that come from a queue on another shard
 	kindClear        shard.Kind = 0x38 // give back what messages had that are gone, see debris.go
+	kindDelayFIFO    shard.Kind = 0x39 // change how long messages of a FIFO queue wait after they were sent
 )
 
 const (

@@ -29,7 +29,7 @@ type modelQueue struct {
 	visible   []*modelMessage // of each group in the order in which they can be received
 	line      []uint64        // groups that have some, in the order of their turns
 	leaving   []*modelMessage // by a redrive; not among messages
-	tasks     []*modelTask
+	tasks     modelTasks
 	source    string // how it is called as a dead-letter source
 }
 
@@ -43,8 +43,8 @@ type modelMessage struct {
 	receives int
 	last     int64
 	source   string
-	marked   *modelTask // it is selected
-	doomed   bool       // it does not come back from where it is leaving to
+
+	modelMark
 }
 
 // A modelHandle is what a receive gave somebody.
@@ -93,7 +93,7 @@ func (q *modelQueue) hide(m *modelMessage, as state, until int64) {
 func (w *model) advance(q *modelQueue) {
 	for _, m := range slices.Clone(q.messages) {
 		if m.sent+q.retention <= w.now {
-			w.unmark(m, skippedOld)
+			m.unmark(skippedOld)
 			q.drop(m)
 		}
 	}
@@ -134,9 +134,7 @@ func (q *modelQueue) has(h modelHandle) bool {
 
 // A duel plays the same moves on the machine and on the model.
 type duel struct {
-	rand    *rand.Rand
-	machine *Machine
-	stepper *shard.Stepper
+	player
 	model   *model
 	handles []modelHandle
 	sends   int
@@ -150,9 +148,10 @@ const (
 
 func newDuel(t *testing.T, seed uint64) *duel {
 	d := &duel{
-		rand: rand.New(rand.NewPCG(seed, 1)), machine: NewMachine(),
-		model: &model{now: time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC).UnixMicro(), queues: map[ID]*modelQueue{}},
+		player: player{rand: rand.New(rand.NewPCG(seed, 1)), machine: NewMachine()},
+		model:  &model{now: time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC).UnixMicro(), queues: map[ID]*modelQueue{}},
 	}
+	d.time = func() int64 { return d.model.now }
 	proc := journal.NewSim(seed, journal.SimFaults{}).Open()
 	log, err := proc.Log(t.Context(), "test")
 	if err != nil {
@@ -172,14 +171,6 @@ func newDuel(t *testing.T, seed uint64) *duel {
 		}
 	}
 	return d
-}
-
-func (d *duel) commit(kind shard.Kind, body []byte) (any, error) {
-	answers, err := d.stepper.Commit(microTime(d.model.now), func(b *shard.Batch) { b.Add(kind, body) })
-	if err != nil {
-		return nil, err
-	}
-	return answers[0][0], nil
 }
 
 func (d *duel) open(id ID) error {
@@ -287,7 +278,7 @@ func (d *duel) modelReceive(q *modelQueue, n, timeout, limit int) []*modelMessag
 			break
 		}
 		if limit > 0 && m.receives >= limit {
-			d.model.unmark(m, skippedMoved)
+			m.unmark(skippedMoved)
 			q.drop(m)
 			m.key = d.model.nextKey
 			d.model.nextKey++
@@ -297,7 +288,7 @@ func (d *duel) modelReceive(q *modelQueue, n, timeout, limit int) []*modelMessag
 			dead.show(m)
 			continue
 		}
-		d.model.unmark(m, skippedReceived)
+		m.unmark(skippedReceived)
 		m.receives++
 		m.last = d.model.now
 		got = append(got, m)
@@ -325,7 +316,7 @@ func (d *duel) delete(q *modelQueue) error {
 	h := d.handle()
 	switch {
 	case q.has(h):
-		d.model.unmark(h.m, skippedDeleted)
+		h.m.unmark(skippedDeleted)
 		q.drop(h.m)
 	case slices.Contains(q.leaving, h.m) && h.m.key == h.key:
 		h.m.doomed = true
@@ -372,7 +363,7 @@ func (d *duel) purge(q *modelQueue) error {
 		want = errPurging
 	} else {
 		for _, m := range q.messages {
-			d.model.unmark(m, skippedPurged)
+			m.unmark(skippedPurged)
 		}
 		for _, m := range q.leaving {
 			m.doomed = true
@@ -410,7 +401,7 @@ func TestMachineIsTheModel(t *testing.T) {
 			}
 		}
 		for _, q := range d.model.queues {
-			if err := cmp.Or(d.touch(q), d.compareTasks(q)); err != nil {
+			if err := cmp.Or(d.touch(q), d.compareTasks(q.id, q.tasks)); err != nil {
 				t.Fatalf("seed %d, at the end: %v", seed, err)
 			}
 		}

@@ -3,9 +3,12 @@ package queue
 import (
 	"fmt"
 	"maps"
+	"math/rand/v2"
 	"slices"
 
 	"github.com/google/uuid"
+
+	"github.com/rialto-events/rialto/internal/shard"
 )
 
 // A modelTask is the obvious redrive.
@@ -22,15 +25,24 @@ type modelTask struct {
 	skipped  map[string]int
 }
 
-func (q *modelQueue) active() *modelTask {
-	if n := len(q.tasks); n > 0 && !q.tasks[n-1].status.Ended() {
-		return q.tasks[n-1]
+// modelTasks are the redrives of a queue of either model.
+type modelTasks []*modelTask
+
+func (list modelTasks) active() *modelTask {
+	if n := len(list); n > 0 && !list[n-1].status.Ended() {
+		return list[n-1]
 	}
 	return nil
 }
 
+// A modelMark is what a message of either model has to do with redrives.
+type modelMark struct {
+	marked *modelTask // it is selected
+	doomed bool       // it does not come back from where it is leaving to
+}
+
 // unmark counts a message as skipped, if it is selected.
-func (w *model) unmark(m *modelMessage, reason string) {
+func (m *modelMark) unmark(reason string) {
 	t := m.marked
 	if m.marked = nil; t == nil || t.status >= RedriveCancelling {
 		return
@@ -50,11 +62,50 @@ func (t *modelTask) settle() {
 	}
 }
 
+// finish counts what became of a message that was leaving. It reports whether the message is in the queue again.
+func (t *modelTask) finish(m *modelMark, dec Decision) (back bool) {
+	m.marked = nil
+	t.leaving--
+	switch dec.Outcome {
+	case Moved:
+		t.moved++
+	case Failed:
+		t.failed[dec.Reason]++
+	default:
+		t.skipped[dec.Reason]++
+	}
+	return dec.Outcome != Moved && !m.doomed
+}
+
+// ready is what a command that selects says of whether it is the last, after it has selected.
+func (t *modelTask) ready(last bool) {
+	if last {
+		t.status = RedriveRunning
+		t.settle()
+	}
+}
+
+// A player is a duel about queues of either kind, as far as redrives are the same in both.
+type player struct {
+	rand    *rand.Rand
+	machine *Machine
+	stepper *shard.Stepper
+	time    func() int64
+}
+
+func (p *player) commit(kind shard.Kind, body []byte) (any, error) {
+	answers, err := p.stepper.Commit(microTime(p.time()), func(b *shard.Batch) { b.Add(kind, body) })
+	if err != nil {
+		return nil, err
+	}
+	return answers[0][0], nil
+}
+
 // redrive plays the next move of a redrive, or one that is out of place.
 func (d *duel) redrive(q *modelQueue) error {
-	t := q.active()
+	t := q.tasks.active()
 	if t == nil {
-		return d.begin(q)
+		return d.begin(q.id, &q.tasks, d.model.nextKey)
 	}
 	switch n := d.rand.IntN(10); {
 	case n < 3:
@@ -64,23 +115,23 @@ func (d *duel) redrive(q *modelQueue) error {
 	case n < 9:
 		return d.decide(q, t)
 	}
-	return d.control(q, t)
+	return d.control(q.id, t)
 }
 
-func (d *duel) begin(q *modelQueue) error {
-	t := &modelTask{before: d.model.nextKey, failed: map[string]int{}, skipped: map[string]int{}}
+func (p *player) begin(queue ID, list *modelTasks, nextKey uint64) error {
+	t := &modelTask{before: nextKey, failed: map[string]int{}, skipped: map[string]int{}}
 	for i := range t.id {
-		t.id[i] = byte(d.rand.IntN(256))
+		t.id[i] = byte(p.rand.IntN(256))
 	}
-	q.tasks = append(q.tasks, t)
-	_, err := d.commit(kindBegin, beginCommand(q.id, t.id, d.rand.IntN(3), []byte("all")))
+	*list = append(*list, t)
+	_, err := p.commit(kindBegin, beginCommand(queue, t.id, p.rand.IntN(3), []byte("all")))
 	return err
 }
 
 // places picks some of the machine's messages, those of other queues among them, and some that are not there.
-func (d *duel) places() (list []Place) {
-	d.machine.messages.each(func(slot uint32, m *message) bool {
-		if d.rand.IntN(3) == 0 {
+func (p *player) places() (list []Place) {
+	p.machine.messages.each(func(slot uint32, m *message) bool {
+		if p.rand.IntN(3) == 0 {
 			list = append(list, Place{slot, m.key})
 		}
 		return true
@@ -110,14 +161,16 @@ func (d *duel) mark(q *modelQueue, t *modelTask) error {
 				t.left++
 			}
 		}
-		if last {
-			t.status = RedriveRunning
-			t.settle()
-		}
+		t.ready(last)
 	}
-	answer, err := d.commit(kindMark, markCommand(q.id, duelRetention, t.id, last, places))
+	return d.answers(kindMark, markCommand(q.id, duelRetention, t.id, last, places), want)
+}
+
+// answers commits a command and checks its answer.
+func (p *player) answers(kind shard.Kind, body []byte, want any) error {
+	answer, err := p.commit(kind, body)
 	if err == nil && answer != want {
-		err = fmt.Errorf("mark answered %v, want %v", answer, want)
+		err = fmt.Errorf("kind %#x answered %v, want %v", kind, answer, want)
 	}
 	return err
 }
@@ -125,15 +178,8 @@ func (d *duel) mark(q *modelQueue, t *modelTask) error {
 func (d *duel) claim(q *modelQueue, t *modelTask) error {
 	d.model.advance(q)
 	places := d.places()
-	answer, err := d.commit(kindClaim, claimCommand(q.id, duelRetention, t.id, places))
-	if err != nil {
-		return err
-	}
 	if t.status != RedriveRunning || t.paused {
-		if answer != errTaskOver {
-			err = fmt.Errorf("claim answered %v, want %v", answer, errTaskOver)
-		}
-		return err
+		return d.answers(kindClaim, claimCommand(q.id, duelRetention, t.id, places), errTaskOver)
 	}
 	var want []uint64
 	for _, p := range places {
@@ -142,7 +188,7 @@ func (d *duel) claim(q *modelQueue, t *modelTask) error {
 		case m == nil || m.marked != t || t.status != RedriveRunning:
 			continue
 		case m.state != visible:
-			d.model.unmark(m, skippedHidden)
+			m.unmark(skippedHidden)
 			continue
 		}
 		want = append(want, m.key)
@@ -151,6 +197,15 @@ func (d *duel) claim(q *modelQueue, t *modelTask) error {
 		q.leaving = append(q.leaving, m)
 		t.left--
 		t.leaving++
+	}
+	return d.claims(claimCommand(q.id, duelRetention, t.id, places), want)
+}
+
+// claims commits a claim and checks which messages it takes.
+func (p *player) claims(body []byte, want []uint64) error {
+	answer, err := p.commit(kindClaim, body)
+	if err != nil {
+		return err
 	}
 	var got []uint64
 	for _, r := range answer.([]received) {
@@ -163,37 +218,32 @@ func (d *duel) claim(q *modelQueue, t *modelTask) error {
 }
 
 func (d *duel) decide(q *modelQueue, t *modelTask) error {
-	var list []Decision
-	for _, p := range d.places() {
-		dec := Decision{Place: p, Outcome: Outcome(d.rand.IntN(3)), Reason: fmt.Sprint("reason ", d.rand.IntN(3))}
-		list = append(list, dec)
-		m := at(q.leaving, p)
+	list := d.decisions()
+	for _, dec := range list {
+		m := at(q.leaving, dec.Place)
 		if m == nil {
 			continue
 		}
 		q.leaving = slices.DeleteFunc(q.leaving, func(x *modelMessage) bool { return x == m })
-		m.marked = nil
-		t.leaving--
-		switch dec.Outcome {
-		case Moved:
-			t.moved++
-		case Failed:
-			t.failed[dec.Reason]++
-		default:
-			t.skipped[dec.Reason]++
-		}
-		if dec.Outcome != Moved && !m.doomed {
+		if t.finish(&m.modelMark, dec) {
 			q.messages = append(q.messages, m)
 			q.show(m)
 		}
 	}
 	t.settle()
-	_, err := d.commit(kindDecide, decideCommand(q.id, t.id, list))
-	return err
+	return d.answers(kindDecide, decideCommand(q.id, t.id, list), nil)
 }
 
-func (d *duel) control(q *modelQueue, t *modelTask) error {
-	what := control(d.rand.IntN(4))
+// decisions decides about some messages, as chance will have it.
+func (p *player) decisions() (list []Decision) {
+	for _, at := range p.places() {
+		list = append(list, Decision{Place: at, Outcome: Outcome(p.rand.IntN(3)), Reason: fmt.Sprint("reason ", p.rand.IntN(3))})
+	}
+	return list
+}
+
+func (p *player) control(queue ID, t *modelTask) error {
+	what := control(p.rand.IntN(4))
 	var want any
 	switch {
 	case t.status >= RedriveCancelling:
@@ -210,25 +260,21 @@ func (d *duel) control(q *modelQueue, t *modelTask) error {
 		t.left = 0
 		t.settle()
 	}
-	answer, err := d.commit(kindControl, controlCommand(q.id, t.id, what, d.rand.IntN(5)))
-	if err == nil && answer != want {
-		err = fmt.Errorf("control answered %v, want %v", answer, want)
-	}
-	return err
+	return p.answers(kindControl, controlCommand(queue, t.id, what, p.rand.IntN(5)), want)
 }
 
 // compareTasks holds the machine's redrives of a queue against the model's, and their counts against each other.
-func (d *duel) compareTasks(q *modelQueue) error {
-	tasks := d.machine.queues[q.id].tasks
-	if want := min(len(q.tasks), maxRedrivesKept); len(tasks) != want {
-		return fmt.Errorf("queue %d has %d redrives, want %d", q.id, len(tasks), want)
+func (p *player) compareTasks(queue ID, list modelTasks) error {
+	tasks := p.machine.queues[queue].tasks
+	if want := min(len(list), maxRedrivesKept); len(tasks) != want {
+		return fmt.Errorf("queue %d has %d redrives, want %d", queue, len(tasks), want)
 	}
 	for i, is := range tasks {
-		want := q.tasks[len(q.tasks)-len(tasks)+i]
+		want := list[len(list)-len(tasks)+i]
 		failed, skipped := sumOf(is.failed), sumOf(is.skipped)
 		if is.id != want.id || is.status != want.status || is.paused != want.paused || is.selected != want.selected || is.left != want.left ||
 			is.leaving != want.leaving || is.moved != want.moved || !maps.Equal(failed, want.failed) || !maps.Equal(skipped, want.skipped) {
-			return fmt.Errorf("a redrive of queue %d is\n%+v, want\n%+v", q.id, is, want)
+			return fmt.Errorf("a redrive of queue %d is\n%+v, want\n%+v", queue, is, want)
 		}
 		if err := is.addsUp(); err != nil {
 			return err

@@ -14,12 +14,15 @@ import (
 	"github.com/rialto-events/rialto/internal/shard"
 )
 
-// A takenMachine stands for deliveries: it takes an event once under each key, and knows which it has taken.
-type takenMachine struct{ keys map[string]bool }
+// A takenMachine stands for deliveries: it takes an event once under each key, and knows which it has taken, and when that was last.
+type takenMachine struct {
+	keys map[string]bool
+	now  time.Time
+}
 
 const kindTake shard.Kind = 0x70
 
-func newTaken() *takenMachine { return &takenMachine{make(map[string]bool)} }
+func newTaken() *takenMachine { return &takenMachine{keys: make(map[string]bool)} }
 
 func (m *takenMachine) Name() string                                      { return "taken" }
 func (m *takenMachine) Kinds() (first, last shard.Kind)                   { return kindTake, kindTake }
@@ -28,14 +31,20 @@ func (m *takenMachine) Live(uint64, func(key []byte, ref shard.Ref) bool) {}
 func (m *takenMachine) Carried(*shard.Tx, []byte, shard.Ref)              {}
 func (m *takenMachine) has(name string) bool                              { return m.keys[name] }
 
-func (m *takenMachine) Apply(_ *shard.Tx, _ shard.Kind, body []byte) any {
-	for r := record.NewReader(body); r.Len() > 0; {
-		m.keys[r.String()] = true
-	}
+func (m *takenMachine) Apply(tx *shard.Tx, _ shard.Kind, body []byte) any {
+	m.now = tx.Now()
+	m.take(record.NewReader(body))
 	return nil
 }
 
+func (m *takenMachine) take(r *record.Reader) {
+	for r.Len() > 0 {
+		m.keys[r.String()] = true
+	}
+}
+
 func (m *takenMachine) Snapshot(dst []byte) []byte {
+	dst = record.AppendInt(dst, m.now.UnixMicro())
 	for _, name := range slices.Sorted(maps.Keys(m.keys)) {
 		dst = record.AppendString(dst, name)
 	}
@@ -43,10 +52,20 @@ func (m *takenMachine) Snapshot(dst []byte) []byte {
 }
 
 func (m *takenMachine) Restore(snapshot []byte) error {
-	m.keys = make(map[string]bool)
-	m.Apply(nil, kindTake, snapshot)
+	r := record.NewReader(snapshot)
+	*m = takenMachine{make(map[string]bool), microTime(r.Int())}
+	m.take(r)
 	return nil
 }
+
+// A redriver carries out redrives of two queues of either kind in a simulation, as package redrive does it.
+type redriver struct {
+	machine *Machine
+	taken   *takenMachine // what redrives have handed over
+	errand  errand        // the redrive of the present process
+}
+
+func newRedriver() redriver { return redriver{machine: NewMachine(), taken: newTaken()} }
 
 // An errand is what a process knows of the redrive that it carries out. With the process it is gone.
 type errand struct {
@@ -72,7 +91,7 @@ type simParcel struct {
 }
 
 // redrive takes the next step of a redrive of either queue. A step that may or may not be committed is taken once more.
-func (w *simWorld) redrive(r *rand.Rand, s *shard.Stepper, now time.Time) error {
+func (w *redriver) redrive(r *rand.Rand, s *shard.Stepper, now time.Time) error {
 	e := &w.errand
 	switch e.stage {
 	case errandTake:
@@ -112,7 +131,7 @@ func (w *simWorld) redrive(r *rand.Rand, s *shard.Stepper, now time.Time) error 
 }
 
 // some3 picks about two of three messages of a queue.
-func (w *simWorld) some3(r *rand.Rand, q *queue, fits func(*message) bool) (list []Place) {
+func (w *redriver) some3(r *rand.Rand, q *queue, fits func(*message) bool) (list []Place) {
 	w.machine.messages.each(func(slot uint32, m *message) bool {
 		if m.queue == q.serial && fits(m) && r.IntN(3) > 0 {
 			list = append(list, Place{slot, m.key})
@@ -122,7 +141,7 @@ func (w *simWorld) some3(r *rand.Rand, q *queue, fits func(*message) bool) (list
 	return list
 }
 
-func (w *simWorld) claim(r *rand.Rand, s *shard.Stepper, now time.Time, q *queue, t *redriveTask) error {
+func (w *redriver) claim(r *rand.Rand, s *shard.Stepper, now time.Time, q *queue, t *redriveTask) error {
 	body := claimCommand(q.id, maxSeconds, t.id, w.some3(r, q, func(m *message) bool { return m.mark == t.serial }))
 	answers, err := s.Commit(now, func(b *shard.Batch) { b.Add(kindClaim, body) })
 	if err != nil {
@@ -149,7 +168,7 @@ func (w *simWorld) claim(r *rand.Rand, s *shard.Stepper, now time.Time, q *queue
 }
 
 // recall finds what is leaving, and what of that was taken.
-func (w *simWorld) recall(r *rand.Rand, s *shard.Stepper) error {
+func (w *redriver) recall(r *rand.Rand, s *shard.Stepper) error {
 	for _, id := range []ID{simQueue, simDead} {
 		q := w.machine.queues[id]
 		if q.leaving.n == 0 {
@@ -178,7 +197,7 @@ func (w *simWorld) recall(r *rand.Rand, s *shard.Stepper) error {
 	return nil
 }
 
-func (w *simWorld) handOver(s *shard.Stepper, now time.Time) error {
+func (w *redriver) handOver(s *shard.Stepper, now time.Time) error {
 	var body []byte
 	for _, p := range w.errand.parcels {
 		if !p.stays {
@@ -192,7 +211,7 @@ func (w *simWorld) handOver(s *shard.Stepper, now time.Time) error {
 	return nil
 }
 
-func (w *simWorld) decideAll(r *rand.Rand, s *shard.Stepper, now time.Time) error {
+func (w *redriver) decideAll(r *rand.Rand, s *shard.Stepper, now time.Time) error {
 	e := &w.errand
 	var list []Decision
 	for _, p := range e.parcels {
@@ -213,7 +232,7 @@ func (w *simWorld) decideAll(r *rand.Rand, s *shard.Stepper, now time.Time) erro
 	return nil
 }
 
-func (w *simWorld) checkTasks() error {
+func (w *redriver) checkTasks() error {
 	for _, q := range w.machine.queues {
 		leaving := 0
 		for _, t := range q.tasks {

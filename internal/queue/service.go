@@ -327,10 +327,16 @@ func (s *Service) SetAttributes(ctx context.Context, at Address, given map[strin
 		return err
 	}
 	after, err := s.find(at)
-	if err != nil || after.retention == before.retention {
+	if err != nil {
 		return err
 	}
-	_, err = s.host(after).do(ctx, kindTouch, touchCommand(after.id, after.retention)) // a queue that nobody uses learns it, too
+	_, delays := given["DelaySeconds"]
+	switch {
+	case delays && after.fifo: // also if it is the same as before: the process may have ended between two steps
+		_, err = s.host(after).do(ctx, kindDelayFIFO, delayFIFOCommand(after.id, after.retention, after.delay))
+	case after.retention != before.retention:
+		_, err = s.host(after).do(ctx, kindTouch, touchCommand(after.id, after.retention)) // a queue that nobody uses learns it, too
+	}
 	return err
 }
 

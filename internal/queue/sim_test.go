@@ -17,16 +17,13 @@ import (
 // these out, some twice and some not at all. Redrives take messages out of both queues and hand them to whoever remembers what it has
 // taken, as package redrive does it.
 type simWorld struct {
-	machine *Machine
-	opened  bool
-	local   bool // how dead letters go
-	sent    int
-	fate    map[string]fate
-	held    map[string]held // received and not deleted
-	moves   []move          // not carried out yet
-
-	taken  *takenMachine // what redrives have handed over
-	errand errand        // the redrive of the present process
+	redriver
+	opened bool
+	local  bool // how dead letters go
+	sent   int
+	fate   map[string]fate
+	held   map[string]held // received and not deleted
+	moves  []move          // not carried out yet
 }
 
 // A fate is what the world knows of a message.
@@ -49,7 +46,7 @@ const (
 )
 
 func (w *simWorld) Start() []shard.Hosted {
-	w.machine, w.moves, w.taken, w.errand = NewMachine(), nil, newTaken(), errand{}
+	w.redriver, w.moves = newRedriver(), nil
 	return []shard.Hosted{{Machine: w.taken}, {Machine: w.machine, Handler: func(effects []any) {
 		for _, e := range effects {
 			if m, ok := e.(move); ok {

@@ -32,6 +32,21 @@ var attributes = map[string]attribute{
 	"TracingConfig":             {check: oneOf("TracingConfig", "PassThrough", "Active")},
 }
 
+// Attributes by which a FIFO topic keeps its messages, and a subscription gets them once more. rialto has neither: see docs/targets.md.
+const (
+	archivePolicy = "ArchivePolicy"
+	replayPolicy  = "ReplayPolicy"
+)
+
+// checkArchive refuses to keep messages or to send those that were kept. A policy that asks for nothing, as {} does, is what holds anyway.
+func checkArchive(name, value string) reason {
+	var asked map[string]json.RawMessage
+	if value == "" || json.Unmarshal([]byte(value), &asked) == nil && len(asked) == 0 {
+		return ""
+	}
+	return reasonf("%s: rialto does not keep the messages of topics. Subscribe an event bus with an archive, by the protocol events.", name)
+}
+
 const scopeGroup = "MessageGroup" // FifoThroughputScope: messages are known again within their group
 
 // feedback are the names of attributes of delivery status logging.
@@ -93,8 +108,8 @@ func checkAttributes(at Address, given map[string]string) error {
 func checkTopicAttribute(at Address, name, value string) reason {
 	a, ok := attributes[name]
 	switch {
-	case name == "ArchivePolicy":
-		return "ArchivePolicy: rialto does not keep the messages of topics. Subscribe an event bus with an archive, by the protocol events."
+	case name == archivePolicy:
+		return checkArchive(name, value)
 	case !ok && feedback.MatchString(name):
 		return ""
 	case !ok:
@@ -113,7 +128,7 @@ func merge(stored map[string]string, name, value string) map[string]string {
 	if is == nil {
 		is = make(map[string]string)
 	}
-	if is[name] = canonical(name, value); value == "" {
+	if is[name] = canonical(name, value); is[name] == "" {
 		delete(is, name)
 	}
 	return is
@@ -121,8 +136,11 @@ func merge(stored map[string]string, name, value string) map[string]string {
 
 // canonical is the way in which a value is shown.
 func canonical(name, value string) string {
-	if name == "FifoTopic" || name == "ContentBasedDeduplication" || name == "RawMessageDelivery" {
+	switch name {
+	case "FifoTopic", "ContentBasedDeduplication", "RawMessageDelivery":
 		return strings.ToLower(value)
+	case archivePolicy, replayPolicy:
+		return "" // no other was let through
 	}
 	return value
 }

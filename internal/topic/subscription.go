@@ -1,6 +1,7 @@
 package topic
 
 import (
+	"cmp"
 	"encoding/json"
 	"maps"
 	"slices"
@@ -37,8 +38,8 @@ func (g goal) check(given map[string]string) reason {
 
 func (g goal) checkOne(name, value string) reason {
 	switch {
-	case name == "ReplayPolicy":
-		return "ReplayPolicy: rialto does not keep the messages of topics. Subscribe an event bus with an archive, by the protocol events."
+	case name == replayPolicy:
+		return checkArchive(name, value)
 	case !slices.Contains(subscriptionAttributes, name):
 		return "AttributeName"
 	case value == "":
@@ -124,6 +125,14 @@ type Subscription struct {
 // Pending reports whether the endpoint has not confirmed the subscription yet.
 func (u Subscription) Pending() bool { return u.State == catalog.SubscriptionPending }
 
+// FilterScope is what the filter policy of the subscription looks at, or empty if it has none.
+func (u Subscription) FilterScope() string {
+	if !filtered(u.Attributes) {
+		return "" // AWS shows it with a policy alone
+	}
+	return cmp.Or(u.Attributes["FilterPolicyScope"], string(filter.MessageAttributes))
+}
+
 // subscriptionShown is every attribute of a subscription.
 func subscriptionShown(u Subscription, s *settings) map[string]string {
 	all := maps.Clone(u.Attributes)
@@ -145,11 +154,8 @@ func subscriptionShown(u Subscription, s *settings) map[string]string {
 	all["ConfirmationWasAuthenticated"] = flag(u.Authenticated)
 	all["RawMessageDelivery"] = flag(u.Attributes["RawMessageDelivery"] == "true")
 	all["SubscriptionPrincipal"] = u.Principal
-	switch {
-	case !filtered(all):
-		delete(all, "FilterPolicyScope") // which AWS shows with a policy alone
-	case all["FilterPolicyScope"] == "":
-		all["FilterPolicyScope"] = string(filter.MessageAttributes)
+	if all["FilterPolicyScope"] = u.FilterScope(); all["FilterPolicyScope"] == "" {
+		delete(all, "FilterPolicyScope")
 	}
 	if asks(u.Protocol) {
 		own, _ := parseSubscriptionDelivery(u.Attributes["DeliveryPolicy"])

@@ -56,6 +56,13 @@ func TestTopicAttributes(t *testing.T) {
 	if a := got.Attributes; a["FifoTopic"] != "true" || a["ContentBasedDeduplication"] != "false" {
 		t.Errorf("a FIFO topic has %v", a)
 	}
+	_, err = s.SetTopicAttributes(t.Context(), &sns.SetTopicAttributesInput{TopicArn: fifo, AttributeName: awssdk.String("ArchivePolicy"), AttributeValue: awssdk.String("{}")})
+	must(t, err) // no archive is what there is
+	again, err := s.GetTopicAttributes(t.Context(), &sns.GetTopicAttributesInput{TopicArn: fifo})
+	must(t, err)
+	if diff := cmp.Diff(got.Attributes, again.Attributes); diff != "" {
+		t.Errorf("a policy that asks for no archive changes attributes:\n%s", diff)
+	}
 }
 
 // TestIdempotence makes topics and subscriptions again: those that are the same are the same, and others are refused.

@@ -32,6 +32,10 @@ type destination struct {
 	Window   int    `json:"window"`   // attempts that may be in progress at once, at present
 }
 
+func destinationOf(d deliver.Stats) destination {
+	return destination{d.ARN, d.Waiting, d.InFlight, d.Settled, d.Failed, d.Dead, d.Dropped, d.Expired, d.Parked, d.Circuit.String(), d.Window}
+}
+
 // stats answers with the destinations of the caller's account and region.
 func stats(w http.ResponseWriter, r *Request, c Counter) error {
 	all, err := c.Stats(r.Context())
@@ -41,7 +45,7 @@ func stats(w http.ResponseWriter, r *Request, c Counter) error {
 	list := []destination{}
 	for _, d := range all {
 		if d.Scope == r.Scope {
-			list = append(list, destination{d.ARN, d.Waiting, d.InFlight, d.Settled, d.Failed, d.Dead, d.Dropped, d.Expired, d.Parked, d.Circuit.String(), d.Window})
+			list = append(list, destinationOf(d))
 		}
 	}
 	return Answer(w, map[string]any{"destinations": list})

@@ -367,6 +367,7 @@ func (s *Server) serve(auth aws.Authenticator, routes *route.Router, secrets *va
 		console.Archives(s.history, s.replays),
 		console.Replays(s.replays),
 		console.Schedules(s.schedules),
+		console.Topics(s.topics, s.deliver),
 		console.Clock(s.clockState, s.advanceClock),
 		console.Explanations(explain.NewExplainer(s.recorder, s.catalog, s.deliver)),
 	))

@@ -34,11 +34,14 @@ func limitMemory(logger *slog.Logger) {
 }
 
 // How much garbage may lie about. Go by itself lets there be as much as what lives: little where little lives, and a lot with a million
-// deliveries that wait.
+// deliveries that wait. Where little lives and much is thrown away it then collects all the time; that may be more while it lasts.
 const (
-	roomForGarbage = 96 << 20 // bytes; if more lives, the collector begins before there is as much again
-	leastGarbage   = 25       // percent of what lives, however much that is
-	thriftEvery    = 100 * time.Millisecond
+	roomForGarbage = 96 << 20               // bytes; if more lives, the collector begins before there is as much again
+	leastGarbage   = 25                     // percent of what lives, however much that is
+	mostGarbage    = 400                    // percent of what lives, however little that is
+	thriftEvery    = 100 * time.Millisecond // the two are looked at
+	collectEvery   = 500 * time.Millisecond // if what is thrown away until then has room
+	smoothed       = 10                     // looks over which the rate is taken
 )
 
 // beThrifty keeps the collector to that until ctx ends, unless GOGC says otherwise.
@@ -48,26 +51,36 @@ func beThrifty(ctx context.Context) {
 	}
 	tick := time.NewTicker(thriftEvery)
 	defer tick.Stop()
-	live := []metrics.Sample{{Name: "/gc/heap/live:bytes"}}
+	is := []metrics.Sample{{Name: "/gc/heap/live:bytes"}, {Name: "/gc/heap/allocs:bytes"}}
+	metrics.Read(is)
+	made, rate := is[1].Value.Uint64(), uint64(0) // bytes, and bytes a look
 	for at := 100; ; {
 		select {
 		case <-ctx.Done():
 			return
 		case <-tick.C:
 		}
-		metrics.Read(live)
-		if percent := garbagePercent(live[0].Value.Uint64()); percent != at {
+		metrics.Read(is)
+		now := is[1].Value.Uint64()
+		rate = (rate*(smoothed-1) + now - made) / smoothed
+		made = now
+		percent := garbagePercent(is[0].Value.Uint64(), rate*uint64(collectEvery/thriftEvery))
+		if worthIt(at, percent) {
 			at = percent
 			debug.SetGCPercent(at)
 		}
 	}
 }
 
-// garbagePercent is the garbage that there may be, as a percentage of what lives, in steps that are worth a change.
-func garbagePercent(live uint64) int {
-	const step = 5
-	percent := int(min(100, 100*roomForGarbage/max(live, 1)))
-	return max(leastGarbage, percent/step*step)
+// worthIt reports whether a new percentage is another one: setting it stops everything for a moment.
+func worthIt(was, is int) bool { return is < was*4/5 || is > was*5/4 }
+
+// garbagePercent is the garbage that there may be, as a percentage of what lives, when so many bytes are made between two collections as those
+// are to be apart.
+func garbagePercent(live, made uint64) int {
+	live = max(live, 1)
+	room := min(roomForGarbage, max(live, made))
+	return int(min(mostGarbage, max(leastGarbage, 100*room/live)))
 }
 
 // containerMemory is the smallest memory limit of the control groups (v2) that this process is in.

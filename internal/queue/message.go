@@ -204,6 +204,11 @@ const badCharacters = "Invalid characters found. Valid unicode characters are #x
 
 // validText reports whether a text is UTF-8 and has only characters that XML 1.0 can hold.
 func validText(s string) bool {
+	plain := 0
+	for plain < len(s) && ' ' <= s[plain] && s[plain] < utf8.RuneSelf { // mostly to the end
+		plain++
+	}
+	s = s[plain:]
 	return utf8.ValidString(s) && strings.IndexFunc(s, func(r rune) bool { return textRune(r) != r }) < 0
 }
 

@@ -85,23 +85,28 @@ func (a *ahead) drop(revision uint64, at heldAt) {
 
 // missing are those of a list that are not held, in the order of the log. Whatever is held and not in the list is forgotten.
 func (a *ahead) missing(list []waiting) []waiting {
-	a.mu.Lock()
-	defer a.mu.Unlock()
 	wanted := make(map[uint64]struct{}, len(list))
 	for _, w := range list {
 		wanted[w.revision] = struct{}{}
 	}
+	list = a.keep(list, wanted)
+	slices.SortFunc(list, func(a, b waiting) int { return inLog(a.ref, b.ref) })
+	return list
+}
+
+// keep forgets what is not wanted, and takes out of a list what is held.
+func (a *ahead) keep(list []waiting, wanted map[uint64]struct{}) []waiting {
+	a.mu.Lock()
+	defer a.mu.Unlock()
 	for revision, at := range a.held {
 		if _, ok := wanted[revision]; !ok {
 			a.drop(revision, at)
 		}
 	}
-	list = slices.DeleteFunc(list, func(w waiting) bool {
+	return slices.DeleteFunc(list, func(w waiting) bool {
 		_, ok := a.held[w.revision]
 		return ok
 	})
-	slices.SortFunc(list, func(a, b waiting) int { return inLog(a.ref, b.ref) })
-	return list
 }
 
 // inLog compares where definitions lie in the log.
@@ -113,6 +118,9 @@ func inLog(a, b shard.Ref) int {
 func (a *ahead) put(w waiting, definition []byte) bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()
+	if _, ok := a.held[w.revision]; ok {
+		return true // it was listed twice
+	}
 	s := a.seconds[w.at]
 	if s == nil {
 		s = new(shelf)
@@ -161,7 +169,8 @@ func (h *host) readAhead(ctx context.Context) {
 	}
 }
 
-// soon lists what is due soon, the earliest first. The agenda may change between two looks: what is missed then is read when it is due.
+// soon lists what is due soon, the earliest first. The agenda may change between two looks: what is missed then is read when it is due, and some may
+// be listed twice.
 func (h *host) soon(ctx context.Context) (list []waiting) {
 	to := h.timers.opts.Clock.Now().Add(aheadFor)
 	for from := earliest; len(list) < aheadMost && from.at <= to.Unix(); {

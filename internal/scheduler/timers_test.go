@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"maps"
+	"slices"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -145,5 +146,44 @@ func TestAgenda(t *testing.T) {
 		if !maps.Equal(got, want) {
 			t.Errorf("%d at a time: %d schedules, want %d", most, len(got), len(want))
 		}
+	}
+}
+
+// TestAhead puts definitions in twice, takes them, and has others forgotten: nothing stays behind.
+func TestAhead(t *testing.T) {
+	a := newAhead()
+	var list []waiting
+	for i := range uint64(100) {
+		list = append(list, waiting{revision: i + 1, at: int64(i % 3)})
+	}
+	for range 2 {
+		for _, w := range list {
+			if !a.put(w, fmt.Appendf(nil, "definition %d", w.revision)) {
+				t.Fatal("there is no room")
+			}
+		}
+	}
+	a.filled()
+	if missing := a.missing(append(slices.Clone(list[10:]), waiting{revision: 101})); len(missing) != 1 || missing[0].revision != 101 {
+		t.Errorf("%v is missing", missing)
+	}
+	for i, w := range list {
+		want := fmt.Sprintf("definition %d", w.revision)
+		if i < 10 {
+			want = ""
+		}
+		if got := a.take(w.revision); string(got) != want {
+			t.Errorf("%d has %q, want %q", w.revision, got, want)
+		}
+		if i == 74 {
+			select {
+			case <-a.wants:
+			default:
+				t.Error("a quarter is left, and no more is wanted")
+			}
+		}
+	}
+	if len(a.held) != 0 || len(a.seconds) != 0 || a.size != 0 {
+		t.Errorf("%d definitions on %d shelves stayed, of %d bytes", len(a.held), len(a.seconds), a.size)
 	}
 }

@@ -15,6 +15,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/rialto-events/rialto"
 	"github.com/rialto-events/rialto/internal/aws"
@@ -114,6 +115,9 @@ func (o *Options) serve(w http.ResponseWriter, r *http.Request, route Route) {
 		}
 		return // otherwise the client has gone
 	}
+	// The deadline is for the request. If it stayed, it would end the connection, and with it r.Context(), while the answer is still being given: who
+	// looks on, exports, or counts in a large archive takes longer. Not every ResponseWriter has one.
+	_ = http.NewResponseController(w).SetReadDeadline(time.Time{})
 	who, err := aws.Identify(r, o.Authenticator, body)
 	if err != nil {
 		fail(w, err)
@@ -186,7 +190,11 @@ func statusOf(err error) int {
 }
 
 func fail(w http.ResponseWriter, err error) {
-	answer(w, statusOf(err), map[string]string{"message": err.Error()})
+	said := map[string]string{"message": err.Error()}
+	if e, ok := errors.AsType[*rialto.Error](err); ok && e.Code != "" {
+		said["code"] = e.Code
+	}
+	answer(w, statusOf(err), said)
 }
 
 // messageOf is what of an error the client may see.
@@ -200,6 +208,9 @@ func messageOf(err error) string {
 func answer(w http.ResponseWriter, status int, body any) {
 	w.Header().Set("Content-Type", "application/json")
 	w.Header().Set("Cache-Control", "no-store")
+	w.Header().Set("X-Content-Type-Options", "nosniff")
 	w.WriteHeader(status)
-	_ = json.NewEncoder(w).Encode(body) // an error of the connection is the client's to notice
+	e := json.NewEncoder(w)
+	e.SetEscapeHTML(false) // events are shown as they are; no browser takes this for a page
+	_ = e.Encode(body)     // an error of the connection is the client's to notice
 }

@@ -102,6 +102,22 @@ func (s *Service) each(ctx context.Context, a *catalog.Archive, w history.Window
 	return cmp.Or(ctx.Err(), errors.Join(damaged...))
 }
 
+// PatternOf is the event pattern of a rule of an archive's bus.
+func (s *Service) PatternOf(scope rialto.Scope, archive, rule string) (string, error) {
+	a, err := s.Archive(scope, archive)
+	if err != nil {
+		return "", err
+	}
+	r := s.catalog.Rules.Get(catalog.RuleKey(scope, a.Bus, rialto.RuleName(rule)))
+	switch {
+	case r == nil:
+		return "", rialto.Errorf(rialto.NotFound, "Rule %s does not exist on EventBus %s.", rule, a.Bus)
+	case r.Pattern == nil || *r.Pattern == "":
+		return "", rialto.Errorf(rialto.Invalid, "Rule %s has a schedule and no event pattern.", rule)
+	}
+	return *r.Pattern, nil
+}
+
 // A Change is what another pattern would mean for the events of an archive.
 type Change struct {
 	Both  int64     `json:"both"`  // events that both patterns match
@@ -130,11 +146,11 @@ func (s *Service) Compare(ctx context.Context, scope rialto.Scope, archive strin
 	if err != nil {
 		return change, err
 	}
-	before, err := Matcher(was)
+	before, err := matcher(`pattern "was"`, was)
 	if err != nil {
 		return change, err
 	}
-	after, err := Matcher(is)
+	after, err := matcher(`pattern "is"`, is)
 	if err != nil {
 		return change, err
 	}

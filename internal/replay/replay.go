@@ -69,7 +69,7 @@ type Spec struct {
 
 // A Speed is how fast events are put. The zero value is as fast as the targets take them.
 type Speed struct {
-	PerSecond float64 `json:"perSecond,omitempty"` // events
+	PerSecond float64 `json:"perSecond,omitempty"` // events, of those that match the pattern of the replay
 	Times     float64 `json:"times,omitempty"`     // the pace in which they once came: 2 is twice as fast
 }
 
@@ -105,13 +105,19 @@ func (s *Spec) check() error {
 	}
 	if s.Pattern != "" {
 		if _, err := pattern.Parse([]byte(s.Pattern)); err != nil {
-			return rialto.Errorf(rialto.Invalid, "The pattern is not valid: %v", err)
+			return errPattern("pattern", err)
 		}
 	}
 	if s.Name == "" || len(s.Name) > maxName || strings.ContainsFunc(s.Name, notInName) {
 		return rialto.Errorf(rialto.Invalid, "The name of a replay has from 1 to 64 letters, digits, dots, dashes and underscores.")
 	}
 	return s.Speed.Check()
+}
+
+// errPattern says which pattern is wrong, and where.
+func errPattern(name string, err error) error {
+	const known = "Event pattern is not valid. Reason: " // package pattern says that again
+	return rialto.Errorf(rialto.Invalid, "The %s is not valid: %s", name, strings.TrimPrefix(err.Error(), known))
 }
 
 func notInName(c rune) bool { return !strings.ContainsRune(nameCharacters, c) }

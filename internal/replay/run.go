@@ -91,6 +91,7 @@ type runner struct {
 // run carries the replay out, stretch by stretch: each goes on from what is committed, until somebody wants it otherwise, something is in
 // the way, or all is done.
 func (r *runner) run(ctx context.Context) {
+	defer r.service.wait(r.key, "") // what has ended waits for nothing
 	for pause := minPause; ctx.Err() == nil; {
 		r.service.mu.Lock()
 		r.known = r.service.replays[r.key]
@@ -200,6 +201,11 @@ func (r *runner) play(ctx context.Context) (err error) {
 	defer stop()
 	window, from, archive := r.known.window(), r.known.Position, r.known.ArchiveID
 	metronome, began := r.tempo(r.service.opts.Clock.Now())
+	if r.known.Pattern != "" && r.known.Speed.PerSecond > 0 {
+		if metronome.counts, err = Matcher(r.known.Pattern); err != nil { // one of its own, since the reader goes ahead
+			return err
+		}
+	}
 	reader.Go(func() {
 		defer close(batches)
 		r.service.read(ctx, archive, window, from, metronome, batches)
@@ -268,13 +274,16 @@ func (r *runner) prepare() error {
 }
 
 // Matcher makes a function that tells which events match a pattern; "" is all.
-func Matcher(text string) (func(event []byte) bool, error) {
+func Matcher(text string) (func(event []byte) bool, error) { return matcher("pattern", text) }
+
+// matcher is Matcher, of a pattern that has a name in messages.
+func matcher(name, text string) (func(event []byte) bool, error) {
 	if text == "" {
 		return func([]byte) bool { return true }, nil
 	}
 	p, err := pattern.Parse([]byte(text))
 	if err != nil {
-		return nil, rialto.Errorf(rialto.Invalid, "The pattern is not valid: %v", err)
+		return nil, errPattern(name, err)
 	}
 	set, scratch := new(pattern.Set), new(pattern.Scratch)
 	set.Add(1, p)
@@ -286,9 +295,10 @@ func Matcher(text string) (func(event []byte) bool, error) {
 
 // A metronome says when events are due, by their number and their time.
 type metronome struct {
-	speed Speed
-	n     int
-	first time.Time
+	speed  Speed
+	counts func(event []byte) bool // others are due with the one before them; nil is that all count
+	n      int
+	first  time.Time
 }
 
 // tempo is when events are due in a stretch that begins now, and since when. The stretch goes on from the last event that was put, if there was one:
@@ -338,6 +348,7 @@ func (s *Service) read(ctx context.Context, archive string, w history.Window, af
 			return false
 		}
 	}
+	due := time.Duration(0)
 	for e, err := range s.history.Read(ctx, archive, w, after) {
 		if damage, ok := errors.AsType[*history.DamageError](err); ok {
 			s.opts.Logger.Error("events left out of a replay", "archive", archive, "err", damage)
@@ -351,7 +362,9 @@ func (s *Service) read(ctx context.Context, archive string, w history.Window, af
 			flush(nil)
 			return
 		}
-		due := m.due(e.Time())
+		if m.counts == nil || m.counts(e.Event) {
+			due = m.due(e.Time())
+		}
 		if n := len(b.entries); n > 0 && (n == batchEvents || b.bytes+len(e.Event) > batchBytes || due-b.due >= slot) {
 			if !flush(new(batch)) {
 				return

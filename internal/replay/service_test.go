@@ -365,6 +365,23 @@ func TestSpeed(t *testing.T) {
 	}
 }
 
+// TestSpeedOfWhatMatches has a pattern leave out most events. The speed is that of the others.
+func TestSpeedOfWhatMatches(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, Options{})
+		r.fill(301)
+		r.begin(func(s *Spec) { s.Pattern, s.Speed.PerSecond = `{"detail":{"k":["0"]}}`, 10 })
+		r.pass(time.Minute)
+		r.arrived(101)
+		if last := r.sink.times[100]; last < 9500*time.Millisecond || last > 10500*time.Millisecond {
+			t.Errorf("the last of 101 events came after %s, want 10s", last)
+		}
+		if got := r.get(); got.State != Completed || got.Read != 301 {
+			t.Errorf("the replay is %+v", got)
+		}
+	})
+}
+
 // TestGaps restarts the server, and changes the speed, while a replay at the original pace waits for an event that is hours away.
 func TestGaps(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -635,11 +652,19 @@ func TestWhatGoesWrong(t *testing.T) {
 
 		r.begin(func(s *Spec) { s.Name, s.Speed.PerSecond = "gone", 10 })
 		r.pass(2 * time.Second)
+		fill := func(full bool) {
+			r.events.mu.Lock()
+			defer r.events.mu.Unlock()
+			r.events.full = full
+		}
+		fill(true)
+		r.pass(time.Second)
 		r.history.mu.Lock()
 		r.history.gone = true
 		r.history.mu.Unlock()
+		fill(false)
 		r.pass(time.Minute)
-		if got, _ := r.Get(t.Context(), simScope, "gone"); got.State != Failed || got.Reason != "Archive resource not found." {
+		if got, _ := r.Get(t.Context(), simScope, "gone"); got.State != Failed || got.Reason != "Archive resource not found." || got.Waits != "" {
 			t.Errorf("without its archive: %+v", got)
 		}
 	})

@@ -172,6 +172,9 @@ func (f *Front) DescribeArchive(ctx context.Context, in *DescribeArchiveInput) (
 		return nil, errNoArchive(*in.ArchiveName)
 	}
 	has, err := f.archives.Count(ctx, a.ID)
+	if rialto.KindOf(err) == rialto.NotFound { // it was deleted meanwhile
+		err = errNoArchive(a.Name)
+	}
 	return &DescribeArchiveOutput{
 		ArchiveArn: new(a.ARN(scope)), ArchiveName: &a.Name, EventSourceArn: new(scope.BusARN(a.Bus).String()), Description: a.Description,
 		EventPattern: a.Pattern, State: new(f.archiveState(scope, a)), KmsKeyIdentifier: a.KMSKey, RetentionDays: &a.RetentionDays,

@@ -1,6 +1,7 @@
 package eventsapi_test
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -14,8 +15,10 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/eventbridge"
 	"github.com/aws/aws-sdk-go-v2/service/eventbridge/types"
 
+	"github.com/rialto-events/rialto"
 	"github.com/rialto-events/rialto/internal/aws/eventsapi"
 	"github.com/rialto-events/rialto/internal/catalog"
+	"github.com/rialto-events/rialto/internal/history"
 )
 
 func sdk(s *server) *eventbridge.Client {
@@ -164,6 +167,30 @@ func TestSDK(t *testing.T) {
 	_, err = c.DescribeRule(ctx, &eventbridge.DescribeRuleInput{Name: awssdk.String("paid"), EventBusName: awssdk.String("orders")})
 	if missing, is := errors.AsType[*types.ResourceNotFoundException](err); !is || *missing.Message != "Event bus orders does not exist." {
 		t.Errorf("a bus that was deleted: %v", err)
+	}
+}
+
+// A vanished archive has nothing any more: it was deleted after the catalog was asked.
+type vanished struct{ eventsapi.Archives }
+
+func (vanished) Count(context.Context, string) (history.Total, error) {
+	return history.Total{}, rialto.Errorf(rialto.NotFound, "Archive resource not found.")
+}
+
+// TestAnArchiveThatVanishes describes and lists an archive that somebody deletes at that moment.
+func TestAnArchiveThatVanishes(t *testing.T) {
+	c := sdk(serve(t, eventsapi.Options{Archives: vanished{}}, false))
+	bus := "arn:aws:events:eu-west-1:111122223333:event-bus/default"
+	if _, err := c.CreateArchive(t.Context(), &eventbridge.CreateArchiveInput{ArchiveName: awssdk.String("a"), EventSourceArn: &bus}); err != nil {
+		t.Fatal(err)
+	}
+	_, err := c.DescribeArchive(t.Context(), &eventbridge.DescribeArchiveInput{ArchiveName: awssdk.String("a")})
+	if gone, ok := errors.AsType[*types.ResourceNotFoundException](err); !ok || gone.ErrorMessage() != "Archive a does not exist." {
+		t.Errorf("DescribeArchive: %v", err)
+	}
+	list, err := c.ListArchives(t.Context(), &eventbridge.ListArchivesInput{})
+	if err != nil || len(list.Archives) > 0 {
+		t.Errorf("ListArchives: %v, %v", list, err)
 	}
 }
 

@@ -6,14 +6,17 @@ import (
 	"compress/gzip"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"net/http"
 	"net/url"
 	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
+	"syscall"
 	"text/tabwriter"
 	"time"
 
@@ -139,37 +142,40 @@ func (f *archiveFlags) declare(cmd *cobra.Command) {
 	f.client.declare(cmd.Flags())
 }
 
-// query is the window as the server takes it.
-func (f *archiveFlags) query() (url.Values, error) {
+// query is the window as the server takes it. A large archive takes its time, so the answer may.
+func (f *archiveFlags) query(cmd *cobra.Command) (url.Values, error) {
+	f.client.endless = true
 	q := url.Values{}
 	f.skip.set(q)
-	return q, f.window.set(q.Set)
+	return q, f.window.set(cmd, q.Set)
 }
 
 func newArchiveEvents(name, path, short string) *cobra.Command {
 	var f archiveFlags
-	var limit int
+	limit := count(10)
 	var id string
 	cmd := &cobra.Command{
 		Use: name + " ARCHIVE", Short: short + ", one JSON a line",
 		Args: exactly("the archive", "orders"),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			q, err := f.query()
+			q, err := f.query(cmd)
 			if err != nil {
 				return err
+			}
+			if name == "sample" && limit > mostSample {
+				return usagef(cmd.CommandPath()+" orders --limit 1000", "A sample has at most %d events.", mostSample)
 			}
 			if id != "" {
 				var e archivedEvent
 				if err := f.client.ask(cmd.Context(), http.MethodGet, "archives/"+url.PathEscape(args[0])+"/events/"+url.PathEscape(id), nil, nil, &e); err != nil {
 					return err
 				}
-				_, err := fmt.Fprintln(cmd.OutOrStdout(), printable(string(e.Event)))
-				return err
+				return printEvent(cmd.OutOrStdout(), e.Event)
 			}
-			return f.events(cmd, "archives/"+url.PathEscape(args[0])+"/"+path, q, limit)
+			return f.events(cmd, "archives/"+url.PathEscape(args[0])+"/"+path, q, int(limit))
 		},
 	}
-	cmd.Flags().IntVar(&limit, "limit", 10, "`N` So many events.")
+	cmd.Flags().Var(&limit, "limit", "`N` So many events.")
 	if name == "query" {
 		cmd.Flags().StringVar(&id, "id", "", "`ID` The one event that has this id, whatever its time.")
 		describe(cmd.Flags(), "id", "any event")
@@ -180,9 +186,12 @@ func newArchiveEvents(name, path, short string) *cobra.Command {
 	return cmd
 }
 
+// mostSample is how many events the server draws at once.
+const mostSample = 1000
+
 // events prints up to so many events, in as many answers as it takes.
 func (f *archiveFlags) events(cmd *cobra.Command, path string, q url.Values, limit int) error {
-	const most = 1000 // in one answer
+	const most = mostSample // in one answer
 	for limit > 0 {
 		q.Set("limit", strconv.Itoa(min(limit, most)))
 		var answer struct {
@@ -195,7 +204,9 @@ func (f *archiveFlags) events(cmd *cobra.Command, path string, q url.Values, lim
 		}
 		tellDamaged(cmd.ErrOrStderr(), answer.Damaged)
 		for _, e := range answer.Events {
-			fmt.Fprintln(cmd.OutOrStdout(), printable(string(e.Event)))
+			if err := printEvent(cmd.OutOrStdout(), e.Event); err != nil {
+				return err
+			}
 		}
 		if limit -= len(answer.Events); answer.Next == "" {
 			break
@@ -205,13 +216,23 @@ func (f *archiveFlags) events(cmd *cobra.Command, path string, q url.Values, lim
 	return nil
 }
 
+// printEvent prints an event as it is, unless somebody looks at it.
+func printEvent(w io.Writer, event []byte) error {
+	text := string(event)
+	if isTerminal(w) {
+		text = printable(text)
+	}
+	_, err := fmt.Fprintln(w, text)
+	return err
+}
+
 func newArchiveCount() *cobra.Command {
 	var f archiveFlags
 	cmd := &cobra.Command{
 		Use: "count ARCHIVE", Short: "Count events",
 		Args: exactly("the archive", "orders"),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			q, err := f.query()
+			q, err := f.query(cmd)
 			if err != nil {
 				return err
 			}
@@ -247,17 +268,34 @@ func openLines(name string, stdin io.Reader) (io.Reader, func(), error) {
 		r, err := gzip.NewReader(file)
 		if err != nil {
 			shut()
+			return nil, nil, aboutLines(name, err)
 		}
-		return r, shut, err
+		return r, shut, nil
 	case ".zst":
 		r, err := zstd.NewReader(file)
 		if err != nil {
 			shut()
-			return nil, nil, err
+			return nil, nil, aboutLines(name, err)
 		}
 		return r, func() { r.Close(); shut() }, nil
 	}
 	return file, shut, nil
+}
+
+// aboutLines says what is wrong with a file of events.
+func aboutLines(name string, err error) error {
+	switch {
+	case errors.Is(err, gzip.ErrHeader), errors.Is(err, zstd.ErrMagicMismatch):
+		return &failure{message: name + " is not compressed as its name says.", try: "its right ending, which is .gz, .zst or any other for lines as they are", cause: err}
+	case errors.Is(err, io.ErrUnexpectedEOF):
+		return &failure{message: name + " ends in the middle: it is not whole.", try: "a whole copy of it", cause: err}
+	case errors.Is(err, bufio.ErrTooLong):
+		return &failure{message: fmt.Sprintf("A line of %s has more than %d bytes.", name, maxLine), try: "one event a line, as rialto archive export writes them", cause: err}
+	}
+	if _, ok := errors.AsType[*fs.PathError](err); ok {
+		return err
+	}
+	return &failure{message: fmt.Sprintf("%s cannot be read: %v.", name, err), try: "another copy of it", cause: err}
 }
 
 func newArchiveImport() *cobra.Command {
@@ -279,93 +317,152 @@ events keep their ids and times. No rule gets them, until they are replayed.`,
 				return err
 			}
 			defer shut()
-			n, err := importLines(cmd.Context(), &c, args[0], lines, newProgress(cmd.ErrOrStderr(), 0))
-			if err != nil && n > 0 {
-				fmt.Fprintf(cmd.ErrOrStderr(), "%d events were imported before that.\n", n)
+			im := &importing{client: &c, archive: args[0], file: args[1], progress: newProgress(cmd.ErrOrStderr(), 0)}
+			if err := im.run(cmd.Context(), lines); err != nil {
+				im.tell(cmd.ErrOrStderr())
+				return err
 			}
-			if err == nil {
-				fmt.Fprintf(cmd.OutOrStdout(), "%d events imported\n", n)
-			}
-			return err
+			fmt.Fprintf(cmd.OutOrStdout(), "%d events imported\n", im.stored.events)
+			return nil
 		},
 	}
 	c.declare(cmd.Flags())
 	return cmd
 }
 
-// importLines sends lines to the server, a few thousand at once, and returns how many are stored.
-func importLines(ctx context.Context, c *client, archive string, lines io.Reader, p *progress) (stored int, err error) {
-	u, err := c.url()
-	if err != nil {
-		return 0, err
-	}
-	u = u.JoinPath("/_rialto/v1/archives", url.PathEscape(archive), "import")
-	defer p.done()
-	var body bytes.Buffer
-	n := 0
-	send := func() error {
-		resp, err := c.native(ctx, http.MethodPost, u, body.Bytes())
-		if err != nil {
-			p.clear()
-			return err
-		}
-		stored, n = stored+n, 0
-		body.Reset()
-		return resp.Body.Close()
-	}
-	scan := bufio.NewScanner(lines)
+// An importing sends the lines of a file to the server, a few thousand at once.
+type importing struct {
+	client        *client
+	archive, file string
+	progress      *progress
+
+	stored imported
+	next   imported     // that are gathered, or on their way
+	doubt  bool         // it is not known whether those are stored
+	body   bytes.Buffer // of them
+}
+
+// An imported is how much of a file.
+type imported struct{ events, lines int }
+
+// run sends all lines. Empty ones go along, so that the server counts as a reader of the file would.
+func (im *importing) run(ctx context.Context, from io.Reader) error {
+	defer im.progress.done()
+	scan := bufio.NewScanner(from)
 	scan.Buffer(make([]byte, 64<<10), maxLine)
 	for scan.Scan() {
 		line := bytes.TrimSpace(scan.Bytes())
-		if len(line) == 0 {
-			continue
-		}
-		if n > 0 && (n == importEvents || body.Len()+len(line) > importBytes) {
-			if err := send(); err != nil {
-				return stored, err
+		if im.next.lines > 0 && (im.next.lines == importEvents || im.body.Len()+len(line) > importBytes) {
+			if err := im.send(ctx); err != nil {
+				return err
 			}
 		}
-		body.Write(line)
-		body.WriteByte('\n')
-		n++
-		p.add(len(line))
+		im.body.Write(line)
+		im.body.WriteByte('\n')
+		im.next.lines++
+		if len(line) > 0 {
+			im.next.events++
+			im.progress.add(len(line))
+		}
 	}
 	if err := scan.Err(); err != nil {
-		return stored, err
+		return aboutLines(im.file, err)
 	}
-	return stored, send() // also of nothing, so that an archive that is not there is told of
+	return im.send(ctx) // also nothing, so that an archive that is not there is told of
+}
+
+// send sends what is gathered. An interrupt waits for the answer: otherwise nobody would know whether it is stored.
+func (im *importing) send(ctx context.Context) error {
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	u, err := im.client.url()
+	if err != nil {
+		return err
+	}
+	u = u.JoinPath("/_rialto/v1/archives", url.PathEscape(im.archive), "import")
+	u.RawQuery = url.Values{"line": {strconv.Itoa(im.stored.lines + 1)}}.Encode()
+	resp, err := im.client.native(context.WithoutCancel(ctx), http.MethodPost, u, im.body.Bytes())
+	if err != nil {
+		_, cut := errors.AsType[*url.Error](err) // there was no answer
+		im.doubt = cut && !errors.Is(err, syscall.ECONNREFUSED)
+		im.progress.clear()
+		return err
+	}
+	im.stored.events, im.stored.lines = im.stored.events+im.next.events, im.stored.lines+im.next.lines
+	im.next = imported{}
+	im.body.Reset()
+	return resp.Body.Close()
+}
+
+// tell says how far it came, for whoever wants to go on there.
+func (im *importing) tell(w io.Writer) {
+	if im.stored.events > 0 {
+		fmt.Fprintf(w, "%d events were imported, those of the first %d lines. What follows: tail -n +%d\n", im.stored.events, im.stored.lines, im.stored.lines+1)
+	}
+	if im.doubt {
+		fmt.Fprintf(w, "It is not known whether the next %d events were, too. rialto archive count says how many there are.\n", im.next.events)
+	}
+}
+
+// compareFlags is the command line of `rialto archive compare`.
+type compareFlags struct {
+	archiveFlags
+	rule, was, is string
+	examples      int
 }
 
 func newArchiveCompare() *cobra.Command {
-	var f archiveFlags
-	var was, is string
-	var examples int
+	var f compareFlags
 	cmd := &cobra.Command{
 		Use: "compare ARCHIVE", Short: "Say what another pattern of a rule would match, and no longer match",
-		Long: "Holds two event patterns against the events of an archive: how many both match, how many only one of them does, and some of these.",
-		Args: exactly("the archive", `orders --was '{"source": ["shop"]}' --is '{"source": ["store"]}'`),
+		Long: `Holds two event patterns against the events of an archive: how many both match, how many only one of them does, and some of these. An archive that
+has a pattern itself knows nothing of the events that it did not keep.`,
+		Example: `  rialto archive compare orders --rule billing --is '{"detail": {"total": [{"numeric": [">", 100]}]}}'
+  rialto archive compare orders --from 7d --was @old.json --is @new.json`,
+		Args: exactly("the archive", `orders --rule billing --is '{"source": ["store"]}'`),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			asked := map[string]any{"was": was, "is": is, "examples": examples}
-			if err := f.window.set(func(name, value string) {
-				if name != "pattern" {
-					asked[name] = value
-				}
-			}); err != nil {
+			asked, err := f.asked(cmd)
+			if err != nil {
 				return err
 			}
 			return f.compare(cmd, args[0], asked)
 		},
 	}
-	cmd.Flags().StringVar(&was, "was", "", "`JSON` The pattern that the rule has.")
+	cmd.Flags().StringVar(&f.rule, "rule", "", "`RULE` The rule of the archive's bus whose pattern is to change.")
+	cmd.Flags().StringVar(&f.was, "was", "", "`JSON` The pattern that the rule has, in place of --rule; @FILE reads it from a file.")
 	describe(cmd.Flags(), "was", "every event")
-	cmd.Flags().StringVar(&is, "is", "", "`JSON` The pattern that it is to have.")
+	cmd.Flags().StringVar(&f.is, "is", "", "`JSON` The pattern that it is to have, likewise.")
 	describe(cmd.Flags(), "is", "every event")
-	cmd.Flags().IntVar(&examples, "examples", 3, "`N` So many of each difference.")
+	cmd.Flags().IntVar(&f.examples, "examples", 3, "`N` So many of each difference.")
 	f.output.declare(cmd.Flags(), asPretty, asJSON)
 	f.skip.declare(cmd.Flags(), skipUsage)
 	f.declare(cmd)
 	_ = cmd.Flags().MarkHidden("pattern") // was and is take its place
 	return cmd
+}
+
+// asked is what the server is asked.
+func (f *compareFlags) asked(cmd *cobra.Command) (map[string]any, error) {
+	const try = `rialto archive compare orders --rule billing --is '{"source": ["store"]}'`
+	switch {
+	case f.window.pattern != "":
+		return nil, usagef(try, "To compare needs no --pattern, but --is and either --rule or --was.")
+	case f.rule != "" && f.was != "":
+		return nil, usagef(try, "Either --rule or --was says which pattern there was.")
+	case f.rule == "" && f.was == "" && f.is == "":
+		return nil, usagef(try, "There is nothing to compare without a pattern.")
+	}
+	asked := map[string]any{"rule": f.rule, "examples": f.examples}
+	for _, p := range []struct{ name, value string }{{"was", f.was}, {"is", f.is}} {
+		text, err := patternOf(cmd, p.value)
+		if err != nil {
+			return nil, err
+		}
+		asked[p.name] = text
+	}
+	f.client.endless = true
+	return asked, f.window.set(cmd, func(name, value string) { asked[name] = value })
 }
 
 func (f *archiveFlags) compare(cmd *cobra.Command, archive string, asked map[string]any) error {

@@ -121,7 +121,7 @@ func atMostOne(cmd *cobra.Command, args []string) error {
 // exactly asks for one argument, which is a word for people.
 func exactly(what, example string) cobra.PositionalArgs {
 	return func(cmd *cobra.Command, args []string) error {
-		if len(args) == 0 {
+		if len(args) == 0 || args[0] == "" { // a variable of a script may be empty
 			return usagef(cmd.CommandPath()+" "+example, "%s needs %s.", cmd.CommandPath(), what)
 		}
 		return atMostOne(cmd, args)

@@ -4,10 +4,12 @@ import (
 	"bufio"
 	"compress/gzip"
 	"context"
+	"crypto/rand"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"net/http"
 	"net/url"
 	"os"
@@ -36,8 +38,8 @@ func newArchiveExport() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "export ARCHIVE", Short: "Write events into a file, one JSON a line",
 		Long: `Writes events as they were accepted, by their time, one JSON a line: a replay into a file, or into another program. A file whose name ends in
-.gz or .zst is compressed, and appears under its name once it is whole. When the connection breaks, it goes on with the next event. Something damaged ends
-it, unless --skip-damaged says otherwise.`,
+.gz or .zst is compressed, and appears under its name once it is whole; then it replaces one that was there. When the connection breaks, it goes on with the
+next event. Something damaged ends it, unless --skip-damaged says otherwise.`,
 		Example: `  rialto archive export orders --from 24h --to-file orders.jsonl.zst
   rialto archive export orders --pattern '{"detail-type": ["paid"]}' --speed 10x | ./consumer`,
 		Args: exactly("the archive", "orders"),
@@ -53,7 +55,7 @@ it, unless --skip-damaged says otherwise.`,
 }
 
 func (f *exportFlags) export(cmd *cobra.Command, archive string) error {
-	q, err := f.query()
+	q, err := f.query(cmd)
 	if err != nil {
 		return err
 	}
@@ -91,39 +93,55 @@ func (f *exportFlags) export(cmd *cobra.Command, archive string) error {
 	return writeFile(f.file, func(w io.Writer) error { return e.run(cmd.Context(), w) })
 }
 
-// writeFile has a file written, compressed as its name says, which appears once it is whole.
-func writeFile(name string, write func(io.Writer) error) (err error) {
-	tmp, err := os.CreateTemp(filepath.Dir(name), ".rialto-*")
+// writeFile has a file written, compressed as its name says, which appears once it is whole. What is there under that name and is no file, such as a pipe,
+// is written to; a link stays one.
+func writeFile(name string, write func(io.Writer) error) error {
+	is, err := os.Stat(name)
+	if err == nil && !is.Mode().IsRegular() {
+		file, err := os.OpenFile(name, os.O_WRONLY, 0)
+		if err != nil {
+			return err
+		}
+		return errors.Join(pack(name, file, write), file.Close())
+	}
+	if target, err := filepath.EvalSymlinks(name); err == nil {
+		name = target
+	}
+	tmp, err := os.OpenFile(filepath.Join(filepath.Dir(name), ".rialto-"+rand.Text()), os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o666) // less what umask says
 	if err != nil {
+		if e, ok := errors.AsType[*fs.PathError](err); ok {
+			e.Path = name // nobody has asked for the other one
+		}
 		return err
 	}
-	defer func() {
-		if err != nil {
-			err = errors.Join(err, tmp.Close(), os.Remove(tmp.Name()))
-		}
-	}()
-	to := io.WriteCloser(nopCloser{tmp})
+	err = pack(name, tmp, write)
+	if err == nil && is != nil {
+		err = tmp.Chmod(is.Mode().Perm())
+	}
+	if err == nil {
+		err = tmp.Sync()
+	}
+	if err = errors.Join(err, tmp.Close()); err == nil {
+		err = os.Rename(tmp.Name(), name)
+	}
+	if err != nil {
+		return errors.Join(err, os.Remove(tmp.Name()))
+	}
+	return nil
+}
+
+// pack has something written into a file that is open.
+func pack(name string, file io.Writer, write func(io.Writer) error) (err error) {
+	to := io.WriteCloser(nopCloser{file})
 	switch filepath.Ext(name) {
 	case ".gz":
-		to = gzip.NewWriter(tmp)
+		to = gzip.NewWriter(file)
 	case ".zst":
-		if to, err = zstd.NewWriter(tmp); err != nil {
+		if to, err = zstd.NewWriter(file); err != nil {
 			return err
 		}
 	}
-	if err = write(to); err != nil {
-		return fmt.Errorf("write %s: %w", name, err)
-	}
-	if err = to.Close(); err != nil {
-		return err
-	}
-	if err = tmp.Chmod(0o644); err != nil {
-		return err
-	}
-	if err = os.Rename(tmp.Name(), name); err != nil {
-		return err
-	}
-	return tmp.Close()
+	return errors.Join(write(to), to.Close())
 }
 
 type nopCloser struct{ io.Writer }
@@ -131,7 +149,8 @@ type nopCloser struct{ io.Writer }
 func (nopCloser) Close() error { return nil }
 
 // An export copies the events of an archive, over as many connections as it takes. The archive has an order that never changes, by time. So after a
-// break it asks for events from the time of the last one on, and leaves out those up to this one.
+// break it asks for events from the time of the last one on, and leaves out those up to this one: as many as it has written of that time, and on to the
+// one with its ID. Neither alone would do, since an ID may be there twice, if something was imported twice, and retention removes events.
 type export struct {
 	open  func(ctx context.Context, from time.Time) (io.ReadCloser, error) // a zero from is the beginning
 	speed replaySpeed
@@ -141,6 +160,7 @@ type export struct {
 	told  map[string]bool // damages, which each connection tells of
 
 	last  exported // that was written
+	same  int      // that were written and have the time of the last one, which is one of them
 	n     int64    // events that were written
 	began time.Time
 	first time.Time // time of the first event
@@ -191,6 +211,7 @@ func (e *export) copy(ctx context.Context, to *bufio.Writer) error {
 	}
 	defer body.Close()
 	known := e.n == 0 // whether the last event that was written has come by
+	passed := 0       // that have its time, and came by again
 	lines := bufio.NewScanner(body)
 	lines.Buffer(make([]byte, 64<<10), maxLine)
 	for lines.Scan() {
@@ -204,9 +225,12 @@ func (e *export) copy(ctx context.Context, to *bufio.Writer) error {
 		}
 		if !known {
 			if event.Time.After(e.last.Time) {
-				return &failure{message: "The archive has lost the event " + e.last.ID + ", after which it was to go on.", try: "the export again: it begins anew"}
+				return e.lost()
 			}
-			known = event.ID == e.last.ID
+			if event.Time.Equal(e.last.Time) {
+				passed++
+			}
+			known = passed >= e.same && event.ID == e.last.ID
 			continue
 		}
 		if err := e.await(ctx, to, event.Time); err != nil {
@@ -215,6 +239,9 @@ func (e *export) copy(ctx context.Context, to *bufio.Writer) error {
 		if _, err := to.Write(append(lines.Bytes(), '\n')); err != nil {
 			return err
 		}
+		if e.same++; !event.Time.Equal(e.last.Time) {
+			e.same = 1
+		}
 		e.last = event
 		e.n++
 		e.show()
@@ -222,7 +249,15 @@ func (e *export) copy(ctx context.Context, to *bufio.Writer) error {
 	if err := lines.Err(); err != nil {
 		return fmt.Errorf("%w after %d events: %w", errBroken, e.n, err)
 	}
+	if !known && passed > 0 {
+		return e.lost()
+	}
 	return nil
+}
+
+// lost says that it cannot go on where it was.
+func (e *export) lost() error {
+	return &failure{message: "The archive has lost the event " + e.last.ID + ", after which it was to go on.", try: "the export again: it begins anew"}
 }
 
 // tell tells of what was left out, once.

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"testing/iotest"
@@ -58,6 +60,12 @@ func TestExportGoesOn(t *testing.T) {
 			return "", broken
 		}, event(0) + event(1), "connection broke after 2 events"},
 		{"never begun", func(int, time.Time) (string, error) { return "", nil }, "", "refused"},
+		{"retention of one of several that are of a time", func(n int, from time.Time) (string, error) {
+			if n == 1 {
+				return rest(from)[:2*len(event(0))], broken
+			}
+			return event(1) + event(2), io.EOF
+		}, event(0) + event(1), "has lost the event 1"},
 		{"retention", func(n int, from time.Time) (string, error) {
 			if n == 1 {
 				return rest(from)[:4*len(event(0))], broken
@@ -89,6 +97,70 @@ func TestExportGoesOn(t *testing.T) {
 				}
 			})
 		})
+	}
+}
+
+// TestExportKnowsWhatWasImportedTwice breaks the connection among events of one time of which each is there twice, with one ID.
+func TestExportKnowsWhatWasImportedTwice(t *testing.T) {
+	var all []string
+	for _, id := range []string{"a", "b", "a", "b", "c"} {
+		all = append(all, `{"id":"`+id+`","time":"2026-03-01T10:00:00Z"}`+"\n")
+	}
+	for written := 1; written < len(all); written++ {
+		synctest.Test(t, func(t *testing.T) {
+			n := 0
+			e := &export{open: func(context.Context, time.Time) (io.ReadCloser, error) {
+				if n++; n == 1 {
+					return io.NopCloser(io.MultiReader(strings.NewReader(strings.Join(all[:written], "")), iotest.ErrReader(errors.New("reset")))), nil
+				}
+				return io.NopCloser(strings.NewReader(strings.Join(all, ""))), nil
+			}}
+			var got strings.Builder
+			if err := e.run(t.Context(), &got); err != nil || got.String() != strings.Join(all, "") {
+				t.Errorf("after a break behind %d events it has written\n%s, %v", written, got.String(), err)
+			}
+		})
+	}
+}
+
+// TestWriteFile writes files where there is something already. What was there is left alone unless all is written.
+func TestWriteFile(t *testing.T) {
+	dir := t.TempDir()
+	file, link := filepath.Join(dir, "events.jsonl"), filepath.Join(dir, "link.jsonl")
+	if err := errors.Join(os.WriteFile(file, []byte("before"), 0o640), os.Symlink(file, link)); err != nil {
+		t.Fatal(err)
+	}
+	broken := errors.New("broken")
+	if err := writeFile(file, func(w io.Writer) error { _, err := io.WriteString(w, "half"); return errors.Join(err, broken) }); !errors.Is(err, broken) {
+		t.Errorf("what cannot be written ends with %v", err)
+	}
+	text, err := os.ReadFile(file)
+	if err != nil || string(text) != "before" {
+		t.Errorf("the file has %q, %v", text, err)
+	}
+	if err := writeFile(link, func(w io.Writer) error { _, err := io.WriteString(w, "after"); return err }); err != nil {
+		t.Error(err)
+	}
+	text, err = os.ReadFile(file)
+	info, err2 := os.Lstat(file)
+	at, err3 := os.Readlink(link)
+	if err := errors.Join(err, err2, err3); err != nil || string(text) != "after" || info.Mode().Perm() != 0o640 || at != file {
+		t.Errorf("the file has %q and the mode %s, and the link leads to %s, %v", text, info.Mode(), at, err)
+	}
+	left, err := os.ReadDir(dir)
+	if err != nil || len(left) != 2 {
+		t.Errorf("the folder has %v, %v", left, err)
+	}
+}
+
+// TestReplayNames makes up names that a replay may have, of archives with every length of a name.
+func TestReplayNames(t *testing.T) {
+	now := time.Now()
+	for n := 1; n <= 48; n++ {
+		archive := strings.Repeat("a", n)
+		if name := newReplayName(archive, now); len(name) > 64 || name == newReplayName(archive, now.Add(time.Millisecond)) {
+			t.Errorf("a replay of %s is called %s", archive, name)
+		}
 	}
 }
 

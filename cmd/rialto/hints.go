@@ -64,6 +64,9 @@ func exitCode(err error) int {
 	if _, ok := errors.AsType[*usageError](err); ok {
 		return exitUsage
 	}
+	if errors.Is(err, context.Canceled) {
+		return exitInterrupted
+	}
 	return exitFailure
 }
 
@@ -83,6 +86,9 @@ func hint(err error) (what, try string) {
 	}
 	if e, ok := errors.AsType[*failure](err); ok {
 		return e.message, e.try
+	}
+	if errors.Is(err, context.Canceled) {
+		return "Interrupted before the end.", ""
 	}
 	for _, known := range []func(error) (string, string, bool){
 		aboutDamage, aboutLock, aboutRoom, aboutAddress, aboutPattern, aboutConnection, aboutAnswer, aboutFile,

@@ -13,8 +13,8 @@
 //	rialto replay    put what an archive has kept onto a bus again
 //
 // It promises what scripts rely on: results on standard output, everything else on standard error; exit code 0 for success, 1
-// for a failure and 2 for a command line that makes no sense; a failure is one sentence and a line "Try:" with what to do next.
-// An interrupt ends a command in order, a second one at once.
+// for a failure, 2 for a command line that makes no sense and 130 for what was interrupted before its end; a failure is one sentence and
+// a line "Try:" with what to do next. An interrupt ends a command in order, a second one at once.
 //
 // Each command has a file of its own; hints.go turns errors into sentences, config.go knows every setting of the server.
 package main

@@ -15,6 +15,8 @@ import (
 	"time"
 
 	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
+
+	"github.com/rialto-events/rialto/internal/console"
 )
 
 const (
@@ -100,9 +102,12 @@ var lists = map[string]string{
 // refusal is what a server says that does not want to be followed. One that cannot at the moment is asked again.
 func refusal(resp *http.Response) error {
 	b, _ := io.ReadAll(io.LimitReader(resp.Body, maxAnswer)) // whatever came is better than nothing
-	var said struct{ Message string }
+	var said struct{ Message, Code string }
 	if json.Unmarshal(b, &said) != nil || said.Message == "" {
 		said.Message = resp.Status
+	}
+	if said.Code == console.Damaged {
+		return &failure{message: sentence(printable(said.Message)), try: "the same with --skip-damaged, which leaves out that and nothing else"}
 	}
 	if resp.StatusCode >= http.StatusInternalServerError {
 		return errors.New(said.Message)

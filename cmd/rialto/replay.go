@@ -1,8 +1,11 @@
 package main
 
 import (
+	"bytes"
+	"errors"
 	"fmt"
 	"io"
+	"math"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -12,6 +15,8 @@ import (
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
+
+	"github.com/rialto-events/rialto/pattern"
 )
 
 // A replayState is what the server says of a replay.
@@ -33,12 +38,21 @@ type replayState struct {
 	Read      int64       `json:"read"`
 	Put       int64       `json:"put"`
 	Delivered int64       `json:"delivered"`
+	Waits     string      `json:"waits,omitempty"` // what for
 	Started   time.Time   `json:"started"`
 	Last      time.Time   `json:"last,omitzero"`
 	Ended     time.Time   `json:"ended,omitzero"`
 }
 
 func (r *replayState) ended() bool { return !r.Ended.IsZero() }
+
+// now is the state, and what the replay waits for.
+func (r *replayState) now() string {
+	if r.Waits == "" {
+		return r.status()
+	}
+	return r.status() + "; " + printable(r.Waits)
+}
 
 // status is the state in a word.
 func (r *replayState) status() string {
@@ -72,7 +86,7 @@ func (s *replaySpeed) Set(text string) error {
 	switch {
 	case text == "max":
 		*s = replaySpeed{}
-	case err != nil || !(n > 0):
+	case err != nil || !(n > 0) || math.IsInf(n, 0):
 		return fmt.Errorf("it is a number of events a second such as 500, a multiple of the original pace such as 10x or 0.5x, or max")
 	case times:
 		*s = replaySpeed{Times: n}
@@ -106,12 +120,12 @@ func (f *windowFlags) declare(fs *pflag.FlagSet) {
 	describe(fs, "from", "the first event")
 	fs.StringVar(&f.to, "to", "", "`TIME` Only events of an earlier time.")
 	describe(fs, "to", "the last event")
-	fs.StringVar(&f.pattern, "pattern", "", "`JSON` Only events that match this event pattern.")
+	fs.StringVar(&f.pattern, "pattern", "", "`JSON` Only events that match this event pattern; @FILE reads it from a file.")
 	describe(fs, "pattern", "all events")
 }
 
 // set hands out what was given, times in the server's form.
-func (f *windowFlags) set(put func(name, value string)) error {
+func (f *windowFlags) set(cmd *cobra.Command, put func(name, value string)) error {
 	for name, text := range map[string]string{"from": f.from, "to": f.to} {
 		if text == "" {
 			continue
@@ -124,17 +138,31 @@ func (f *windowFlags) set(put func(name, value string)) error {
 			}
 			at = time.Now().Add(-ago)
 		}
-		put(name, at.UTC().Format(time.RFC3339))
+		put(name, at.UTC().Format(time.RFC3339Nano))
 	}
-	if f.pattern != "" {
-		put("pattern", f.pattern)
+	text, err := patternOf(cmd, f.pattern)
+	if text != "" {
+		put("pattern", text)
 	}
-	return nil
+	return err
+}
+
+// patternOf reads an event pattern from the command line, or a file that is named there, and says where it is wrong before any server is asked.
+func patternOf(cmd *cobra.Command, value string) (string, error) {
+	text, err := argument(value, cmd.InOrStdin())
+	if err != nil || len(bytes.TrimSpace(text)) == 0 {
+		return "", err
+	}
+	_, err = pattern.Parse(text)
+	return string(text), err
 }
 
 // parseAgo reads a span of time, which may be in days.
 func parseAgo(text string) (time.Duration, error) {
 	const most = 100 * 365
+	if strings.HasPrefix(text, "-") {
+		return 0, fmt.Errorf("%q is in the future", text)
+	}
 	if days, ok := strings.CutSuffix(text, "d"); ok {
 		n, err := strconv.ParseFloat(days, 64)
 		if err != nil || !(n >= 0 && n <= most) {
@@ -200,12 +228,13 @@ it puts each event once. Into a file, or another program, events go by: rialto a
 
 func (f *replayFlags) start(cmd *cobra.Command, archive string) error {
 	asked := map[string]any{"archive": archive, "bus": f.bus, "rules": f.rules, "target": f.target, "order": f.order, "speed": f.speed}
-	if err := f.window.set(func(name, value string) { asked[name] = value }); err != nil {
+	if err := f.window.set(cmd, func(name, value string) { asked[name] = value }); err != nil {
 		return err
 	}
 	if asked["name"] = f.name; f.name == "" {
-		asked["name"] = fmt.Sprintf("replay-%s-%d", archive, time.Now().Unix())
+		asked["name"] = newReplayName(archive, time.Now())
 	}
+	f.client.endless = true // the events of the window are counted first
 	if f.dry {
 		return f.dryRun(cmd, asked)
 	}
@@ -222,6 +251,13 @@ func (f *replayFlags) start(cmd *cobra.Command, archive string) error {
 	fmt.Fprintln(cmd.OutOrStdout(), r.Name)
 	fmt.Fprintf(cmd.ErrOrStderr(), "The replay of %d events has begun. See how it goes on: rialto replay watch %s\n", r.Expected, r.Name)
 	return nil
+}
+
+// newReplayName makes up a name. A second replay of the archive, a moment later, gets another one.
+func newReplayName(archive string, now time.Time) string {
+	const most = 64 // characters (service model, ReplayName); those of an archive's name are ASCII, at most 48
+	at := strconv.FormatInt(now.UnixMilli(), 10)
+	return "replay-" + archive[:min(len(archive), most-len("replay--")-len(at))] + "-" + at
 }
 
 func (f *replayFlags) dryRun(cmd *cobra.Command, asked map[string]any) error {
@@ -258,12 +294,19 @@ func (f *replayFlags) dryRun(cmd *cobra.Command, asked map[string]any) error {
 	return t.Flush()
 }
 
-// watchReplay shows a replay until it has ended. An interrupt ends the watching, and nothing else.
+// watchTries is how often in a row a server does not answer, until nobody waits for it any more: for half a minute, in which it can be started anew.
+const watchTries = 120
+
+// watchReplay shows a replay until it has ended. An interrupt ends the watching, and nothing else; so does a server that is away for too long.
 func watchReplay(cmd *cobra.Command, c *client, r *replayState, output outputFormat) error {
 	ctx, g := cmd.Context(), newGauge(cmd.ErrOrStderr())
 	defer g.clear()
-	for !r.ended() {
-		g.show(r.Read, r.Expected, r.status(), r.State == "RUNNING" && !r.Paused)
+	for tries := 0; !r.ended(); {
+		state := r.now()
+		if tries > 0 {
+			state = "the server does not answer at present"
+		}
+		g.show(r.Read, r.Expected, state, r.State == "RUNNING" && !r.Paused && r.Waits == "" && tries == 0)
 		select {
 		case <-time.After(watchEvery):
 		case <-ctx.Done():
@@ -276,22 +319,33 @@ func watchReplay(cmd *cobra.Command, c *client, r *replayState, output outputFor
 		if ctx.Err() != nil {
 			continue
 		}
-		if err != nil {
+		if _, refused := errors.AsType[*failure](err); err != nil && (refused || tries == watchTries) {
 			return err
 		}
-		r = next
+		if err != nil {
+			tries++
+			continue
+		}
+		r, tries = next, 0
 	}
 	g.clear()
+	told := tellReplay
 	if output == asJSON {
-		return indented(cmd.OutOrStdout(), r)
+		told = func(w io.Writer, r *replayState) error { return indented(w, r) }
 	}
-	return tellReplay(cmd.OutOrStdout(), r)
+	if err := told(cmd.OutOrStdout(), r); err != nil || r.State != "FAILED" {
+		return err
+	}
+	return &failure{message: sentence("The replay " + r.Name + " has failed: " + printable(r.Reason)), try: "rialto replay start once more, when that is mended; what it has put was put"}
 }
 
 func tellReplay(w io.Writer, r *replayState) error {
 	fmt.Fprintf(w, "%s: %d of %d events read, %d put, %d deliveries", r.status(), r.Read, r.Expected, r.Put, r.Delivered)
 	if s := r.Speed.String(); s != "" && !r.ended() {
 		fmt.Fprintf(w, ", at a speed of %s", s)
+	}
+	if r.Waits != "" {
+		fmt.Fprintf(w, "; %s", printable(r.Waits))
 	}
 	if r.ended() {
 		fmt.Fprintf(w, ", in %v", r.Ended.Sub(r.Started).Round(10*time.Millisecond))
@@ -334,7 +388,7 @@ func newReplayList() *cobra.Command {
 	return cmd
 }
 
-const someReplay = "replay-orders-1772359200" // for hints
+const someReplay = "replay-orders-1772359200000" // for hints
 
 func newReplayWatch() *cobra.Command {
 	var f redriveIDFlags

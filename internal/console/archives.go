@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"iter"
+	"math"
 	"net/http"
 	"strconv"
 	"time"
@@ -42,6 +43,7 @@ type Historian interface {
 type Archivist interface {
 	Archive(s rialto.Scope, name string) (*catalog.Archive, error)
 	Archives(s rialto.Scope) []*catalog.Archive
+	PatternOf(s rialto.Scope, archive, rule string) (string, error)
 	Compare(ctx context.Context, s rialto.Scope, archive string, w history.Window, was, is string, examples int) (replay.Change, error)
 }
 
@@ -162,7 +164,15 @@ func window(from, to string) (w history.Window, err error) {
 			return w, rialto.Errorf(rialto.Invalid, "The parameter %s is a time such as 2026-03-01T10:00:00Z.", at.name)
 		}
 	}
-	return w, nil
+	return w, inOrder(w.From, w.To)
+}
+
+// inOrder reports a window that nothing can be in, which is a mistake that would look like an archive without events.
+func inOrder(from, to time.Time) error {
+	if !to.IsZero() && !from.Before(to) {
+		return rialto.Errorf(rialto.Invalid, "The time from which on events are meant must be before that until which.")
+	}
+	return nil
 }
 
 // number reads a parameter from 1 to most.
@@ -319,20 +329,26 @@ func (p archives) export(w http.ResponseWriter, r *Request) error {
 	return nil
 }
 
-// load stores events that come as lines of JSON: all of them, or none if a line is no event.
+// load stores events that come as lines of JSON: all of them, or none if a line is no event. Who sends a long file in parts says which line of it is the
+// first, so that the message names the one that is wrong.
 func (p archives) load(w http.ResponseWriter, r *Request) error {
 	a, err := p.Archive(r.Scope, r.PathValue("name"))
 	if err != nil {
 		return err
 	}
+	n, err := number(r, "line", 1, math.MaxInt32)
+	if err != nil {
+		return err
+	}
 	var events [][]byte
 	for line := range bytes.Lines(r.Body) {
+		n++
 		if line = bytes.TrimSpace(line); len(line) == 0 {
 			continue
 		}
 		event, err := ingest.Canonical(line)
 		if err != nil {
-			return rialto.Errorf(rialto.Invalid, "Line %d cannot be imported, so nothing was: %s", len(events)+1, err)
+			return rialto.Errorf(rialto.Invalid, "Line %d cannot be imported, so nothing of this request was: %s", n-1, err)
 		}
 		if events = append(events, event); len(events) > mostImport {
 			return rialto.Errorf(rialto.Invalid, "More than %d events cannot be imported by one request.", mostImport)
@@ -346,7 +362,7 @@ func (p archives) load(w http.ResponseWriter, r *Request) error {
 		}
 	})
 	if err != nil {
-		return fmt.Errorf("import into archive %s: %w", a.Name, err)
+		return fmt.Errorf("import into archive %s, which has %d of these events now: %w", a.Name, added, err)
 	}
 	return Answer(w, map[string]int64{"imported": added})
 }
@@ -356,12 +372,25 @@ func (p archives) compare(w http.ResponseWriter, r *Request) error {
 	asked := struct {
 		From     time.Time `json:"from"`
 		To       time.Time `json:"to"`
+		Rule     string    `json:"rule"` // whose pattern is what was
 		Was      string    `json:"was"`
 		Is       string    `json:"is"`
 		Examples int       `json:"examples"`
 	}{Examples: 3}
 	if err := cmp.Or(checkDamaged(r), r.Decode(&asked)); err != nil {
 		return err
+	}
+	if err := inOrder(asked.From, asked.To); err != nil {
+		return err
+	}
+	if asked.Rule != "" {
+		if asked.Was != "" {
+			return rialto.Errorf(rialto.Invalid, "What was is either the pattern of a rule or another one, not both.")
+		}
+		var err error
+		if asked.Was, err = p.PatternOf(r.Scope, r.PathValue("name"), asked.Rule); err != nil {
+			return err
+		}
 	}
 	if asked.Examples < 0 || asked.Examples > mostEvents {
 		return rialto.Errorf(rialto.Invalid, "There are from 0 to %d examples.", mostEvents)
@@ -379,6 +408,9 @@ func (p archives) compare(w http.ResponseWriter, r *Request) error {
 
 const skipDamaged = "skip"
 
+// Damaged is the code of an error that says what of an archive is damaged.
+const Damaged = "ArchiveDamaged"
+
 // checkDamaged checks the parameter that [leftOut] goes by.
 func checkDamaged(r *Request) error {
 	if v := r.URL.Query().Get("damaged"); v != "" && v != skipDamaged {
@@ -395,7 +427,7 @@ func leftOut(r *Request, err error) (damaged []string, _ error) {
 		return nil, err
 	}
 	if r.URL.Query().Get("damaged") != skipDamaged {
-		return nil, &rialto.Error{Kind: rialto.Internal, Message: list[0].Error(), Cause: err}
+		return nil, rialto.WithCode(rialto.Internal, Damaged, "%v", list[0])
 	}
 	for _, d := range list {
 		damaged = append(damaged, d.Error())

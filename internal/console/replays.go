@@ -93,8 +93,8 @@ func (p replays) asked(r *Request) (replay.Spec, error) {
 	if a.Archive == "" {
 		return replay.Spec{}, rialto.Errorf(rialto.Invalid, "Say which archive is to be replayed, by its name.")
 	}
-	if !a.To.IsZero() && !a.From.Before(a.To) {
-		return replay.Spec{}, rialto.Errorf(rialto.Invalid, "The time from which on events are replayed must be before that until which.")
+	if err := inOrder(a.From, a.To); err != nil {
+		return replay.Spec{}, err
 	}
 	return p.Complete(replay.Spec{
 		Scope: r.Scope, Name: a.Name, Description: a.Description, Archive: a.Archive, From: a.From, To: a.To, Pattern: a.Pattern, Bus: a.Bus,

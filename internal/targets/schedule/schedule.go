@@ -108,19 +108,23 @@ func (s *Sender) SendBatch(ctx context.Context, ms []*target.Message) []error {
 	if len(outs) == 0 {
 		return errs
 	}
-	kind, ok := s.of(outs[0].Definition).(target.Batcher)
-	if !ok {
-		for j, i := range of {
-			errs[i] = outcome(ms[i], s.of(outs[j].Definition).Send(ctx, outs[j]))
-		}
+	for j, err := range s.send(ctx, outs) {
+		i := of[j]
+		ms[i].Answer = outs[j].Answer
+		errs[i] = outcome(ms[i], err)
+	}
+	return errs
+}
+
+// send brings what is written to where it goes, and says how that ended for each.
+func (s *Sender) send(ctx context.Context, outs []*target.Message) []error {
+	errs := make([]error, len(outs))
+	if kind, ok := s.of(outs[0].Definition).(target.Batcher); ok {
+		copy(errs, kind.SendBatch(ctx, outs))
 		return errs
 	}
-	said := kind.SendBatch(ctx, outs)
-	for j, i := range of {
-		ms[i].Answer = outs[j].Answer
-		if len(said) > 0 {
-			errs[i] = outcome(ms[i], said[j])
-		}
+	for j, out := range outs {
+		errs[j] = s.of(out.Definition).Send(ctx, out)
 	}
 	return errs
 }

@@ -12,7 +12,6 @@ import (
 
 	"github.com/rialto-events/rialto"
 	"github.com/rialto-events/rialto/internal/history"
-	"github.com/rialto-events/rialto/internal/record"
 	"github.com/rialto-events/rialto/internal/shard"
 	"github.com/rialto-events/rialto/internal/shard/shardtest"
 )
@@ -22,50 +21,10 @@ const simEvents = 40
 
 var simScope = rialto.Scope{Account: "000000000000", Region: "eu-west-1"}
 
-// A takenMachine stands for deliveries: it notes which events it took for which replay, in their order.
-type takenMachine struct{ events map[string][]uint64 }
-
-const kindTake shard.Kind = 0x70
-
-func (m *takenMachine) Name() string                                      { return "taken" }
-func (m *takenMachine) Kinds() (first, last shard.Kind)                   { return kindTake, kindTake }
-func (m *takenMachine) Resume(*shard.Tx)                                  {}
-func (m *takenMachine) Live(uint64, func(key []byte, ref shard.Ref) bool) {}
-func (m *takenMachine) Carried(*shard.Tx, []byte, shard.Ref)              {}
-
-func (m *takenMachine) Apply(_ *shard.Tx, _ shard.Kind, body []byte) any {
-	r := record.NewReader(body)
-	key := r.String()
-	m.events[key] = append(m.events[key], r.Uint())
-	return nil
-}
-
-func (m *takenMachine) Snapshot(dst []byte) []byte {
-	for _, key := range slices.Sorted(maps.Keys(m.events)) {
-		dst = record.AppendUint(record.AppendString(dst, key), uint64(len(m.events[key])))
-		for _, n := range m.events[key] {
-			dst = record.AppendUint(dst, n)
-		}
-	}
-	return dst
-}
-
-func (m *takenMachine) Restore(snapshot []byte) error {
-	m.events = make(map[string][]uint64)
-	r := record.NewReader(snapshot)
-	for r.Len() > 0 {
-		key := r.String()
-		for range r.Count() {
-			m.events[key] = append(m.events[key], r.Uint())
-		}
-	}
-	return r.Err()
-}
-
 // A simWorld carries replays out as a runner does: it knows of a replay what the machine has told of it, and nothing else.
 type simWorld struct {
 	machine *Machine
-	taken   *takenMachine
+	taken   *shardtest.Taken   // events, by replay
 	known   map[string]*Replay // as the effects of the present process say
 	sure    map[string]*Replay // as answered, by any process
 	starts  int
@@ -74,7 +33,7 @@ type simWorld struct {
 func newSimWorld() shardtest.World { return &simWorld{sure: make(map[string]*Replay)} }
 
 func (w *simWorld) Start() []shard.Hosted {
-	w.machine, w.taken, w.known = newMachine(), &takenMachine{make(map[string][]uint64)}, make(map[string]*Replay)
+	w.machine, w.taken, w.known = newMachine(), shardtest.NewTaken(), make(map[string]*Replay)
 	known := w.known
 	return []shard.Hosted{{Machine: w.machine, Handler: func(effects []any) {
 		for _, e := range effects {
@@ -139,11 +98,14 @@ func (w *simWorld) put(r *rand.Rand, s *shard.Stepper, now time.Time, is *Replay
 		p.read++
 		if wanted(n) {
 			p.put, p.delivered = p.put+1, p.delivered+2
-			bodies = append(bodies, record.AppendUint(record.AppendString(nil, fmt.Sprint(is.key(), "@", is.Started.Unix())), n))
+			bodies = append(bodies, shardtest.Take(lifeOf(is), int64(n)))
 		}
 	}
 	return w.commit(s, now, is.key(), kindProgress, p.command(is.key()), bodies)
 }
+
+// lifeOf names a replay among all that had its name.
+func lifeOf(r *Replay) string { return fmt.Sprint(r.key(), "@", r.Started.Unix()) }
 
 func wanted(n uint64) bool { return n%5 != 0 }
 
@@ -158,7 +120,7 @@ func (w *simWorld) commit(s *shard.Stepper, now time.Time, key string, kind shar
 	}
 	answers, err := s.Commit(now, func(b *shard.Batch) {
 		for _, t := range taken {
-			b.Add(kindTake, t)
+			b.Add(shardtest.KindTake, t)
 		}
 		b.Add(kind, body)
 	})
@@ -182,11 +144,11 @@ func (w *simWorld) commit(s *shard.Stepper, now time.Time, key string, kind shar
 // check holds what was taken against how far each replay says that it is.
 func (w *simWorld) check() error {
 	for key, is := range w.machine.replays {
-		got := w.taken.events[fmt.Sprint(key, "@", is.Started.Unix())]
-		var want []uint64
+		got := w.taken.By(lifeOf(is))
+		var want []int64
 		for n := uint64(1); n <= is.Position.Key; n++ {
 			if wanted(n) {
-				want = append(want, n)
+				want = append(want, int64(n))
 			}
 		}
 		if !slices.Equal(got, want) || is.Read != int64(is.Position.Key) || is.Put != int64(len(want)) || is.Delivered != 2*is.Put {

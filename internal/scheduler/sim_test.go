@@ -3,7 +3,6 @@ package scheduler
 import (
 	"errors"
 	"fmt"
-	"maps"
 	"math/rand/v2"
 	"slices"
 	"testing"
@@ -13,46 +12,6 @@ import (
 	"github.com/rialto-events/rialto/internal/shard"
 	"github.com/rialto-events/rialto/internal/shard/shardtest"
 )
-
-// A takenMachine stands for deliveries: it notes for when each revision of a schedule has fired, in order.
-type takenMachine struct{ times map[uint64][]int64 }
-
-const kindTake shard.Kind = 0x70
-
-func (m *takenMachine) Name() string                                      { return "taken" }
-func (m *takenMachine) Kinds() (first, last shard.Kind)                   { return kindTake, kindTake }
-func (m *takenMachine) Resume(*shard.Tx)                                  {}
-func (m *takenMachine) Live(uint64, func(key []byte, ref shard.Ref) bool) {}
-func (m *takenMachine) Carried(*shard.Tx, []byte, shard.Ref)              {}
-
-func (m *takenMachine) Apply(_ *shard.Tx, _ shard.Kind, body []byte) any {
-	r := record.NewReader(body)
-	revision := r.Uint()
-	m.times[revision] = append(m.times[revision], r.Int())
-	return nil
-}
-
-func (m *takenMachine) Snapshot(dst []byte) []byte {
-	for _, revision := range slices.Sorted(maps.Keys(m.times)) {
-		dst = record.AppendUint(record.AppendUint(dst, revision), uint64(len(m.times[revision])))
-		for _, t := range m.times[revision] {
-			dst = record.AppendInt(dst, t)
-		}
-	}
-	return dst
-}
-
-func (m *takenMachine) Restore(snapshot []byte) error {
-	m.times = make(map[uint64][]int64)
-	r := record.NewReader(snapshot)
-	for r.Len() > 0 {
-		revision := r.Uint()
-		for range r.Count() {
-			m.times[revision] = append(m.times[revision], r.Int())
-		}
-	}
-	return r.Err()
-}
 
 // A plan is the definition of a schedule in a simulation: it fires every so many seconds after the first time, so often.
 type plan struct {
@@ -86,7 +45,7 @@ func (p plan) due(n int64) Due {
 // A simWorld keeps schedules, and fires them as a host does.
 type simWorld struct {
 	machine *Machine
-	taken   *takenMachine
+	taken   *shardtest.Taken  // by revision: for when it has fired
 	sure    map[string]uint64 // revision of what must be there; 0 must not; a key in doubt is missing
 }
 
@@ -95,7 +54,7 @@ func newSimWorld() shardtest.World {
 }
 
 func (w *simWorld) Start() []shard.Hosted {
-	w.machine, w.taken = newMachine(), &takenMachine{make(map[uint64][]int64)}
+	w.machine, w.taken = newMachine(), shardtest.NewTaken()
 	return []shard.Hosted{{Machine: w.machine, Handler: func([]any) {}}, {Machine: w.taken}}
 }
 
@@ -174,7 +133,7 @@ func (w *simWorld) fire(r *rand.Rand, s *shard.Stepper, now time.Time) error {
 			continue
 		}
 		moves = append(moves, firing{is.key, is.revision, is.due, p.due(n + 1)})
-		takes = append(takes, record.AppendInt(record.AppendUint(nil, is.revision), is.due.Unix()))
+		takes = append(takes, shardtest.Take(fmt.Sprint(is.revision), is.due.Unix()))
 	}
 	_, err := w.commit(s, now, takes, kindFire, fireCommand(moves))
 	return err
@@ -224,7 +183,7 @@ func (w *simWorld) inOrder(list []ready, next position, now time.Time) error {
 func (w *simWorld) commit(s *shard.Stepper, now time.Time, takes [][]byte, kind shard.Kind, body []byte) (any, error) {
 	answers, err := s.Commit(now, func(b *shard.Batch) {
 		for _, t := range takes {
-			b.Add(kindTake, t)
+			b.Add(shardtest.KindTake, t)
 		}
 		b.Add(kind, body)
 	})
@@ -258,7 +217,7 @@ func (w *simWorld) Check(s *shard.Stepper, now time.Time) error {
 		for n := int64(0); n < p.times && (next.Time.IsZero() || p.first+n*p.every < next.Time.Unix()); n++ {
 			want = append(want, p.first+n*p.every)
 		}
-		if got := w.taken.times[e.revision]; !slices.Equal(got, want) {
+		if got := w.taken.By(fmt.Sprint(e.revision)); !slices.Equal(got, want) {
 			return fmt.Errorf("%s has fired at %v, not at %v", key, got, want)
 		}
 	}

@@ -17,6 +17,8 @@ import (
 	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
 	"github.com/aws/aws-sdk-go-v2/service/eventbridge"
 	"github.com/aws/aws-sdk-go-v2/service/eventbridge/types"
+	"github.com/aws/aws-sdk-go-v2/service/scheduler"
+	schedulertypes "github.com/aws/aws-sdk-go-v2/service/scheduler/types"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 
 	"github.com/rialto-events/rialto/internal/explain"
@@ -351,5 +353,55 @@ func TestDeadLettersOfOthersAreNotShown(t *testing.T) {
 		if status, text := call(t, srv, http.MethodPost, "/redrives", tc.body, nil); status == http.StatusOK || !strings.Contains(text, tc.says) {
 			t.Errorf("%s was answered with %d %s", tc.body, status, text)
 		}
+	}
+}
+
+// TestRedriveOfSchedules brings occurrences back to the target of their schedule: to the one that it has now, or, if it was deleted after it had
+// fired, to the one that it had.
+func TestRedriveOfSchedules(t *testing.T) {
+	t.Parallel()
+	srv := rialtotest.Start(t)
+	dead, now := srv.Queue(t, "dead"), srv.Queue(t, "now")
+	was := "arn:aws:sqs:us-east-1:000000000000:was"
+	for _, name := range []string{"stays", "goes"} {
+		in := schedule(name, "at(2022-12-31T23:59:59)", was, name+" <aws.scheduler.scheduled-time> <aws.scheduler.attempt-number>")
+		in.Target.DeadLetterConfig = &schedulertypes.DeadLetterConfig{Arn: &dead.ARN}
+		if name == "goes" {
+			in.ActionAfterCompletion = schedulertypes.ActionAfterCompletionDelete
+		}
+		createSchedule(t, srv, in)
+	}
+	list := until(t, srv, "/dead-letters", total(2))
+	for _, l := range list.Letters {
+		if l.Kind != "schedule" || !strings.HasPrefix(l.Rule, "arn:aws:scheduler:us-east-1:000000000000:schedule/default/") || l.Code != "AWS.SimpleQueueService.NonExistentQueue" {
+			t.Errorf("a letter is %+v", l)
+		}
+	}
+	until(t, srv, "/schedules", func(a *struct{ Schedules []struct{ Name string } }) bool {
+		return len(a.Schedules) == 1 && a.Schedules[0].Name == "stays"
+	})
+
+	in := schedule("stays", "at(2022-12-31T23:59:59)", now.ARN, "another input")
+	if _, err := srv.Scheduler().UpdateSchedule(t.Context(), &scheduler.UpdateScheduleInput{
+		Name: in.Name, ScheduleExpression: in.ScheduleExpression, FlexibleTimeWindow: in.FlexibleTimeWindow, Target: in.Target,
+	}); err != nil {
+		t.Fatal(err)
+	}
+	before := srv.Queue(t, "was")
+	srv.Restart(t)
+	r := until(t, srv, startRedrive(t, srv, `{"queue": "dead"}`), ended)
+	if r.Status != "completed" || r.Moved != 2 || r.Failed+r.Skipped != 0 {
+		t.Errorf("the redrive is %+v", r)
+	}
+	for _, c := range []struct {
+		q    *rialtotest.Queue
+		want string
+	}{{now, "stays 2022-12-31T23:59:59Z 1"}, {before, "goes 2022-12-31T23:59:59Z 1"}} {
+		if got := c.q.Next(t).Body; got != c.want {
+			t.Errorf("the queue %s got %q, want %q", c.q.Name, got, c.want)
+		}
+	}
+	if list := until(t, srv, "/dead-letters?queue=dead", total(0)); len(list.Groups) > 0 {
+		t.Errorf("what is left is %+v", list.Groups)
 	}
 }

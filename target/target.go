@@ -97,17 +97,20 @@ type Attribute struct {
 	Value string // for Binary, any bytes
 }
 
-// An Origin is what a dead letter was before it became one: the delivery of an event to a target of a rule.
+// An Origin is what a dead letter was before it became one: the delivery of an event to a target of a rule, a subscriber, or the target of a schedule.
 type Origin struct {
 	EventID  string
 	Event    []byte // as it was accepted
 	Bus      rialto.ARN
-	Rule     rialto.ARN
-	TargetID string // within the rule
+	Rule     rialto.ARN // or what stands in its place in a [Definition]
+	TargetID string     // within the rule
 	Accepted time.Time
 	Trace    string
 	Hops     Hops
 	Redrives int // how often the event came back to the target already
+
+	// Definition is the target's of a schedule, as [Seal] encodes it: many schedules are deleted once they have fired. Nil otherwise.
+	Definition []byte
 }
 
 // An Answer is what a destination said to an attempt, as far as it is worth showing.
@@ -161,7 +164,8 @@ type Definition struct {
 // the group of the schedules: a million of them that lead to one place share a definition. Which schedule it is, and its input, is in the
 // event, which package internal/occurrence describes.
 type Schedule struct {
-	Last bool `json:"last,omitempty"` // the schedule is deleted once this occurrence has ended: ActionAfterCompletion
+	Last bool        `json:"last,omitempty"` // the schedule is deleted once this occurrence has ended: ActionAfterCompletion
+	Was  *Definition `json:"was,omitempty"`  // the target of the schedule, if a redrive has led an occurrence elsewhere
 }
 
 // A Transformer is an input transformer as PutTargets got it.

@@ -19,7 +19,7 @@ type letterFilter struct {
 }
 
 func (f *letterFilter) declare(fs *pflag.FlagSet) {
-	fs.StringVar(&f.rule, "rule", "", "`NAME` Only those of this rule, given by its name or its ARN.")
+	fs.StringVar(&f.rule, "rule", "", "`NAME` Only those of this rule or schedule, given by its name or its ARN.")
 	describe(fs, "rule", "all")
 	fs.StringVar(&f.target, "target", "", "`ID` Only those of this target, given by its id or its ARN.")
 	describe(fs, "target", "all")
@@ -90,7 +90,7 @@ func newDeadLettersList() *cobra.Command {
 		Use:   "list [QUEUE]",
 		Short: "Count dead letters by rule, target and error, and list them",
 		Long: `Counts the dead letters of all queues, or all messages of one queue, by rule, target and error code, and lists the first of them. The
-counts are of all that fit, however many are listed. Messages of a queue that are no dead letters of rules are counted as what they are.`,
+counts are of all that fit, however many are listed. Messages of a queue that are no dead letters of rules or schedules are counted as what they are.`,
 		Example: `  rialto dead-letters list
   rialto dead-letters list orders-dead --rule paid --since 1h
   rialto dead-letters list --output json | jq '.groups'`,
@@ -165,14 +165,14 @@ func (f *deadLettersFlags) list(cmd *cobra.Command, args []string) error {
 	t := tabwriter.NewWriter(cmd.OutOrStdout(), 0, 0, 2, ' ', 0)
 	fmt.Fprintln(t, "COUNT\tQUEUE\tRULE\tTARGET\tERROR\tOLDEST\tNEWEST")
 	for _, g := range answer.Groups {
-		fmt.Fprintf(t, "%d\t%s\t%s\t%s\t%s\t%s\t%s\n", g.Count, g.Queue, ruleOf(g.Kind, g.Rule, g.Source), printable(g.TargetID), printable(g.Code),
+		fmt.Fprintf(t, "%d\t%s\t%s\t%s\t%s\t%s\t%s\n", g.Count, g.Queue, ruleOf(g.Kind, g.Rule, g.Source), targetOf(g.Kind, g.TargetID, g.Target), printable(g.Code),
 			g.Oldest.Local().Format(time.DateTime), g.Newest.Local().Format(time.DateTime))
 	}
 	fmt.Fprintln(t)
 	fmt.Fprintln(t, "SENT\tMESSAGE\tEVENT\tRULE\tTARGET\tERROR\tREDRIVES\tSTATE")
 	for _, l := range answer.Letters {
 		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%s\t%d\t%s\n", l.Sent.Local().Format(time.DateTime), l.ID, l.Event, ruleOf(l.Kind, l.Rule, l.Source),
-			printable(l.TargetID), printable(l.Code), l.Redrives, l.State)
+			targetOf(l.Kind, l.TargetID, l.Target), printable(l.Code), l.Redrives, l.State)
 	}
 	if err := t.Flush(); err != nil {
 		return err
@@ -188,15 +188,23 @@ func (f *deadLettersFlags) list(cmd *cobra.Command, args []string) error {
 	return nil
 }
 
-// ruleOf is how a column calls the rule of a message, or what it is if it has none.
+// ruleOf is how a column calls the rule or schedule of a message, or what it is if it has none.
 func ruleOf(kind, rule, source string) string {
 	switch kind {
-	case "rule":
+	case "rule", "schedule":
 		return printable(rule[strings.LastIndexByte(rule, '/')+1:])
 	case "queue":
 		return "(queue " + printable(source[strings.LastIndexByte(source, ':')+1:]) + ")"
 	}
 	return "(sent)"
+}
+
+// targetOf is how a column calls the target of a message: that of a rule by its id, and that of a schedule by the call that it is.
+func targetOf(kind, id, arn string) string {
+	if kind == "schedule" {
+		return printable(strings.TrimPrefix(arn, "arn:aws:scheduler:::aws-sdk:"))
+	}
+	return printable(id)
 }
 
 // deadLetterFlags is the command line of `rialto dead-letters show`.
@@ -256,11 +264,15 @@ func (f *deadLetterFlags) show(cmd *cobra.Command, id string) error {
 	field("sent", l.Sent.Local().Format(time.DateTime))
 	field("came from", l.Source)
 	field("event", l.Event)
-	if l.Kind == "rule" {
+	sender := "rule"
+	if l.Kind == "schedule" {
+		sender = l.Kind
+	}
+	if l.Rule != "" {
 		field("accepted", l.Accepted.Local().Format(time.DateTime))
 	}
 	field("bus", l.Bus)
-	field("rule", l.Rule)
+	field(sender, l.Rule)
 	field("target", strings.TrimSpace(l.TargetID+" "+l.Target))
 	field("error", l.Code)
 	field("reason", l.Reason)

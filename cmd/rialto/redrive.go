@@ -60,7 +60,8 @@ func newRedrive() *cobra.Command {
 		Short: "Bring dead letters back to their targets",
 		Long: `Brings the events of dead letters back to the targets that did not take them, as these are defined now: mend the target or the
 rule first. Every event keeps its id and is a new delivery with all of its retries; its message leaves the queue. Messages that are with
-a consumer, and those that arrive later, are left alone, and so are those whose rule or target is gone.
+a consumer, and those that arrive later, are left alone, and so are those whose rule or target is gone. The letters of a schedule go to its target;
+those of one that was deleted, to the one that it had.
 
 The server carries the redrive out, also if this command ends and if the server is started anew. See: rialto redrives.`,
 		Example: `  rialto redrive orders-dead --watch

@@ -30,14 +30,14 @@ type deadLetters struct{ Letters }
 type letter struct {
 	ID       string    `json:"id"`
 	Queue    string    `json:"queue"`
-	Kind     string    `json:"kind"`  // of a rule, of a queue, or sent by somebody
+	Kind     string    `json:"kind"`  // of a rule, of a schedule, of a queue, or sent by somebody
 	State    string    `json:"state"` // visible, in flight …
 	Sent     time.Time `json:"sent"`
 	Receives int       `json:"receives"`
 	Size     int       `json:"size"`
 	Source   string    `json:"source,omitempty"`
 
-	Rule      string    `json:"rule,omitempty"`
+	Rule      string    `json:"rule,omitempty"` // or the schedule
 	TargetID  string    `json:"targetId,omitempty"`
 	Target    string    `json:"target,omitempty"`
 	Event     string    `json:"event,omitempty"`
@@ -59,8 +59,11 @@ func letterOf(l *redrive.Letter) letter {
 		TargetID: l.TargetID, Target: l.Target, Event: l.Event, Accepted: l.Accepted, Code: l.Code, Reason: l.Reason,
 		Exhausted: l.Exhausted, Retries: l.Retries, Redrives: l.Redrives,
 	}
-	if l.Kind == redrive.KindRule {
+	switch l.Kind {
+	case redrive.KindRule:
 		is.Rule, is.Bus = l.Rule.String(), l.Bus.String()
+	case redrive.KindSchedule:
+		is.Rule = l.Rule.String()
 	}
 	return is
 }
@@ -86,7 +89,7 @@ func groupsOf(groups []redrive.Group) []letterGroup {
 			Queue: string(g.Queue.Name), Kind: g.Kind, TargetID: g.TargetID, Target: g.Target, Code: g.Code, Source: g.Source,
 			Count: g.N, Oldest: g.Oldest, Newest: g.Newest,
 		}
-		if g.Kind == redrive.KindRule {
+		if g.Kind == redrive.KindRule || g.Kind == redrive.KindSchedule {
 			list[i].Rule = g.Rule.String()
 		}
 	}

@@ -96,10 +96,19 @@ func (j *job) lastCode(ctx context.Context) (code string, err error) {
 
 // origin is what a dead letter needs to come back.
 func origin(m *target.Message, def *target.Definition) *target.Origin {
-	return &target.Origin{
+	o := &target.Origin{
 		EventID: m.EventID, Event: m.Event, Bus: m.Bus, Rule: def.Rule, TargetID: def.ID,
 		Accepted: m.Accepted, Trace: m.Trace, Hops: m.Hops, Redrives: m.Redrives,
 	}
+	if def.Schedule != nil {
+		if def.Schedule.Was != nil {
+			def = def.Schedule.Was
+		}
+		if s, err := target.Seal(def); err == nil { // as it always is: it was read from the log
+			o.Definition = s.JSON
+		}
+	}
+	return o
 }
 
 // unreadable tells a payload that cannot be read from one that cannot be read now, or need not be any more.

@@ -289,6 +289,7 @@ func FuzzRestore(f *testing.F) {
 func FuzzDecode(f *testing.F) {
 	f.Add((&Draft{Body: "x", Attributes: map[string]Attribute{"a": {"String", "b"}}}).encode(uuid.UUID{}))
 	f.Add((&Draft{Body: "x", Origin: &target.Origin{EventID: "e", Event: []byte("y"), Redrives: 3}}).encode(uuid.UUID{}))
+	f.Add((&Draft{Body: "x", Origin: &target.Origin{EventID: "e", Event: []byte("x"), Definition: []byte("{}")}}).encode(uuid.UUID{}))
 	f.Add((&Draft{Body: "x", Group: "g", Dedupe: "d"}).encode(uuid.UUID{}))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		m, err := decode(b)

@@ -10,6 +10,8 @@ import (
 const (
 	eventIsBody = 0 // it is the body of the message, which is not kept twice
 	eventBeside = 1 // the target was to receive something else
+
+	withDefinition = 2 // is added if the target's definition comes last
 )
 
 // originSize is about how many bytes an origin takes in a payload.
@@ -17,7 +19,7 @@ func originSize(o *target.Origin) int {
 	if o == nil {
 		return 0
 	}
-	return 256 + len(o.Event) + len(o.Trace)
+	return 256 + len(o.Event) + len(o.Trace) + len(o.Definition)
 }
 
 // appendOrigin appends where a dead letter with that body comes from.
@@ -30,10 +32,21 @@ func appendOrigin(b []byte, o *target.Origin, body string) []byte {
 	b = record.AppendString(b, o.Trace)
 	b = append(b, o.Hops.SameRegion, o.Hops.CrossRegion)
 	b = record.AppendUint(b, uint64(o.Redrives))
-	if string(o.Event) == body {
-		return append(b, eventIsBody)
+	how, beside := byte(eventIsBody), string(o.Event) != body
+	if beside {
+		how = eventBeside
 	}
-	return record.AppendBytes(append(b, eventBeside), o.Event)
+	if o.Definition != nil {
+		how |= withDefinition
+	}
+	b = append(b, how)
+	if beside {
+		b = record.AppendBytes(b, o.Event)
+	}
+	if o.Definition != nil {
+		b = record.AppendBytes(b, o.Definition)
+	}
+	return b
 }
 
 // readOrigin reads what appendOrigin wrote.
@@ -43,10 +56,14 @@ func readOrigin(r *record.Reader, body string) *target.Origin {
 	o.TargetID, o.Accepted, o.Trace = r.String(), r.Time(), r.String()
 	o.Hops = target.Hops{SameRegion: r.Byte(), CrossRegion: r.Byte()}
 	o.Redrives = int(min(r.Uint(), maxRedrives))
-	if r.Byte() == eventIsBody {
+	how := r.Byte()
+	if how&eventBeside == 0 {
 		o.Event = []byte(body)
 	} else {
 		o.Event = r.Bytes()
+	}
+	if how&withDefinition != 0 {
+		o.Definition = r.Bytes()
 	}
 	// An ARN that is none leads nowhere, which is no reason to lose the message.
 	o.Bus, _ = rialto.ParseARN(bus)

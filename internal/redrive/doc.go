@@ -1,8 +1,8 @@
 // Package redrive shows dead letters and brings their events back to the targets that did not take them.
 //
 // A dead letter is a message in an SQS queue with what package deliver knew of the delivery hidden beside it (its [target.Origin]).
-// A redrive selects such messages, and hands each event over as a new delivery to the rule's target, or the topic's subscriber, as it is
-// defined now:
+// A redrive selects such messages, and hands each event over as a new delivery to the rule's target, the topic's subscriber, or the schedule's
+// target, as it is defined now:
 //
 //	Start ─► begin ─► select: read, filter, mark
 //	                     └─► claim a few ─► look up the target ─► deliver.Accept ─► decide: gone, or back with a reason

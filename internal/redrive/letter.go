@@ -21,9 +21,10 @@ const (
 
 // What a message in a queue is.
 const (
-	KindRule  = "rule"  // a dead letter of a rule: it can be brought back
-	KindQueue = "queue" // a dead letter of a queue, by its redrive policy
-	KindSent  = "sent"  // somebody has sent it, or it is of a time before letters kept their origin
+	KindRule     = "rule"     // a dead letter of a rule or a subscription: it can be brought back
+	KindSchedule = "schedule" // a dead letter of a schedule: likewise
+	KindQueue    = "queue"    // a dead letter of a queue, by its redrive policy
+	KindSent     = "sent"     // somebody has sent it, or it is of a time before letters kept their origin
 )
 
 // A Letter is a message of a queue, as a look at it shows that disturbs nobody.
@@ -37,11 +38,11 @@ type Letter struct {
 	Size     int    // bytes, as AWS counts them
 	Source   string // ARN of the queue where it was received too often, or empty
 
-	// Of a dead letter of a rule.
-	Rule      rialto.ARN
-	TargetID  string
-	Target    string // ARN of the target, as it was then
-	Event     string // id
+	// Of a dead letter of a rule or a schedule.
+	Rule      rialto.ARN // or the schedule
+	TargetID  string     // of a rule's
+	Target    string     // ARN of the target, as it was then
+	Event     string     // id
 	Bus       rialto.ARN
 	Accepted  time.Time // when the event was accepted
 	Code      string
@@ -66,6 +67,9 @@ func letterOf(at queue.Address, s *queue.Standing, m *queue.Message) *Letter {
 		l.Kind = KindRule
 		l.Rule, l.TargetID, l.Event, l.Bus, l.Accepted = o.Rule, o.TargetID, o.EventID, o.Bus, o.Accepted
 		l.Redrives, l.Original = o.Redrives, o.Event
+		if o.Rule.Service == "scheduler" {
+			l.Kind, l.Rule, l.TargetID, l.Bus = KindSchedule, senderOf(o), "", rialto.ARN{}
+		}
 	case s.Source != "":
 		l.Kind = KindQueue
 	}
@@ -74,7 +78,7 @@ func letterOf(at queue.Address, s *queue.Standing, m *queue.Message) *Letter {
 
 // A Filter selects letters: those that fit everything that is set. The zero value is all messages.
 type Filter struct {
-	Rule   string    `json:"rule,omitempty"`   // ARN, or name
+	Rule   string    `json:"rule,omitempty"`   // ARN, or name, of a rule or a schedule
 	Target string    `json:"target,omitempty"` // ARN, or id within the rule
 	Code   string    `json:"code,omitempty"`   // such as CONNECTION_FAILURE
 	Text   string    `json:"text,omitempty"`   // somewhere in the body, the event or the reason
@@ -101,7 +105,7 @@ func (f *Filter) fits(l *Letter) bool {
 		(len(f.IDs) == 0 || slices.Contains(f.IDs, l.ID))
 }
 
-// ruleName is the last part of a rule's ARN.
+// ruleName is the last part of a rule's ARN, or a schedule's.
 func ruleName(rule rialto.ARN) string {
 	return rule.Resource[strings.LastIndexByte(rule.Resource, '/')+1:]
 }

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -17,6 +18,7 @@ import (
 	"github.com/rialto-events/rialto/internal/catalog"
 	"github.com/rialto-events/rialto/internal/catalog/catalogtest"
 	"github.com/rialto-events/rialto/internal/deliver"
+	"github.com/rialto-events/rialto/internal/occurrence"
 	"github.com/rialto-events/rialto/internal/queue"
 	"github.com/rialto-events/rialto/internal/redrive"
 	"github.com/rialto-events/rialto/internal/shard"
@@ -95,8 +97,9 @@ type world struct {
 	catalog *catalog.Catalog
 	queues  *queue.Service
 	taker   *taker
-	cancel  func() // tells the Service to end
-	stop    func() // and waits until it has
+	busy    atomic.Int32 // how often schedules cannot be looked up yet
+	cancel  func()       // tells the Service to end
+	stop    func()       // and waits until it has
 }
 
 // newWorld makes a rule with one target, and a queue for its dead letters.
@@ -121,7 +124,7 @@ func (w *world) must(err error) {
 // run starts another Service after the present one has ended.
 func (w *world) run() {
 	w.stop()
-	w.Service = redrive.New(w.queues, w.catalog, w.taker, redrive.Options{Subscriptions: subscriptions})
+	w.Service = redrive.New(w.queues, w.catalog, w.taker, redrive.Options{Subscriptions: subscriptions, Schedules: w.schedules})
 	ctx, cancel := context.WithCancel(context.Background())
 	var group sync.WaitGroup
 	s := w.Service
@@ -178,6 +181,88 @@ func TestLettersOfSubscriptions(t *testing.T) {
 					}
 				}
 				if len(w.taker.taken) > 0 != (c.arrives != "") {
+					t.Errorf("%d came back", len(w.taker.taken))
+				}
+			})
+		})
+	}
+}
+
+// schedules knows one that fires, and one that does not.
+func (w *world) schedules(_ context.Context, arn rialto.ARN) (*target.Definition, bool, error) {
+	if w.busy.Add(-1) >= 0 {
+		return nil, false, rialto.Errorf(rialto.Unavailable, "The log does not answer.")
+	}
+	name, known := strings.CutPrefix(arn.Resource, "schedule/g/")
+	if !known || name == "gone" {
+		return nil, false, nil
+	}
+	return scheduled(scope.QueueARN("now")), name == "nightly", nil
+}
+
+// scheduled is how what a schedule causes is delivered to a target.
+func scheduled(to rialto.ARN) *target.Definition {
+	return &target.Definition{Rule: scope.ARN("scheduler", "schedule-group/g"), RuleName: "g", ID: "hash", ARN: to.String(), Schedule: &target.Schedule{Last: true}}
+}
+
+// TestLettersOfSchedules brings the letters of a schedule to the target that it has, or had, or to another queue.
+func TestLettersOfSchedules(t *testing.T) {
+	was, err := target.Seal(scheduled(scope.QueueARN("was")))
+	if err != nil {
+		t.Fatal(err)
+	}
+	other := scope.QueueARN("q")
+	for _, c := range []struct {
+		name, schedule, to string
+		was                []byte
+		busy               int32
+		want, reason       string
+		arrives            rialto.ARN
+	}{
+		{"to its target as it is now", "nightly", "", was.JSON, 0, "completed 1/1/0/0", "", scope.QueueARN("now")},
+		{"of a schedule that cannot be looked up at once", "nightly", "", was.JSON, 3, "completed 1/1/0/0", "", scope.QueueARN("now")},
+		{"of a schedule that was deleted", "gone", "", was.JSON, 0, "completed 1/1/0/0", "", scope.QueueARN("was")},
+		{"of which nobody knows the target", "gone", "", nil, 0, "completed 1/0/0/1", "the schedule was deleted", rialto.ARN{}},
+		{"whose target cannot be read", "gone", "", []byte("{"), 0, "completed 1/0/0/1", "the target cannot be used", rialto.ARN{}},
+		{"of a schedule that is disabled", "idle", "", was.JSON, 0, "completed 1/0/0/1", "the schedule is disabled, or its group is paused", rialto.ARN{}},
+		{"to another queue", "idle", other.String(), was.JSON, 0, "completed 1/1/0/0", "", other},
+		{"to what asks for more than an input", "nightly", scope.BusARN("default").String(), was.JSON, 0, "completed 1/0/0/1",
+			"a letter of a schedule goes back to its target", rialto.ARN{}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				w := newWorld(t)
+				w.must(w.queues.Create(t.Context(), at("q"), nil, nil))
+				arn, schedule := at("dead").ARN(), scope.ARN("scheduler", "schedule/g/"+c.schedule)
+				event := (&occurrence.Occurrence{ID: uuid.NewString(), Schedule: schedule, Time: time.Date(1999, 1, 1, 0, 0, 0, 0, time.UTC), Input: new("x")}).Event()
+				w.must(w.queues.Deliver(t.Context(), arn, []*target.Message{{
+					Definition: &target.Definition{ARN: arn.String()}, Payload: []byte("x"),
+					Origin: &target.Origin{
+						EventID: "o", Event: event, Bus: scope.ARN("scheduler", "schedule-group/g"), Rule: scope.ARN("scheduler", "schedule-group/g"), TargetID: "hash",
+						Definition: c.was,
+					},
+				}})[0])
+				list, err := w.List(t.Context(), redrive.Query{Filter: redrive.Filter{Rule: c.schedule}, Queues: w.Queues(scope)})
+				if err != nil || len(list.Letters) != 1 || list.Letters[0].Kind != redrive.KindSchedule || list.Letters[0].Rule != schedule {
+					t.Errorf("the schedule has letters %+v, %v", list, err)
+				}
+				w.busy.Store(c.busy)
+				id := w.start(redrive.Spec{To: c.to}, 0)
+				time.Sleep(time.Minute)
+				r := w.want(id, c.want)
+				if c.reason != "" && (len(r.Skipped) != 1 || !strings.HasPrefix(r.Skipped[0].Reason, c.reason)) {
+					t.Errorf("skipped are %+v, want %q", r.Skipped, c.reason)
+				}
+				for _, e := range w.taker.taken {
+					d := e.Targets[0]
+					if d.ARN != c.arrives.String() || d.Schedule == nil || d.Rule != scope.ARN("scheduler", "schedule-group/g") || string(e.Event) != string(event) {
+						t.Errorf("it comes back as %+v to %+v", e, d.Definition)
+					}
+					if c.to != "" && (d.Schedule.Was == nil || d.Schedule.Was.ARN != scope.QueueARN("was").String()) {
+						t.Errorf("elsewhere nobody knows where it would belong: %+v", d.Schedule)
+					}
+				}
+				if len(w.taker.taken) > 0 != (c.reason == "") {
 					t.Errorf("%d came back", len(w.taker.taken))
 				}
 			})

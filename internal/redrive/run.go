@@ -316,7 +316,9 @@ func (j *job) handOver(ctx context.Context, v *queue.Survey, again bool) error {
 
 // pack reads letters and finds where each of them goes.
 func (j *job) pack(ctx context.Context, v *queue.Survey) ([]*parcel, error) {
-	all := &ways{catalog: j.catalog, topics: j.opts.Subscriptions, from: j.at, to: j.to, known: make(map[wayKey]way)}
+	all := &ways{
+		catalog: j.catalog, topics: j.opts.Subscriptions, schedules: j.opts.Schedules, from: j.at, to: j.to, known: make(map[wayKey]way),
+	}
 	now := j.opts.Clock.Now().UTC()
 	list := make([]*parcel, len(v.Messages))
 	for i := range v.Messages {
@@ -338,7 +340,10 @@ func (j *job) pack(ctx context.Context, v *queue.Survey) ([]*parcel, error) {
 			continue
 		}
 		p.key = keyOf(m.ID)
-		w := all.of(m.Origin)
+		w, err := all.of(ctx, m.Origin)
+		if err != nil {
+			return nil, fmt.Errorf("find where a dead letter goes: %w", err)
+		}
 		if p.reason = w.reason; w.target != nil {
 			p.event = j.eventOf(m.Origin, p.key, w, now)
 		}

@@ -33,10 +33,15 @@ type Options struct {
 	Clock  rialto.Clock // nil is the system's
 
 	Subscriptions Subscriptions // nil knows none
+	Schedules     Schedules     // nil knows none
 }
 
 // Subscriptions are how subscriptions of topics are delivered to now, by their ARNs.
 type Subscriptions func(arn rialto.ARN) (*target.Definition, bool)
+
+// Schedules are how what schedules cause is delivered now, by their ARNs; nil for one that does not exist. One that is not enabled does not fire
+// at present, or its group does not.
+type Schedules func(ctx context.Context, arn rialto.ARN) (d *target.Definition, enabled bool, err error)
 
 // A Service shows dead letters and carries redrives out.
 type Service struct {

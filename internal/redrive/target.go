@@ -1,12 +1,14 @@
 package redrive
 
 import (
+	"context"
 	"crypto/sha256"
 	"fmt"
 	"strings"
 
 	"github.com/rialto-events/rialto"
 	"github.com/rialto-events/rialto/internal/catalog"
+	"github.com/rialto-events/rialto/internal/occurrence"
 	"github.com/rialto-events/rialto/internal/queue"
 	"github.com/rialto-events/rialto/internal/route"
 	"github.com/rialto-events/rialto/target"
@@ -21,6 +23,10 @@ const (
 
 	noSubscription = "the subscription was deleted"
 	noQueue        = "a letter of a subscription goes back to it, or to a queue"
+
+	noSchedule       = "the schedule was deleted"
+	disabledSchedule = "the schedule is disabled, or its group is paused"
+	notPlain         = "a letter of a schedule goes back to its target, or to a queue, a topic or a function"
 )
 
 // A way is where a letter goes: a target as it is now, or the reason why there is none.
@@ -32,11 +38,12 @@ type way struct {
 
 // ways finds where letters go, and remembers it for as long as a batch takes.
 type ways struct {
-	catalog *catalog.Catalog
-	topics  Subscriptions
-	from    queue.Address
-	to      string // ARN of what everything is delivered to, or empty
-	known   map[wayKey]way
+	catalog   *catalog.Catalog
+	topics    Subscriptions
+	schedules Schedules
+	from      queue.Address
+	to        string // ARN of what everything is delivered to, or empty
+	known     map[wayKey]way
 }
 
 type wayKey struct {
@@ -44,23 +51,40 @@ type wayKey struct {
 	id   string
 }
 
-func (w *ways) of(o *target.Origin) way {
-	key := wayKey{o.Rule, o.TargetID}
+// of finds the way of a letter. An error says that this is not known at the moment.
+func (w *ways) of(ctx context.Context, o *target.Origin) (is way, err error) {
+	key := wayKey{senderOf(o), o.TargetID}
 	is, ok := w.known[key]
-	if !ok {
-		is = w.find(o)
+	if ok {
+		return is, nil
+	}
+	switch {
+	case o.Rule.Service == "scheduler":
+		is, err = w.toSchedule(ctx, o, key.rule)
+	case o.Rule.Service == "sns":
+		is = w.toSubscriber(o)
+	case w.to != "":
+		is = w.elsewhere(o)
+	default:
+		is = w.toRule(o)
+	}
+	if err == nil {
 		w.known[key] = is
 	}
-	return is
+	return is, err
 }
 
-func (w *ways) find(o *target.Origin) way {
-	if o.Rule.Service == "sns" {
-		return w.toSubscriber(o)
+// senderOf is the ARN of the rule, subscription or schedule that a letter is of. Deliveries of schedules know the group only.
+func senderOf(o *target.Origin) rialto.ARN {
+	if o.Rule.Service == "scheduler" {
+		if arn, err := rialto.ParseARN(occurrence.ScheduleOf(o.Event)); err == nil {
+			return arn
+		}
 	}
-	if w.to != "" {
-		return w.elsewhere(o)
-	}
+	return o.Rule
+}
+
+func (w *ways) toRule(o *target.Origin) way {
 	scope := o.Rule.Scope()
 	bus, name := splitRule(o.Rule)
 	rule := w.catalog.Rules.Get(catalog.RuleKey(scope, bus, name))
@@ -80,11 +104,13 @@ func (w *ways) find(o *target.Origin) way {
 
 // elsewhere is the way to a destination that somebody has asked for. What cannot be delivered there comes back to the queue, and
 // belongs to its rule and target as before.
-func (w *ways) elsewhere(o *target.Origin) way {
+func (w *ways) elsewhere(o *target.Origin) way { return sealed(w.definitionElsewhere(o)) }
+
+func (w *ways) definitionElsewhere(o *target.Origin) *target.Definition {
 	_, name := splitRule(o.Rule)
-	return sealed(&target.Definition{
+	return &target.Definition{
 		Rule: o.Rule, RuleName: name, ID: o.TargetID, ARN: w.to, Retry: target.DefaultRetry, DeadLetter: w.from.ARN().String(),
-	})
+	}
 }
 
 // toSubscriber is the way of a letter that no rule has sent, but a topic: to the subscriber, or to a queue as it would have got it.
@@ -104,6 +130,60 @@ func (w *ways) toSubscriber(o *target.Origin) way {
 	}
 	return sealed(d)
 }
+
+// toSchedule is the way of an occurrence of a schedule: to the target that the schedule has now. If there is no schedule any more, as after the last
+// occurrence of one that is deleted then, it goes to the target that it had: what a schedule has caused goes on without it.
+func (w *ways) toSchedule(ctx context.Context, o *target.Origin, schedule rialto.ARN) (way, error) {
+	if w.to != "" {
+		return w.scheduleElsewhere(o), nil
+	}
+	if w.schedules != nil {
+		d, enabled, err := w.schedules(ctx, schedule)
+		switch {
+		case err != nil:
+			return way{}, err
+		case d != nil && !enabled:
+			return way{reason: disabledSchedule}, nil
+		case d != nil:
+			return sealed(d), nil
+		}
+	}
+	was, err := formerly(o)
+	switch {
+	case err != nil:
+		return way{reason: fmt.Sprintf("the target cannot be used: %v", err)}, nil
+	case was == nil:
+		return way{reason: noSchedule}, nil
+	}
+	was.Schedule = new(target.Schedule) // when it has ended there is nothing left to delete
+	return sealed(was), nil
+}
+
+// formerly is the target that the schedule of a letter had, or nil if the letter does not say.
+func formerly(o *target.Origin) (*target.Definition, error) {
+	if o.Definition == nil {
+		return nil, nil
+	}
+	s, err := target.Unseal(o.Definition)
+	if err != nil {
+		return nil, err
+	}
+	return s.Definition, nil
+}
+
+// scheduleElsewhere is the way of an occurrence to a destination that somebody has asked for.
+func (w *ways) scheduleElsewhere(o *target.Origin) way {
+	if arn, err := rialto.ParseARN(w.to); err != nil || !plain[arn.Service] {
+		return way{reason: notPlain}
+	}
+	was, _ := formerly(o) // what cannot be read is of no use there, either
+	d := w.definitionElsewhere(o)
+	d.Schedule = &target.Schedule{Was: was}
+	return sealed(d)
+}
+
+// plain are the services whose targets take an input and need nothing else.
+var plain = map[string]bool{"sqs": true, "sns": true, "lambda": true}
 
 func sealed(d *target.Definition) way {
 	order, err := route.OrderOf(d)

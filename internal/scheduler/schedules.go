@@ -215,6 +215,26 @@ func (s *Schedules) get(ctx context.Context, n ScheduleName) (Schedule, Definiti
 	return kept, d, nil
 }
 
+// DefinitionOf is how what a schedule causes is delivered by now, or nil if there is no such schedule. It is not enabled if it does not fire at
+// present, for itself or for its group.
+func (s *Schedules) DefinitionOf(ctx context.Context, arn rialto.ARN) (d *target.Definition, enabled bool, err error) {
+	n, ok := nameOf(arn)
+	if !ok {
+		return nil, false, nil
+	}
+	g, err := s.Group(n.Scope, n.Group)
+	if err == nil {
+		var is Definition
+		if _, is, err = s.get(ctx, n); err == nil {
+			return is.delivery(n.Scope, false), is.Enabled && !g.Paused, nil
+		}
+	}
+	if rialto.KindOf(err) == rialto.NotFound {
+		err = nil
+	}
+	return nil, false, err
+}
+
 // Delete deletes a schedule. What it has caused already goes on. A call with the token of one that has deleted it does nothing.
 func (s *Schedules) Delete(ctx context.Context, n ScheduleName, clientToken string) error {
 	if err := s.knownGroup(n.Scope, n.Group); err != nil {

@@ -156,7 +156,9 @@ func Open(ctx context.Context, c Config) (_ *Server, err error) {
 	s.schedules = scheduler.NewSchedules(s.timers, s.catalog, scheduler.SchedulesOptions{
 		Deliver: s.deliver, MaxGroups: maxGroups(c), Accepted: watch.Accepted, Room: s.journal.Room,
 	})
-	s.redrive = redrive.New(s.queues, s.catalog, s.deliver, redrive.Options{Logger: c.Logger, Clock: c.Clock, Subscriptions: s.topics.DefinitionOf})
+	s.redrive = redrive.New(s.queues, s.catalog, s.deliver, redrive.Options{
+		Logger: c.Logger, Clock: c.Clock, Subscriptions: s.topics.DefinitionOf, Schedules: s.schedules.DefinitionOf,
+	})
 	news := connections.NewNews(s.ingest, s.catalog, c.Clock, c.Logger)
 	s.conns = connections.New(s.catalog, secrets, connections.Options{Logger: c.Logger, Clock: c.Clock, Wire: rialto.Real(c.Clock), Guard: s.guard(), News: news, TLSOnly: !c.trusted()})
 	if err := s.openKinds(); err != nil {

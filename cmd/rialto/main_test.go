@@ -33,7 +33,7 @@ func TestMain(m *testing.M) {
 //	end NAME  SIGNAL CODE   sends INT, TERM or KILL, or nothing with WAIT, and waits for NAME to end with that exit code (-1: by the signal)
 //	load VARIABLE FILE      sets a variable to the text of a file
 //	occupy VARIABLE         sets a variable to a port that somebody listens on
-//	call OPERATION JSON     calls an operation of AWS, such as AWSEvents.PutRule, on the server that RIALTO_ENDPOINT names
+//	call OPERATION JSON     calls an operation of AWS, such as AWSEvents.PutRule or "POST /schedules/nightly", on the server that RIALTO_ENDPOINT names
 //	until REGEXP COMMAND... runs a command again and again until what it writes to standard output matches
 //	find VARIABLE FILE REGEXP  sets a variable to what the first group of a regular expression finds in a file
 //	club VARIABLE           starts a server that asks for a certificate, sets a variable to its address, and writes the files that it takes
@@ -198,12 +198,22 @@ func call(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) != 2 {
 		ts.Fatalf("usage: call OPERATION JSON")
 	}
-	req, err := http.NewRequest(http.MethodPost, ts.Getenv("RIALTO_ENDPOINT"), strings.NewReader(args[1]))
+	method, path, rest := strings.Cut(args[0], " ")
+	if !rest {
+		method, path = http.MethodPost, ""
+	}
+	req, err := http.NewRequest(method, ts.Getenv("RIALTO_ENDPOINT")+path, strings.NewReader(args[1]))
 	ts.Check(err)
-	req.Header.Set("X-Amz-Target", args[0])
-	req.Header.Set("Content-Type", "application/x-amz-json-1.1")
-	if strings.HasPrefix(args[0], "AmazonSQS.") {
+	switch {
+	case rest:
+		req.Header.Set("Content-Type", "application/json")
+	case strings.HasPrefix(args[0], "AmazonSQS."):
 		req.Header.Set("Content-Type", "application/x-amz-json-1.0")
+	default:
+		req.Header.Set("Content-Type", "application/x-amz-json-1.1")
+	}
+	if !rest {
+		req.Header.Set("X-Amz-Target", args[0])
 	}
 	resp, err := http.DefaultClient.Do(req)
 	ts.Check(err)

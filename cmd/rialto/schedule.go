@@ -79,7 +79,7 @@ func newScheduleList() *cobra.Command {
 	output.declare(cmd.Flags(), asPretty, asJSON)
 	c.declare(cmd.Flags())
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		var all []schedule
+		all := []schedule{}
 		for after := ""; ; {
 			var answer struct {
 				Schedules []schedule `json:"schedules"`

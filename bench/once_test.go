@@ -21,6 +21,7 @@ func TestMeasurementsRun(t *testing.T) {
 			}
 		})
 	}
+	t.Run("month", func(t *testing.T) { minutes(t, 60) })
 	t.Run("queues", func(t *testing.T) {
 		if testing.Short() {
 			t.Skip("starts other systems")

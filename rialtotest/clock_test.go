@@ -1,8 +1,12 @@
 package rialtotest_test
 
 import (
+	"context"
 	"encoding/json"
+	"errors"
+	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -10,8 +14,11 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/eventbridge"
 	"github.com/aws/aws-sdk-go-v2/service/eventbridge/types"
+	"github.com/aws/aws-sdk-go-v2/service/scheduler"
+	schedulertypes "github.com/aws/aws-sdk-go-v2/service/scheduler/types"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 	sqstypes "github.com/aws/aws-sdk-go-v2/service/sqs/types"
+	"github.com/google/go-cmp/cmp"
 
 	"github.com/rialto-events/rialto"
 	"github.com/rialto-events/rialto/rialtotest"
@@ -199,5 +206,150 @@ func TestTheClockIsAsked(t *testing.T) {
 	}
 	if now := virtual.Now(t); !now.Equal(beginning) {
 		t.Errorf("the clock shows %v", now)
+	}
+}
+
+// TestSchedulesByTheClock has schedules of every sort fire while the clock is moved, each at its time, and those that are over are gone with the move.
+func TestSchedulesByTheClock(t *testing.T) {
+	t.Parallel()
+	srv := standing(t)
+	q := srv.Queue(t, "q")
+	hourly := schedule("hourly", "rate(1 hour)", q.ARN, "hourly <aws.scheduler.scheduled-time>")
+	hourly.StartDate, hourly.EndDate = aws.Time(beginning.Add(time.Hour)), aws.Time(beginning.Add(5*time.Hour))
+	hourly.ActionAfterCompletion = schedulertypes.ActionAfterCompletionDelete
+	once := schedule("once", "at(2026-01-01T02:30:00)", q.ARN, "once <aws.scheduler.scheduled-time>")
+	once.ActionAfterCompletion = schedulertypes.ActionAfterCompletionDelete
+	zone := schedule("zone", "cron(30 1 * * ? *)", q.ARN, "zone <aws.scheduler.scheduled-time>")
+	zone.ScheduleExpressionTimezone = aws.String("Europe/Berlin")
+	spread := schedule("spread", "at(2026-01-01T03:00:00)", q.ARN, "spread <aws.scheduler.scheduled-time>")
+	spread.FlexibleTimeWindow = &schedulertypes.FlexibleTimeWindow{Mode: schedulertypes.FlexibleTimeWindowModeFlexible, MaximumWindowInMinutes: aws.Int32(60)}
+	for _, in := range []*scheduler.CreateScheduleInput{hourly, once, zone, spread} {
+		createSchedule(t, srv, in)
+	}
+	if m := srv.Advance(t, 23*time.Hour); m.Fired != 8 || m.Delivered != 8 || len(m.Left) > 0 {
+		t.Errorf("in a day it was %+v", m)
+	}
+	var got []string
+	spreadAt := 0
+	for i := range 8 {
+		body := q.Next(t).Body
+		if body == "spread 2026-01-01T03:00:00Z" {
+			spreadAt = i
+			continue
+		}
+		got = append(got, body)
+	}
+	q.WantNothing(t)
+	want := []string{
+		"zone 2026-01-01T00:30:00Z", "hourly 2026-01-01T01:00:00Z", "hourly 2026-01-01T02:00:00Z", "once 2026-01-01T02:30:00Z",
+		"hourly 2026-01-01T03:00:00Z", "hourly 2026-01-01T04:00:00Z", "hourly 2026-01-01T05:00:00Z",
+	}
+	if d := cmp.Diff(want, got); d != "" {
+		t.Errorf("they came as (-want +got):\n%s", d)
+	}
+	if spreadAt != 4 && spreadAt != 5 {
+		t.Errorf("the one with a window from 03:00 to 04:00 came as number %d", spreadAt)
+	}
+	for _, name := range []string{"hourly", "once"} {
+		if _, err := getSchedule(t, srv, name); refusal(err) != "ResourceNotFoundException: Schedule "+name+" does not exist." {
+			t.Errorf("%s, which is over: %v", name, err)
+		}
+	}
+}
+
+// TestTheClockAndAHangingTarget has a target not answer: the clock goes on without it, and says so; what it does at last counts.
+func TestTheClockAndAHangingTarget(t *testing.T) {
+	t.Parallel()
+	srv := rialtotest.Options{Clock: rialto.NewVirtualClock(beginning), MoveWait: 50 * time.Millisecond}.Start(t)
+	hook, q := srv.Webhook(t), srv.Queue(t, "q")
+	release := make(chan struct{})
+	hook.Answer(func(int, *rialtotest.Request) int { <-release; return http.StatusOK })
+	srv.PutRule(t, "shop", `{"source": ["shop"]}`, hook.ARN)
+	createSchedule(t, srv, schedule("hourly", "cron(0 * * * ? *)", q.ARN, "x"))
+	srv.PutEvents(t, `{"Source": "shop", "DetailType": "paid", "Detail": "{}"}`)
+	if m := srv.Advance(t, 10*time.Hour); !slices.Equal(m.Left, []string{"deliveries"}) || m.Fired != 10 || m.Delivered != 10 {
+		t.Errorf("while a target hangs it was %+v", m)
+	}
+	if now := srv.Now(t); !now.Equal(beginning.Add(10 * time.Hour)) {
+		t.Errorf("the clock shows %v", now)
+	}
+	close(release)
+	hook.Want(t, `{"source": "shop"}`)
+	if m := srv.Advance(t, time.Hour); len(m.Left) > 0 || m.Fired != 1 || m.Failed > 0 {
+		t.Errorf("when it hangs no more it was %+v", m)
+	}
+}
+
+// TestWhoLeavesStopsTheClock has a client go away while it moves the clock: it stays at the stop that it has reached, and until then nobody else
+// can move it.
+func TestWhoLeavesStopsTheClock(t *testing.T) {
+	t.Parallel()
+	srv := rialtotest.Options{Clock: rialto.NewVirtualClock(beginning), MoveWait: time.Minute}.Start(t)
+	hook := srv.Webhook(t)
+	came, release := make(chan struct{}), make(chan struct{})
+	hook.Answer(func(n int, _ *rialtotest.Request) int {
+		if n == 1 {
+			close(came)
+		}
+		<-release
+		return http.StatusOK
+	})
+	putScheduled(t, srv, &eventbridge.PutRuleInput{Name: aws.String("hourly"), ScheduleExpression: aws.String("cron(0 * * * ? *)")})
+	srv.PutTarget(t, "hourly", types.Target{Arn: &hook.ARN})
+	ctx, leave := context.WithCancel(t.Context())
+	left := make(chan error)
+	go func() {
+		req, _ := http.NewRequestWithContext(ctx, http.MethodPost, srv.URL+"/_rialto/v1/clock/advance", strings.NewReader(`{"by": "5h"}`))
+		_, err := http.DefaultClient.Do(req)
+		left <- err
+	}()
+	<-came
+	const taken = "Somebody else is moving the clock"
+	if status, text := call(t, srv, http.MethodPost, "/clock/advance", `{"by": "1h"}`, nil); status != http.StatusBadRequest || !strings.Contains(text, taken) {
+		t.Errorf("a second move at the same time got %d %s", status, text)
+	}
+	leave()
+	if err := <-left; !errors.Is(err, context.Canceled) {
+		t.Errorf("who left got %v", err)
+	}
+	// Nobody tells a client that has gone when the server has noticed. A move that is refused for its goal is so only if nobody else moves the clock.
+	for text := taken; strings.Contains(text, taken); {
+		_, text = call(t, srv, http.MethodPost, "/clock/advance", `{"to": "2020-01-01T00:00:00Z"}`, nil)
+	}
+	if now := srv.Now(t); !now.Equal(beginning.Add(time.Hour)) {
+		t.Errorf("the clock shows %v, want the first stop", now)
+	}
+	close(release)
+	if m := srv.Advance(t, 4*time.Hour); m.Fired != 4 || len(m.Left) > 0 {
+		t.Errorf("the rest of the move was %+v", m)
+	}
+	if n := hook.Received(); n != 5 {
+		t.Errorf("the target was called %d times, want 5", n)
+	}
+}
+
+// TestReplaysByTheClock has a replay go as fast as its events came, while the clock is moved.
+func TestReplaysByTheClock(t *testing.T) {
+	t.Parallel()
+	srv := standing(t)
+	q := srv.Queue(t, "again")
+	archive(t, srv, "all", `{"source": ["shop"]}`)
+	for n := range 3 {
+		srv.PutEvents(t, fmt.Sprintf(`{"Source": "shop", "DetailType": "paid", "Detail": "{\"n\": %d}"}`, n))
+		srv.Advance(t, time.Hour)
+	}
+	srv.PutRule(t, "again", `{"replay-name": [{"exists": true}]}`, q.ARN)
+	change(t, srv, "/replays", `{"name": "r", "archive": "all", "speed": {"times": 1}}`, nil)
+	for _, step := range []struct {
+		by   time.Duration
+		want int
+	}{{59 * time.Minute, 1}, {time.Minute, 1}, {59 * time.Minute, 0}, {time.Minute, 1}, {time.Hour, 0}} {
+		srv.Advance(t, step.by)
+		if got := received(t, srv, q, 12*3600); len(got) != step.want {
+			t.Errorf("at %v came %q, want %d", srv.Now(t), got, step.want)
+		}
+	}
+	if is := until(t, srv, "/replays/r", (*replayState).over); is.State != "COMPLETED" || is.Put != 3 {
+		t.Errorf("the replay ended as %+v", is)
 	}
 }

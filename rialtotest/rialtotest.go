@@ -45,6 +45,7 @@ type Options struct {
 	Networks  []netip.Prefix // private networks that API destinations may be in; loopback always is
 	PublicURL string         // at which clients reach the server, for what stands in front of it; "" is the address that it listens on
 	Clock     rialto.Clock   // nil is the machine's
+	MoveWait  time.Duration  // how long, in the real world, a move of a virtual clock waits for a target that does not answer; 0 is 10 seconds
 	Logger    *slog.Logger   // nil is the log of the test, from warnings up; go test shows it when the test fails
 }
 
@@ -102,7 +103,7 @@ func (p *process) start(t testing.TB) {
 		var s *server.Server
 		s, err = server.Open(ctx, server.Config{
 			Listen: p.address, DataDir: p.options.DataDir, AllowTargets: p.options.Networks, AWSQuotas: p.options.AWSQuotas,
-			PublicURL: p.options.PublicURL, Logger: p.options.Logger, Clock: p.options.Clock,
+			PublicURL: p.options.PublicURL, Logger: p.options.Logger, Clock: p.options.Clock, MoveWait: p.options.MoveWait,
 		})
 		if err != nil {
 			return

@@ -27,6 +27,10 @@ type outcomes struct {
 	ordered bool      // one of them may have others wait for it
 }
 
+// followed reports whether anything happens because of these outcomes, other than that deliveries are over: a next attempt, a dead letter, or what
+// has waited for its turn.
+func (o *outcomes) followed() bool { return o.ordered || len(o.again) > 0 || len(o.dead) > 0 }
+
 func (o *outcomes) size() int { return len(o.settled) + len(o.again) + len(o.dead) + len(o.dropped) }
 
 func (o *outcomes) addTo(b *shard.Batch) {
@@ -119,15 +123,19 @@ func (c *collector) passed() {
 	c.own = false
 }
 
-// hurry has what waits committed at once, and returns how much is not committed yet.
-func (c *collector) hurry() (n int) {
+// hurry has what waits committed at once, all of it or only if something follows from it, and returns how much of what is hurried, or is on its way
+// by itself, is not committed yet.
+func (c *collector) hurry(all bool) (n int) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if len(c.waiting) > 0 && !c.hurried {
+	if len(c.waiting) > 0 && !c.hurried && (all || slices.ContainsFunc(c.waiting, (*outcomes).followed)) {
 		c.hurried = true
 		c.signal()
 	}
-	if n = len(c.waiting); c.own {
+	if c.hurried {
+		n = len(c.waiting)
+	}
+	if c.own {
 		n++
 	}
 	return n
@@ -138,6 +146,7 @@ func (c *collector) giveBack(o *outcomes) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.waiting = slices.Insert(c.waiting, 0, o)
+	c.hurried = true // it has waited
 	c.signal()
 }
 

@@ -65,7 +65,7 @@ func (a *ahead) take(revision uint64) []byte {
 	}
 	b := a.seconds[at.at].bytes[at.off : at.off+at.size : at.off+at.size]
 	a.drop(revision, at)
-	if len(a.held) == a.low {
+	if len(a.held) == a.low && a.low > 0 { // a handful is read when it is due
 		select {
 		case a.wants <- struct{}{}:
 		default:
@@ -118,8 +118,26 @@ func inLog(a, b shard.Ref) int {
 func (a *ahead) put(w waiting, definition []byte) bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()
+	a.lay(w, definition)
+	return a.size < aheadBytes
+}
+
+// again holds on to the definition of a schedule that fires now, if it is due soon again, and there is room.
+func (a *ahead) again(r ready, definition []byte, next Due) {
+	if next.Time.IsZero() || next.At.Sub(r.due) > aheadFor {
+		return
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.size < aheadBytes && len(a.held) < aheadMost {
+		a.lay(waiting{r.revision, r.ref, next.At.Unix()}, definition)
+	}
+}
+
+// lay puts a definition on its shelf.
+func (a *ahead) lay(w waiting, definition []byte) {
 	if _, ok := a.held[w.revision]; ok {
-		return true // it was listed twice
+		return // it was listed twice, or is kept
 	}
 	s := a.seconds[w.at]
 	if s == nil {
@@ -130,7 +148,6 @@ func (a *ahead) put(w waiting, definition []byte) bool {
 	s.bytes = append(s.bytes, definition...)
 	s.live++
 	a.size += len(definition)
-	return a.size < aheadBytes
 }
 
 // filled notes that no more is read for now. What is left when it is time to look again lasts for longer than it takes to read.

@@ -475,6 +475,7 @@ func (h *host) aim(ctx context.Context, list []ready, since time.Time) (v volley
 		f := fired{Occurrence: Occurrence{placeOf(r.key), r.revision, definition, r.due, since}}
 		if f.owner = h.timers.owners[f.Owner]; f.owner != nil {
 			f.events, f.next = f.owner.Occur(ctx, f.Occurrence)
+			h.ahead.again(r, definition, f.next)
 		} else {
 			h.timers.opts.Logger.Error("schedule of nobody", "schedule", r.key)
 		}
@@ -503,8 +504,10 @@ func (h *host) shoot(ctx context.Context, v volley) error {
 	if err != nil {
 		return err
 	}
-	h.timers.fired.Add(uint64(len(v)))
 	for _, f := range v {
+		if len(f.events) > 0 {
+			h.timers.fired.Add(1)
+		}
 		if f.owner != nil {
 			f.owner.Occurred(f.Occurrence, f.events)
 		}

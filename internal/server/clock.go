@@ -119,7 +119,11 @@ func (s *Server) openDriver() {
 		}})
 	}
 	s.driver = advance.New(s.virtual, parts, advance.Options{
-		Logger: s.config.Logger, Keep: s.keepClock, Tidy: s.history.CatchUp,
+		Logger: s.config.Logger, Patience: s.config.MoveWait, Keep: s.keepClock,
+		Tidy: func(ctx context.Context) error {
+			s.deliver.Hurry()
+			return s.history.CatchUp(ctx)
+		},
 		Turns: func() (n uint64) {
 			for _, sh := range s.shards {
 				n += sh.Turns()

@@ -68,8 +68,9 @@ type Config struct {
 	Logger *slog.Logger // nil discards
 	Clock  rialto.Clock // nil is the system's
 
-	Virtual    bool      // the clock stands still until somebody moves it by the API, as it does if Clock is a *[rialto.VirtualClock]; the journal is relaxed then
-	ClockStart time.Time // where it begins in a data directory that knows no later time; zero is the present
+	Virtual    bool          // the clock stands still until somebody moves it by the API, as it does if Clock is a *[rialto.VirtualClock]; the journal is relaxed then
+	ClockStart time.Time     // where it begins in a data directory that knows no later time; zero is the present
+	MoveWait   time.Duration // how long one who moves it waits, in the real world, for a target that does not answer; 0 is 10 seconds
 }
 
 // withDefaults fills in what was left out.

@@ -3,6 +3,7 @@ package rialtotest_test
 import (
 	"encoding/json"
 	"fmt"
+	"io"
 	"net/http"
 	"net/url"
 	"os"
@@ -406,5 +407,16 @@ func TestSkipDamaged(t *testing.T) {
 	told, events, _ := strings.Cut(text, "\n")
 	if !strings.HasPrefix(told, `{"damaged":"`) || strings.Count(events, `"time":"2026-03-02T`) != 30 || strings.Count(events, "\n") != 29 {
 		t.Errorf("the export is\n%s", text)
+	}
+	change(t, srv, "/archives/all/import", strings.ReplaceAll(lines, "2026-03-01", "2026-02-01"), nil)
+	resp, err := http.Get(srv.URL + "/_rialto/v1/archives/all/export")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	body, err := io.ReadAll(resp.Body)
+	begun, told, _ := strings.Cut(string(body), `{"damaged":"`)
+	if err == nil || strings.Count(begun, `"time":"2026-02-01T`) != 30 || !strings.Contains(told, "of archive all is damaged") {
+		t.Errorf("an export that comes upon damage ends with %v after\n%s", err, body)
 	}
 }

@@ -376,11 +376,10 @@ func (im *importing) send(ctx context.Context) error {
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
-	u, err := im.client.url()
+	u, err := im.client.at("archives/" + url.PathEscape(im.archive) + "/import")
 	if err != nil {
 		return err
 	}
-	u = u.JoinPath("/_rialto/v1/archives", url.PathEscape(im.archive), "import")
 	u.RawQuery = url.Values{"line": {strconv.Itoa(im.stored.lines + 1)}}.Encode()
 	resp, err := im.client.native(context.WithoutCancel(ctx), http.MethodPost, u, im.body.Bytes())
 	if err != nil {

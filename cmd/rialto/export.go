@@ -60,7 +60,7 @@ func (f *exportFlags) export(cmd *cobra.Command, archive string) error {
 		return err
 	}
 	path := "archives/" + url.PathEscape(archive)
-	e := &export{speed: f.speed, gauge: newGauge(cmd.ErrOrStderr()), said: cmd.ErrOrStderr(), told: make(map[string]bool)}
+	e := &export{speed: f.speed, skip: bool(f.skip), gauge: newGauge(cmd.ErrOrStderr()), said: cmd.ErrOrStderr(), told: make(map[string]bool)}
 	defer e.gauge.clear()
 	if e.gauge != nil {
 		var answer struct {
@@ -71,11 +71,10 @@ func (f *exportFlags) export(cmd *cobra.Command, archive string) error {
 		}
 		e.total = answer.Events
 	}
-	u, err := f.client.url()
+	u, err := f.client.at(path + "/export")
 	if err != nil {
 		return err
 	}
-	u = u.JoinPath("/_rialto/v1", path, "export")
 	e.open = func(ctx context.Context, from time.Time) (io.ReadCloser, error) {
 		if !from.IsZero() {
 			q.Set("from", from.UTC().Format(time.RFC3339))
@@ -154,6 +153,7 @@ func (nopCloser) Close() error { return nil }
 type export struct {
 	open  func(ctx context.Context, from time.Time) (io.ReadCloser, error) // a zero from is the beginning
 	speed replaySpeed
+	skip  bool   // what is damaged is left out
 	gauge *gauge // nil shows nothing
 	total int64  // for the gauge
 	said  io.Writer
@@ -218,6 +218,9 @@ func (e *export) copy(ctx context.Context, to *bufio.Writer) error {
 		var event exported
 		if err := json.Unmarshal(lines.Bytes(), &event); err != nil {
 			return fmt.Errorf("%w in the middle of an event: %w", errBroken, err)
+		}
+		if event.Damaged != "" && !e.skip {
+			return errDamaged(event.Damaged)
 		}
 		if event.Damaged != "" {
 			e.tell(event.Damaged)

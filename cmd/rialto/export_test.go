@@ -170,7 +170,7 @@ func TestExportTellsOfDamage(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var got, said strings.Builder
 		n := 0
-		e := &export{told: make(map[string]bool), said: &said, open: func(context.Context, time.Time) (io.ReadCloser, error) {
+		e := &export{skip: true, told: make(map[string]bool), said: &said, open: func(context.Context, time.Time) (io.ReadCloser, error) {
 			if n++; n == 1 {
 				return io.NopCloser(io.MultiReader(strings.NewReader(first+damage), iotest.ErrReader(errors.New("reset")))), nil
 			}
@@ -181,6 +181,12 @@ func TestExportTellsOfDamage(t *testing.T) {
 		}
 		if got.String() != first+last || said.String() != "Block 3 is damaged.\n" {
 			t.Errorf("it wrote\n%s\nand said\n%s", got.String(), said.String())
+		}
+		got.Reset()
+		n = 0
+		e = &export{open: e.open}
+		if err := e.run(t.Context(), &got); err == nil || err.Error() != "Block 3 is damaged." || n != 1 || got.String() != first {
+			t.Errorf("if nothing is to be left out, it ends with %v after %d connections, and has written\n%s", err, n, got.String())
 		}
 	})
 }

@@ -61,13 +61,26 @@ func (c *client) native(ctx context.Context, method string, u *url.URL, body []b
 	return nil, refusal(resp)
 }
 
+// at is where something is below /_rialto/v1/; names in the path are escaped.
+func (c *client) at(path string) (*url.URL, error) {
+	u, err := c.url()
+	if err != nil {
+		return nil, err
+	}
+	for name := range strings.SplitSeq(path, "/") {
+		if name == "." || name == ".." { // it would lead somewhere else
+			return nil, usagef("", "%q is no name.", name)
+		}
+	}
+	return u.JoinPath("/_rialto/v1", path), nil
+}
+
 // ask asks rialto's own API below /_rialto/v1/, with in as the body if it is not nil, and reads the answer into out.
 func (c *client) ask(ctx context.Context, method, path string, query url.Values, in, out any) error {
-	u, err := c.url()
+	u, err := c.at(path)
 	if err != nil {
 		return err
 	}
-	u = u.JoinPath("/_rialto/v1", path)
 	u.RawQuery = query.Encode()
 	var body []byte
 	if in != nil {
@@ -99,6 +112,11 @@ var lists = map[string]string{
 	"archives": "rialto archive list", "replays": "rialto replay list, or rialto archive list for what can be replayed",
 }
 
+// errDamaged says what of an archive is damaged.
+func errDamaged(what string) error {
+	return &failure{message: sentence(printable(what)), try: "the same with --skip-damaged, which leaves out that and nothing else"}
+}
+
 // refusal is what a server says that does not want to be followed. One that cannot at the moment is asked again.
 func refusal(resp *http.Response) error {
 	b, _ := io.ReadAll(io.LimitReader(resp.Body, maxAnswer)) // whatever came is better than nothing
@@ -107,7 +125,7 @@ func refusal(resp *http.Response) error {
 		said.Message = resp.Status
 	}
 	if said.Code == console.Damaged {
-		return &failure{message: sentence(printable(said.Message)), try: "the same with --skip-damaged, which leaves out that and nothing else"}
+		return errDamaged(said.Message)
 	}
 	if resp.StatusCode >= http.StatusInternalServerError {
 		return errors.New(said.Message)

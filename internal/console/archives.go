@@ -6,6 +6,7 @@ import (
 	"context"
 	"encoding/base64"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"iter"
 	"math"
@@ -296,7 +297,8 @@ func (p archives) sample(w http.ResponseWriter, r *Request) error {
 }
 
 // export writes the events as lines of JSON, as they were accepted. What goes wrong after the first of them cuts the answer off, so that no reader
-// takes it for whole. Where something damaged is left out, because that was asked for, stands a line that says so, which is no event.
+// takes it for whole. Where something damaged is left out, because that was asked for, stands a line that says so, which is no event; the same line is
+// the last one if it was not asked for.
 func (p archives) export(w http.ResponseWriter, r *Request) error {
 	q, err := p.ask(r)
 	if err != nil {
@@ -306,6 +308,10 @@ func (p archives) export(w http.ResponseWriter, r *Request) error {
 	for e, err := range p.history.Read(r.Context(), q.archive.ID, q.window, history.Position{}) {
 		damaged, err := leftOut(r, err)
 		if err != nil && began {
+			if e, ok := errors.AsType[*rialto.Error](err); ok && e.Code == Damaged {
+				_, _ = w.Write(append(damagedLine(e.Message), '\n'))
+				_ = http.NewResponseController(w).Flush() // the reader knows why, unless it has gone
+			}
 			panic(http.ErrAbortHandler)
 		}
 		if err != nil {
@@ -314,7 +320,7 @@ func (p archives) export(w http.ResponseWriter, r *Request) error {
 		line := e.Event
 		switch {
 		case damaged != nil:
-			line, _ = json.Marshal(map[string]string{"damaged": damaged[0]}) // a string
+			line = damagedLine(damaged[0])
 		case q.match != nil && !q.match(e.Event):
 			continue
 		}
@@ -327,6 +333,12 @@ func (p archives) export(w http.ResponseWriter, r *Request) error {
 		}
 	}
 	return nil
+}
+
+// damagedLine stands in an export where events are missing.
+func damagedLine(what string) []byte {
+	line, _ := json.Marshal(map[string]string{"damaged": what}) // a string
+	return line
 }
 
 // load stores events that come as lines of JSON: all of them, or none if a line is no event. Who sends a long file in parts says which line of it is the

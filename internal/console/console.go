@@ -15,7 +15,6 @@ import (
 	"net/http"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/rialto-events/rialto"
 	"github.com/rialto-events/rialto/internal/aws"
@@ -115,9 +114,6 @@ func (o *Options) serve(w http.ResponseWriter, r *http.Request, route Route) {
 		}
 		return // otherwise the client has gone
 	}
-	// The deadline is for the request. If it stayed, it would end the connection, and with it r.Context(), while the answer is still being given: who
-	// looks on, exports, or counts in a large archive takes longer. Not every ResponseWriter has one.
-	_ = http.NewResponseController(w).SetReadDeadline(time.Time{})
 	who, err := aws.Identify(r, o.Authenticator, body)
 	if err != nil {
 		fail(w, err)

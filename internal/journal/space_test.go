@@ -3,6 +3,7 @@ package journal_test
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io/fs"
 	"math/rand/v2"
@@ -178,6 +179,45 @@ func TestSpaceAfterDamage(t *testing.T) {
 		t.Errorf("%d bytes are left of blobs that were removed", size)
 	}
 	d.want("next")
+}
+
+// TestDamageAndKill flips a bit in the middle of a file, and kills the process after the next start. A server that has to read all files cuts that one where
+// it is damaged, so blobs behind that are lost with it: those of the same file. Each of them is an error that says so, and all others are there.
+func TestDamageAndKill(t *testing.T) {
+	t.Parallel()
+	d := newBlobDisk(t)
+	names := numbered("n", 40)
+	d.put(names...)
+	d.close()
+	files, _ := d.files()
+	flip(t, files[0])
+	d.open()
+	lost := func() (n int) {
+		t.Helper()
+		for i, name := range names {
+			b, err := d.Get(t.Context(), name)
+			_, damaged := errors.AsType[*journal.DamageError](err)
+			switch {
+			case err == nil && !bytes.Equal(b, noiseOf(name)), err != nil && !damaged, err != nil && i > blockFile/blobSize:
+				t.Errorf("%s: %d bytes, %v", name, len(b), err)
+			case err != nil:
+				n++
+			}
+		}
+		return n
+	}
+	if n := lost(); n != 1 {
+		t.Errorf("%d blobs are lost by a bit", n)
+	}
+	d.put("more")
+	d.kill()
+	if n := lost(); n > blockFile/blobSize {
+		t.Errorf("%d blobs are lost by a bit and a kill", n)
+	}
+	list, err := d.List(t.Context(), "")
+	if err != nil || len(list) != len(names)+1 {
+		t.Errorf("%d blobs are listed, %v", len(list), err)
+	}
 }
 
 // TestSpaceWithOlderBlob removes most blobs, but not the first and the last, and ends the process in the moment after: files that the server has not tidied up

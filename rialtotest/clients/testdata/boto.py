@@ -1,5 +1,6 @@
 """Calls every operation with boto3 and looks at the answers. HOOK_URL is an endpoint that takes everything."""
 
+import hashlib
 import json
 import os
 import time
@@ -109,6 +110,75 @@ def fifo():
     equal([m["Body"] for m in sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10)["Messages"]], ["2"])
     refused("MissingParameter", sqs.send_message, QueueUrl=url, MessageBody="4")
     sqs.delete_queue(QueueUrl=url)
+
+
+def fifo_throughput():
+    url = URL + "fast.fifo"
+    fast = {"FifoQueue": "true", "DeduplicationScope": "messageGroup", "FifoThroughputLimit": "perMessageGroupId", "DelaySeconds": "900"}
+    equal(sqs.create_queue(QueueName="fast.fifo", Attributes=fast)["QueueUrl"], url)
+    equal(sqs.create_queue(QueueName="fast.fifo", Attributes=fast)["QueueUrl"], url)
+    got = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["All"])["Attributes"]
+    equal({k: got[k] for k in [*fast, "ContentBasedDeduplication"]}, fast | {"ContentBasedDeduplication": "false"})
+    refused("QueueAlreadyExists", sqs.create_queue, QueueName="fast.fifo", Attributes={"FifoQueue": "true", "DeduplicationScope": "queue"})
+    refused("InvalidAttributeValue", sqs.set_queue_attributes, QueueUrl=url, Attributes={"DeduplicationScope": "queue"})
+    refused("InvalidAttributeValue", sqs.set_queue_attributes, QueueUrl=url, Attributes={"FifoQueue": "false"})
+    refused("InvalidParameterValue", sqs.create_queue, QueueName="fast", Attributes={"FifoQueue": "true"})
+    refused("InvalidParameterValue", sqs.create_queue, QueueName="fast.fifo2")
+    refused("InvalidAttributeName", sqs.create_queue, QueueName="fast", Attributes={"DeduplicationScope": "queue"})
+
+    # The same id in two groups is two messages; the order is that of each group, and numbers grow.
+    batch = sqs.send_message_batch(QueueUrl=url, Entries=[
+        {"Id": f"{group}{n}", "MessageBody": f"{group}{n}", "MessageGroupId": group, "MessageDeduplicationId": str(n)} for n in range(5) for group in "ab"])
+    equal([s["Id"] for s in batch["Successful"]], [f"{group}{n}" for n in range(5) for group in "ab"])
+    numbers = {s["Id"]: s["SequenceNumber"] for s in batch["Successful"]}
+    equal((sorted(numbers.values()), {len(n) for n in numbers.values()}), (list(numbers.values()), {20}))
+    again = sqs.send_message(QueueUrl=url, MessageBody="a0", MessageGroupId="a", MessageDeduplicationId="0")
+    equal(again["SequenceNumber"], numbers["a0"])
+    equal("Messages" in sqs.receive_message(QueueUrl=url), False)  # all wait, as the queue says
+    sqs.set_queue_attributes(QueueUrl=url, Attributes={"DelaySeconds": "0"})  # which counts for these, too
+    got = sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=7, MessageSystemAttributeNames=["All"])["Messages"]
+    equal([m["Body"] for m in got], ["a0", "a1", "a2", "a3", "a4", "b0", "b1"])
+    equal([m["Attributes"]["SequenceNumber"] for m in got], [numbers[m["Body"]] for m in got])
+    equal("Messages" in sqs.receive_message(QueueUrl=url), False)  # both groups are closed
+    entries = [{"Id": m["Body"], "ReceiptHandle": m["ReceiptHandle"]} for m in got]
+    equal(len(sqs.delete_message_batch(QueueUrl=url, Entries=entries[1:])["Successful"]), 6)
+    sqs.change_message_visibility(QueueUrl=url, ReceiptHandle=got[0]["ReceiptHandle"], VisibilityTimeout=0)
+    equal([m["Body"] for m in sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10)["Messages"]], ["b2", "b3", "b4", "a0"])
+    refused("InvalidParameterValue", sqs.delete_message, QueueUrl=url, ReceiptHandle=got[0]["ReceiptHandle"])  # it has expired
+    refused("InvalidParameterValue", sqs.send_message, QueueUrl=url, MessageBody="x", MessageGroupId="a", MessageDeduplicationId="x", DelaySeconds=2)
+    refused("InvalidParameterValue", sqs.send_message, QueueUrl=url, MessageBody="x", MessageGroupId="a")
+    refused("InvalidParameterValue", sqs.send_message, QueueUrl=url, MessageBody="x", MessageGroupId="a b", MessageDeduplicationId="x")
+    sqs.delete_queue(QueueUrl=url)
+
+
+def fifo_redrive():
+    work, late = URL + "work.fifo", URL + "late.fifo"
+    sqs.create_queue(QueueName="late.fifo", Attributes={"FifoQueue": "true", "VisibilityTimeout": "0"})
+    policy = {"deadLetterTargetArn": QUEUE + "late.fifo", "maxReceiveCount": 1}
+    sqs.create_queue(QueueName="work.fifo", Attributes={"FifoQueue": "true", "VisibilityTimeout": "0", "RedrivePolicy": json.dumps(policy)})
+    standard = json.dumps(policy | {"deadLetterTargetArn": QUEUE + "dead"})
+    refused("InvalidParameterValue", sqs.set_queue_attributes, QueueUrl=work, Attributes={"RedrivePolicy": standard})
+    allowed = json.dumps({"redrivePermission": "byQueue", "sourceQueueArns": [QUEUE + "work.fifo"]})
+    sqs.set_queue_attributes(QueueUrl=late, Attributes={"RedriveAllowPolicy": allowed})
+    refused("InvalidParameterValue", sqs.create_queue, QueueName="other.fifo", Attributes={"FifoQueue": "true", "RedrivePolicy": json.dumps(policy)})
+    equal(sqs.list_dead_letter_source_queues(QueueUrl=late)["queueUrls"], [work])
+    for group, body in ("a", "1"), ("b", "2"), ("a", "3"):
+        sqs.send_message(QueueUrl=work, MessageBody=body, MessageGroupId=group, MessageDeduplicationId=body)
+    equal([m["Body"] for m in sqs.receive_message(QueueUrl=work, MaxNumberOfMessages=10)["Messages"]], ["1", "3", "2"])
+    equal("Messages" in sqs.receive_message(QueueUrl=work, MaxNumberOfMessages=10), False)  # one receive too many
+    letters = sqs.receive_message(QueueUrl=late, MaxNumberOfMessages=10, WaitTimeSeconds=10, MessageSystemAttributeNames=["All"])["Messages"]
+    equal([(m["Body"], m["Attributes"]["MessageGroupId"], m["Attributes"]["MessageDeduplicationId"]) for m in letters], [("1", "a", "1"), ("3", "a", "3"), ("2", "b", "2")])
+    equal({(m["Attributes"]["DeadLetterQueueSourceArn"], m["Attributes"]["ApproximateReceiveCount"]) for m in letters}, {(QUEUE + "work.fifo", "2")})
+    refused("InvalidParameterValue", sqs.start_message_move_task, SourceArn=QUEUE + "late.fifo", DestinationArn=QUEUE + "dead")
+    sqs.start_message_move_task(SourceArn=QUEUE + "late.fifo")
+    while (task := sqs.list_message_move_tasks(SourceArn=QUEUE + "late.fifo")["Results"][0])["Status"] == "RUNNING":
+        time.sleep(0.05)
+    equal((task["Status"], task["ApproximateNumberOfMessagesMoved"]), ("COMPLETED", 3))
+    back = sqs.receive_message(QueueUrl=work, MaxNumberOfMessages=10, VisibilityTimeout=60, MessageSystemAttributeNames=["All"])["Messages"]
+    equal([(m["Body"], m["Attributes"]["ApproximateReceiveCount"]) for m in back], [("1", "1"), ("3", "1"), ("2", "1")])
+    equal("Messages" in sqs.receive_message(QueueUrl=late), False)
+    for url in work, late:
+        sqs.delete_queue(QueueUrl=url)
 
 
 def buses():
@@ -312,8 +382,54 @@ def fifo_topics():
     equal(sent[3]["MessageId"], sent[1]["MessageId"])
     equal(sorted(s["SequenceNumber"] for s in sent[:3]), [s["SequenceNumber"] for s in sent[:3]])
     equal([body for body, _ in received("ledger.fifo", 3)], ["5", "6", "7"])
+    e = refused("InvalidParameter", sns.publish, TopicArn=topic, Message="8", MessageDeduplicationId="8")
+    equal(e.response["Error"]["Message"], "Invalid parameter: The MessageGroupId parameter is required for FIFO topics")
+    refused("InvalidParameter", sns.publish, TopicArn=topic, Message="8", MessageGroupId="a")
     sns.delete_topic(TopicArn=topic)
     sqs.delete_queue(QueueUrl=url)
+
+
+def fifo_topic_attributes():
+    queue, late = QUEUE + "journal.fifo", QUEUE + "late.fifo"
+    sqs.create_queue(QueueName="journal.fifo", Attributes={"FifoQueue": "true", "DeduplicationScope": "messageGroup"})
+    sqs.create_queue(QueueName="late.fifo", Attributes={"FifoQueue": "true"})
+    wanted = {"FifoTopic": "true", "ContentBasedDeduplication": "true", "FifoThroughputScope": "MessageGroup"}
+    topic = sns.create_topic(Name="journal.fifo", Attributes=wanted)["TopicArn"]
+    got = sns.get_topic_attributes(TopicArn=topic)["Attributes"]
+    equal({k: got[k] for k in wanted}, wanted)
+    refused("InvalidParameter", sns.create_topic, Name="journal", Attributes={"FifoTopic": "true"})
+    refused("InvalidParameter", sns.create_topic, Name="journal", Attributes={"FifoThroughputScope": "Topic"})
+    plain = sns.create_topic(Name="journal")["TopicArn"]
+    e = refused("InvalidParameter", sns.subscribe, TopicArn=plain, Protocol="sqs", Endpoint=queue)
+    equal(e.response["Error"]["Message"], "Invalid parameter: Invalid parameter: Endpoint Reason: FIFO SQS Queues can not be subscribed to standard SNS topics")
+    sns.delete_topic(TopicArn=plain)
+    refused("InvalidParameter", sns.subscribe, TopicArn=topic, Protocol="sqs", Endpoint=queue, Attributes={"RedrivePolicy": json.dumps({"deadLetterTargetArn": QUEUE + "dead"})})
+    letters = json.dumps({"deadLetterTargetArn": late})
+    subscription = sns.subscribe(TopicArn=topic, Protocol="sqs", Endpoint=queue, Attributes={"RedrivePolicy": letters})["SubscriptionArn"]
+    equal(sns.get_subscription_attributes(SubscriptionArn=subscription)["Attributes"]["RedrivePolicy"], letters)
+
+    # Known by their content, in their groups.
+    batch = sns.publish_batch(TopicArn=topic, PublishBatchRequestEntries=[
+        {"Id": f"{group}{n}", "Message": str(n), "MessageGroupId": group} for n in range(3) for group in "ab"])["Successful"]
+    equal(sorted(s["SequenceNumber"] for s in batch), [s["SequenceNumber"] for s in batch])
+    equal(sns.publish(TopicArn=topic, Message="0", MessageGroupId="a")["SequenceNumber"], batch[0]["SequenceNumber"])
+    came = {"a": [], "b": []}
+    while sum(map(len, came.values())) < 6:
+        for m in sqs.receive_message(QueueUrl=URL + "journal.fifo", MaxNumberOfMessages=10, WaitTimeSeconds=10, MessageSystemAttributeNames=["All"])["Messages"]:
+            told, system = json.loads(m["Body"]), m["Attributes"]
+            equal((system["MessageDeduplicationId"], "Signature" in told), (hashlib.sha256(told["Message"].encode()).hexdigest(), False))
+            came[system["MessageGroupId"]].append((told["Message"], told["SequenceNumber"]))
+            sqs.delete_message(QueueUrl=URL + "journal.fifo", ReceiptHandle=m["ReceiptHandle"])
+    equal([[body for body, _ in came[group]] for group in "ab"], [["0", "1", "2"]] * 2)
+    equal(sorted(n for group in came.values() for _, n in group), [s["SequenceNumber"] for s in batch])
+
+    # What cannot be delivered any more is a dead letter, in its group.
+    sqs.delete_queue(QueueUrl=URL + "journal.fifo")
+    sns.publish(TopicArn=topic, Message="3", MessageGroupId="a")
+    letter = sqs.receive_message(QueueUrl=URL + "late.fifo", WaitTimeSeconds=20, MessageSystemAttributeNames=["All"])["Messages"][0]
+    equal((json.loads(letter["Body"])["Message"], letter["Attributes"]["MessageGroupId"]), ("3", "a"))
+    sns.delete_topic(TopicArn=topic)
+    sqs.delete_queue(QueueUrl=URL + "late.fifo")
 
 
 def received(queue, n):
@@ -357,7 +473,11 @@ def end():
 
 
 failed = False
-for part in queues, messages, fifo, buses, rules, putting, destinations, replays, topics, subscriptions, fifo_topics, silence, absent, end:
+parts = [
+    queues, messages, fifo, fifo_throughput, fifo_redrive, buses, rules, putting, destinations, replays, topics, subscriptions, fifo_topics, fifo_topic_attributes,
+    silence, absent, end,
+]
+for part in parts:
     try:
         part()
     except Exception as e:  # say so, and look at the rest

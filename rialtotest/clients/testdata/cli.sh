@@ -59,6 +59,44 @@ want "None" sqs receive-message --queue-url "$url/line.fifo" --query 'Messages[0
 refused InvalidParameterValue sqs send-message --queue-url "$url/line.fifo" --message-body 3 --message-group-id a
 want "" sqs delete-queue --queue-url "$url/line.fifo"
 
+# high throughput: messages are known again in their group alone, and a delay that is changed counts for what is there
+fast=FifoQueue=true,DeduplicationScope=messageGroup,FifoThroughputLimit=perMessageGroupId,DelaySeconds=900,ContentBasedDeduplication=true
+want "$url/fast.fifo" sqs create-queue --queue-name fast.fifo --attributes $fast --query QueueUrl
+want "true	messageGroup	perMessageGroupId" sqs get-queue-attributes --queue-url "$url/fast.fifo" --attribute-names All \
+  --query 'Attributes.[ContentBasedDeduplication,DeduplicationScope,FifoThroughputLimit]'
+refused InvalidAttributeValue sqs set-queue-attributes --queue-url "$url/fast.fifo" --attributes DeduplicationScope=queue
+refused InvalidParameterValue sqs create-queue --queue-name fast --attributes FifoQueue=true
+want "a	b	c	d	e" sqs send-message-batch --queue-url "$url/fast.fifo" --query 'Successful[].Id' --entries \
+  '[{"Id":"a","MessageBody":"1","MessageGroupId":"x"},{"Id":"b","MessageBody":"1","MessageGroupId":"y"},{"Id":"c","MessageBody":"2","MessageGroupId":"x"},
+    {"Id":"d","MessageBody":"2","MessageGroupId":"x"},{"Id":"e","MessageBody":"3","MessageGroupId":"y"}]'
+want "None" sqs receive-message --queue-url "$url/fast.fifo" --query 'Messages'
+want "" sqs set-queue-attributes --queue-url "$url/fast.fifo" --attributes DelaySeconds=0
+want "1	2	1	3" sqs receive-message --queue-url "$url/fast.fifo" --max-number-of-messages 10 --query 'Messages[].Body'
+want "" sqs delete-queue --queue-url "$url/fast.fifo"
+
+# dead letters of a FIFO queue, and back
+want "$url/late.fifo" sqs create-queue --queue-name late.fifo --attributes FifoQueue=true,VisibilityTimeout=0 --query QueueUrl
+want "$url/work.fifo" sqs create-queue --queue-name work.fifo --query QueueUrl --attributes \
+  "{\"FifoQueue\":\"true\",\"VisibilityTimeout\":\"0\",\"RedrivePolicy\":\"{\\\"deadLetterTargetArn\\\":\\\"$q:late.fifo\\\",\\\"maxReceiveCount\\\":1}\"}"
+refused InvalidParameterValue sqs set-queue-attributes --queue-url "$url/work.fifo" \
+  --attributes "{\"RedrivePolicy\":\"{\\\"deadLetterTargetArn\\\":\\\"$q:dead\\\",\\\"maxReceiveCount\\\":1}\"}"
+want "$url/work.fifo" sqs list-dead-letter-source-queues --queue-url "$url/late.fifo" --query queueUrls
+want "3" sqs send-message-batch --queue-url "$url/work.fifo" --query 'length(Successful)' --entries \
+  '[{"Id":"a","MessageBody":"1","MessageGroupId":"x","MessageDeduplicationId":"1"},{"Id":"b","MessageBody":"2","MessageGroupId":"y","MessageDeduplicationId":"2"},
+    {"Id":"c","MessageBody":"3","MessageGroupId":"x","MessageDeduplicationId":"3"}]'
+want "1	3	2" sqs receive-message --queue-url "$url/work.fifo" --max-number-of-messages 10 --query 'Messages[].Body'
+want "None" sqs receive-message --queue-url "$url/work.fifo" --max-number-of-messages 10 --query 'Messages'
+want "1	x	$q:work.fifo
+3	x	$q:work.fifo
+2	y	$q:work.fifo" sqs receive-message --queue-url "$url/late.fifo" --max-number-of-messages 10 --wait-time-seconds 10 --attribute-names All \
+  --query 'Messages[].[Body,Attributes.MessageGroupId,Attributes.DeadLetterQueueSourceArn]'
+sqs start-message-move-task --source-arn "$q:late.fifo" --query TaskHandle >/dev/null
+for _ in 1 2 3 4 5 6 7 8 9; do [ "$(sqs list-message-move-tasks --source-arn "$q:late.fifo" --query 'Results[0].Status')" = RUNNING ] || break; done
+want "COMPLETED	3" sqs list-message-move-tasks --source-arn "$q:late.fifo" --query 'Results[].[Status,ApproximateNumberOfMessagesMoved]'
+want "1	3	2" sqs receive-message --queue-url "$url/work.fifo" --max-number-of-messages 10 --query 'Messages[].Body'
+want "None" sqs receive-message --queue-url "$url/late.fifo" --query 'Messages'
+for name in work late; do want "" sqs delete-queue --queue-url "$url/$name.fifo"; done
+
 # messages; the CLI compares the digests itself
 want "3858f62230ac3c915f300c664312c63f" sqs send-message --queue-url "$url/billing" --message-body foobar --query MD5OfMessageBody \
   --message-attributes '{"Foo":{"DataType":"String","StringValue":"Bar"}}'
@@ -207,6 +245,37 @@ want "" sns unsubscribe --subscription-arn "$first"
 refused NotFound sns get-subscription-attributes --subscription-arn "$first"
 want "" sns delete-topic --topic-arn "$t:orders"
 for name in everything dear; do want "" sqs delete-queue --queue-url "$url/$name"; done
+
+# a FIFO topic: known by content and in their groups, in order, and a dead letter
+want "$url/journal.fifo" sqs create-queue --queue-name journal.fifo --attributes FifoQueue=true,DeduplicationScope=messageGroup --query QueueUrl
+want "$url/late.fifo" sqs create-queue --queue-name late.fifo --attributes FifoQueue=true --query QueueUrl
+want "$t:journal.fifo" sns create-topic --name journal.fifo --attributes FifoTopic=true,ContentBasedDeduplication=true,FifoThroughputScope=MessageGroup
+want "true	true	MessageGroup" sns get-topic-attributes --topic-arn "$t:journal.fifo" --query 'Attributes.[FifoTopic,ContentBasedDeduplication,FifoThroughputScope]'
+refused InvalidParameter sns create-topic --name journal --attributes FifoTopic=true
+refused InvalidParameter sns subscribe --topic-arn "$t:journal.fifo" --protocol sqs --notification-endpoint "$q:journal.fifo" \
+  --attributes "{\"RedrivePolicy\":\"{\\\"deadLetterTargetArn\\\":\\\"$q:dead\\\"}\"}"
+subscription=$(sns subscribe --topic-arn "$t:journal.fifo" --protocol sqs --notification-endpoint "$q:journal.fifo" \
+  --attributes "{\"RawMessageDelivery\":\"true\",\"RedrivePolicy\":\"{\\\"deadLetterTargetArn\\\":\\\"$q:late.fifo\\\"}\"}")
+want "{\"deadLetterTargetArn\":\"$q:late.fifo\"}" sns get-subscription-attributes --subscription-arn "$subscription" --query Attributes.RedrivePolicy
+number=$(sns publish --topic-arn "$t:journal.fifo" --message 1 --message-group-id x --query SequenceNumber)
+want "$number" sns publish --topic-arn "$t:journal.fifo" --message 1 --message-group-id x --query SequenceNumber
+want "a	b" sns publish-batch --topic-arn "$t:journal.fifo" --query 'Successful[].Id' --publish-batch-request-entries \
+  '[{"Id":"a","Message":"1","MessageGroupId":"y"},{"Id":"b","Message":"2","MessageGroupId":"x"}]'
+refused InvalidParameter sns publish --topic-arn "$t:journal.fifo" --message 3
+came=""
+for _ in 1 2 3; do
+  read -r body group handle < <(sqs receive-message --queue-url "$url/journal.fifo" --wait-time-seconds 10 --attribute-names All \
+    --query 'Messages[0].[Body,Attributes.MessageGroupId,ReceiptHandle]')
+  want "" sqs delete-message --queue-url "$url/journal.fifo" --receipt-handle "$handle"
+  came="$came$group$body "
+done
+want "1 2 " bash -c "for m in $came; do case \$m in x*) printf '%s ' \${m#x};; esac; done" # of one group in order
+want "1 " bash -c "for m in $came; do case \$m in y*) printf '%s ' \${m#y};; esac; done"
+want "" sqs delete-queue --queue-url "$url/journal.fifo"
+want "20" sns publish --topic-arn "$t:journal.fifo" --message 4 --message-group-id x --query 'length(SequenceNumber)'
+want "4	x" sqs receive-message --queue-url "$url/late.fifo" --wait-time-seconds 20 --attribute-names All --query 'Messages[0].[Body,Attributes.MessageGroupId]'
+want "" sns delete-topic --topic-arn "$t:journal.fifo"
+want "" sqs delete-queue --queue-url "$url/late.fifo"
 
 # what topics could reach elsewhere
 want "" sns list-platform-applications --query PlatformApplications

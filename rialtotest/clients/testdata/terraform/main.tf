@@ -180,3 +180,69 @@ resource "aws_sns_topic_subscription" "dead" {
   endpoint      = aws_sqs_queue.dead.arn
   filter_policy = jsonencode({ failed = ["true"] })
 }
+
+# FIFO queues and topics, in high throughput and not.
+
+resource "aws_sqs_queue" "ledger" {
+  name                        = "ledger.fifo"
+  fifo_queue                  = true
+  content_based_deduplication = true
+  deduplication_scope         = "messageGroup"
+  fifo_throughput_limit       = "perMessageGroupId"
+  delay_seconds               = 5
+  visibility_timeout_seconds  = 120
+
+  redrive_policy = jsonencode({
+    deadLetterTargetArn = aws_sqs_queue.ledger_dead.arn
+    maxReceiveCount     = 3
+  })
+}
+
+resource "aws_sqs_queue" "ledger_dead" {
+  name                      = "ledger-dead.fifo"
+  fifo_queue                = true
+  message_retention_seconds = 1209600
+}
+
+resource "aws_sqs_queue_redrive_allow_policy" "ledger_dead" {
+  queue_url = aws_sqs_queue.ledger_dead.id
+
+  redrive_allow_policy = jsonencode({
+    redrivePermission = "byQueue"
+    sourceQueueArns   = [aws_sqs_queue.ledger.arn]
+  })
+}
+
+resource "aws_sns_topic" "ledger" {
+  name                        = "ledger.fifo"
+  fifo_topic                  = true
+  content_based_deduplication = true
+  fifo_throughput_scope       = "MessageGroup"
+}
+
+resource "aws_sns_topic" "steps" {
+  name       = "steps.fifo"
+  fifo_topic = true
+}
+
+resource "aws_sns_topic_subscription" "ledger" {
+  topic_arn            = aws_sns_topic.ledger.arn
+  protocol             = "sqs"
+  endpoint             = aws_sqs_queue.ledger.arn
+  raw_message_delivery = true
+
+  redrive_policy = jsonencode({
+    deadLetterTargetArn = aws_sqs_queue.ledger_dead.arn
+  })
+}
+
+resource "aws_cloudwatch_event_target" "ledger" {
+  rule           = aws_cloudwatch_event_rule.paid.name
+  event_bus_name = aws_cloudwatch_event_bus.orders.name
+  target_id      = "ledger"
+  arn            = aws_sqs_queue.ledger.arn
+
+  sqs_target {
+    message_group_id = "$.detail.order"
+  }
+}

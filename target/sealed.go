@@ -35,6 +35,11 @@ func Unseal(b []byte) (*Sealed, error) {
 }
 
 func sealed(d *Definition, b []byte) *Sealed {
+	return &Sealed{Definition: d, Key: KeyOf(b), JSON: b}
+}
+
+// KeyOf is the key of a definition, as [Seal] encodes it.
+func KeyOf(b []byte) Key {
 	sum := sha256.Sum256(b)
-	return &Sealed{Definition: d, Key: Key(sum[:16]), JSON: b}
+	return Key(sum[:16])
 }

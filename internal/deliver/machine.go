@@ -179,12 +179,13 @@ func (a *apply) command(kind shard.Kind) any {
 }
 
 func (a *apply) define() any {
-	sealed, err := target.Unseal(slices.Clone(a.r.Rest()))
+	encoded := a.r.Rest()
+	if _, ok := a.byKey[target.KeyOf(encoded)]; ok {
+		return nil // most come along with events, and are there
+	}
+	sealed, err := target.Unseal(slices.Clone(encoded))
 	if err != nil {
 		return err
-	}
-	if _, ok := a.byKey[sealed.Key]; ok {
-		return nil
 	}
 	slot, at := a.targets.Add()
 	def := &definition{Sealed: sealed, slot: slot, used: a.now}

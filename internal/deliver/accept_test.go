@@ -246,3 +246,39 @@ func TestOrderedOutcomes(t *testing.T) {
 		}
 	}
 }
+
+// TestHurry holds what one who moves a clock waits for: outcomes from which something follows and, in the end, all of them.
+func TestHurry(t *testing.T) {
+	for _, c := range []struct {
+		name    string
+		ordered bool
+		write   func(*outcomes)
+		waits   int
+	}{
+		{"an arrival", false, func(o *outcomes) { o.settled = appendHandle(o.settled, handle{}) }, 0},
+		{"an arrival for which another may wait", true, func(o *outcomes) { o.settled = appendHandle(o.settled, handle{}) }, 1},
+		{"one that is dropped", false, func(o *outcomes) { o.dropped = appendHandle(o.dropped, handle{}) }, 0},
+		{"another attempt", false, func(o *outcomes) { o.again = appendPostponed(o.again, postponed{}) }, 1},
+		{"a dead letter", false, func(o *outcomes) { o.dead = appendDead(o.dead, handle{}, letter{}) }, 1},
+	} {
+		col := newCollector(rialto.SystemClock)
+		col.add(c.ordered, c.write)
+		if n := col.hurry(false); n != c.waits {
+			t.Errorf("%s: %d outcomes are waited for at a stop, want %d", c.name, n, c.waits)
+		}
+		if wait, _ := col.patience(); (wait == 0) != (c.waits > 0) {
+			t.Errorf("%s: they wait for %v", c.name, wait)
+		}
+		if n := col.hurry(true); n != 1 {
+			t.Errorf("%s: %d are waited for at the end", c.name, n)
+		}
+		o := col.take()
+		if n := col.hurry(true); n != 0 {
+			t.Errorf("%s: %d are waited for when they were taken", c.name, n)
+		}
+		col.giveBack(o)
+		if n := col.hurry(false); n != 1 {
+			t.Errorf("%s: %d are waited for when they were given back", c.name, n)
+		}
+	}
+}

@@ -8,6 +8,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/klauspost/compress/s2"
+
 	"github.com/rialto-events/rialto"
 	"github.com/rialto-events/rialto/internal/shard"
 )
@@ -15,8 +17,9 @@ import (
 const (
 	aheadFor   = time.Minute      // before it is due the definition of a schedule may be read
 	aheadEvery = 10 * time.Second // it is looked for what is due soon, and whenever most of what was held is used up
-	aheadMost  = 384 << 10        // definitions that are held for that
-	aheadBytes = 160 << 20        // of them; one more may be held than fits
+	aheadMost  = 1 << 20          // definitions that are held for that
+	aheadBytes = 128 << 20        // of them, as they are held; one more may be than fits
+	aheadAlike = 256              // definitions in a pass from which on it is worth while to hold only what tells them apart
 )
 
 // An ahead holds the definitions of schedules that are due soon. Definitions lie in the log as they were made, and those of schedules that are due
@@ -27,6 +30,8 @@ type ahead struct {
 	held    map[uint64]heldAt // by revision
 	seconds map[int64]*shelf  // by when they are due
 	size    int               // bytes on the shelves
+	like    *s2.Dict          // what the definitions of this pass are like; nil if they are few
+	buf     []byte
 	low     int               // definitions that are held when it is time to look again
 	wants   chan struct{}     // has a value when it is
 }
@@ -38,10 +43,12 @@ type heldAt struct {
 }
 
 // A shelf has the definitions of what is due in one second. It is let go when the last of them is taken. That they lie there one after the other,
-// and are found without pointers, spares the garbage collector.
+// and are found without pointers, spares the garbage collector. Where there are many, one program has made them, and they are alike: each is
+// packed beside one of them, into a tenth.
 type shelf struct {
-	bytes []byte // only added to
-	live  int    // definitions that are held
+	bytes []byte   // only added to
+	live  int      // definitions that are held
+	like  *s2.Dict // by which they are packed; nil if they are not
 }
 
 // A waiting schedule is one that is due soon.
@@ -63,13 +70,21 @@ func (a *ahead) take(revision uint64) []byte {
 	if !ok {
 		return nil
 	}
-	b := a.seconds[at.at].bytes[at.off : at.off+at.size : at.off+at.size]
+	s := a.seconds[at.at]
+	b := s.bytes[at.off : at.off+at.size : at.off+at.size]
 	a.drop(revision, at)
 	if len(a.held) == a.low && a.low > 0 { // a handful is read when it is due
 		select {
 		case a.wants <- struct{}{}:
 		default:
 		}
+	}
+	if s.like == nil {
+		return b
+	}
+	b, err := s.like.Decode(nil, b)
+	if err != nil {
+		return nil // never so: it was packed here
 	}
 	return b
 }
@@ -114,6 +129,15 @@ func inLog(a, b shard.Ref) int {
 	return cmp.Or(cmp.Compare(a.Seq, b.Seq), cmp.Compare(a.Off, b.Off))
 }
 
+// pass begins a pass that brings so many definitions, of which this is the first.
+func (a *ahead) pass(n int, definition []byte) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.like = nil; n >= aheadAlike {
+		a.like = s2.MakeDict(definition, nil)
+	}
+}
+
 // put takes a definition in, and reports whether there is room for another.
 func (a *ahead) put(w waiting, definition []byte) bool {
 	a.mu.Lock()
@@ -141,8 +165,12 @@ func (a *ahead) lay(w waiting, definition []byte) {
 	}
 	s := a.seconds[w.at]
 	if s == nil {
-		s = new(shelf)
+		s = &shelf{like: a.like}
 		a.seconds[w.at] = s
+	}
+	if s.like != nil {
+		a.buf = s.like.Encode(a.buf[:cap(a.buf)], definition)
+		definition = a.buf
 	}
 	a.held[w.revision] = heldAt{w.at, uint32(len(s.bytes)), uint32(len(definition))}
 	s.bytes = append(s.bytes, definition...)
@@ -170,6 +198,9 @@ func (h *host) readAhead(ctx context.Context) {
 			refs[i] = list[i].ref
 		}
 		_ = h.shard.Scan(ctx, refs, func(i int, definition []byte) error {
+			if i == 0 {
+				h.ahead.pass(len(list), definition)
+			}
 			if !h.ahead.put(list[i], definition) {
 				return errFull
 			}

@@ -149,9 +149,18 @@ func TestAgenda(t *testing.T) {
 	}
 }
 
-// TestAhead puts definitions in twice, takes them, and has others forgotten: nothing stays behind.
+// TestAhead puts definitions in twice, takes them, and has others forgotten: nothing stays behind. They are held as they are, or packed.
 func TestAhead(t *testing.T) {
-	a := newAhead()
+	for name, n := range map[string]int{"few": 10, "many": aheadAlike} {
+		t.Run(name, func(t *testing.T) {
+			a := newAhead()
+			a.pass(n, []byte("definition 12345, which others are like"))
+			testAhead(t, a)
+		})
+	}
+}
+
+func testAhead(t *testing.T, a *ahead) {
 	var list []waiting
 	for i := range uint64(100) {
 		list = append(list, waiting{revision: i + 1, at: int64(i % 3)})

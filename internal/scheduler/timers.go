@@ -23,13 +23,13 @@ const (
 	dueMost   = 16 << 10               // occurrences that are looked for at a time
 	fireMost  = 512                    // occurrences in one frame
 	fireBytes = 512 << 10              // of their events, or one event
-	volleys   = 4                      // frames that are on their way into the log
+	volleys   = 4                      // frames that are made, or on their way into the log
 	minPause  = 50 * time.Millisecond  // between two tries
 	maxPause  = 5 * time.Second        // between two tries
 	maxSleep  = 100 * time.Millisecond // until the clock is looked at again: it may have been set
 )
 
-// An Owner knows what some schedules mean. Its methods are called by one goroutine for each shard.
+// An Owner knows what some schedules mean. Its methods may be called by several goroutines at once, but never for the same schedule.
 type Owner interface {
 	// Occur makes the events of an occurrence of a schedule, and says when the next one is due. There may be no event, and one may have
 	// no targets.
@@ -420,18 +420,27 @@ func (h *host) fire(ctx context.Context, since time.Time) (until time.Time, err 
 		return until, nil
 	}
 	slices.SortFunc(list, func(a, b ready) int { return inLog(a.ref, b.ref) })
-	// While some volleys are written, the next are made.
 	var group errgroup.Group
 	group.SetLimit(volleys)
-	for len(list) > 0 && err == nil {
-		var v volley
-		var n int
-		if v, n, err = h.aim(ctx, list, since); err == nil {
-			group.Go(func() error { return h.shoot(ctx, v) })
+	for some := range slices.Chunk(list, fireMost) {
+		group.Go(func() error { return h.volleys(ctx, some, since) })
+	}
+	return now, group.Wait()
+}
+
+// volleys fires a list, in as many frames as it takes.
+func (h *host) volleys(ctx context.Context, list []ready, since time.Time) error {
+	for len(list) > 0 {
+		v, n, err := h.aim(ctx, list, since)
+		if err == nil {
+			err = h.shoot(ctx, v)
+		}
+		if err != nil {
+			return err
 		}
 		list = list[n:]
 	}
-	return now, cmp.Or(group.Wait(), err)
+	return nil
 }
 
 // A ready schedule is one that is to fire.
@@ -460,7 +469,7 @@ type fired struct {
 
 // aim makes a volley of the first few of a list, and says how many these were.
 func (h *host) aim(ctx context.Context, list []ready, since time.Time) (v volley, n int, err error) {
-	for size := 0; n < min(len(list), fireMost) && (n == 0 || size < fireBytes); n++ {
+	for size := 0; n < len(list) && (n == 0 || size < fireBytes); n++ {
 		r := list[n]
 		definition := h.ahead.take(r.revision)
 		if definition == nil {

@@ -32,8 +32,8 @@ type ahead struct {
 	size    int               // bytes on the shelves
 	like    *s2.Dict          // what the definitions of this pass are like; nil if they are few
 	buf     []byte
-	low     int               // definitions that are held when it is time to look again
-	wants   chan struct{}     // has a value when it is
+	low     int           // definitions that are held when it is time to look again
+	wants   chan struct{} // has a value when it is
 }
 
 // A heldAt is where a definition is.
@@ -46,9 +46,10 @@ type heldAt struct {
 // and are found without pointers, spares the garbage collector. Where there are many, one program has made them, and they are alike: each is
 // packed beside one of them, into a tenth.
 type shelf struct {
-	bytes []byte   // only added to
-	live  int      // definitions that are held
-	like  *s2.Dict // by which they are packed; nil if they are not
+	bytes     []byte   // only added to
+	revisions []uint64 // of the definitions, also of those that were taken
+	live      int      // definitions that are held
+	like      *s2.Dict // by which they are packed; nil if they are not
 }
 
 // A waiting schedule is one that is due soon.
@@ -98,30 +99,44 @@ func (a *ahead) drop(revision uint64, at heldAt) {
 	}
 }
 
-// missing are those of a list that are not held, in the order of the log. Whatever is held and not in the list is forgotten.
-func (a *ahead) missing(list []waiting) []waiting {
-	wanted := make(map[uint64]struct{}, len(list))
-	for _, w := range list {
-		wanted[w.revision] = struct{}{}
-	}
-	list = a.keep(list, wanted)
-	slices.SortFunc(list, func(a, b waiting) int { return inLog(a.ref, b.ref) })
-	return list
-}
-
-// keep forgets what is not wanted, and takes out of a list what is held.
-func (a *ahead) keep(list []waiting, wanted map[uint64]struct{}) []waiting {
+// heldFor is how many definitions are held for a second.
+func (a *ahead) heldFor(at int64) int {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	for revision, at := range a.held {
-		if _, ok := wanted[revision]; !ok {
-			a.drop(revision, at)
-		}
+	if s := a.seconds[at]; s != nil {
+		return s.live
 	}
-	return slices.DeleteFunc(list, func(w waiting) bool {
+	return 0
+}
+
+// forget lets go what is held for seconds in which nothing is due.
+func (a *ahead) forget(isDue func(at int64) bool) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	for at, s := range a.seconds {
+		if isDue(at) {
+			continue
+		}
+		for _, revision := range s.revisions {
+			if is, ok := a.held[revision]; ok && is.at == at {
+				delete(a.held, revision)
+			}
+		}
+		a.size -= len(s.bytes)
+		delete(a.seconds, at)
+	}
+}
+
+// missing are those of a list that are not held, in the order of the log.
+func (a *ahead) missing(list []waiting) []waiting {
+	a.mu.Lock()
+	list = slices.DeleteFunc(list, func(w waiting) bool {
 		_, ok := a.held[w.revision]
 		return ok
 	})
+	a.mu.Unlock()
+	slices.SortFunc(list, func(a, b waiting) int { return inLog(a.ref, b.ref) })
+	return list
 }
 
 // inLog compares where definitions lie in the log.
@@ -173,7 +188,7 @@ func (a *ahead) lay(w waiting, definition []byte) {
 		definition = a.buf
 	}
 	a.held[w.revision] = heldAt{w.at, uint32(len(s.bytes)), uint32(len(definition))}
-	s.bytes = append(s.bytes, definition...)
+	s.bytes, s.revisions = append(s.bytes, definition...), append(s.revisions, w.revision)
 	s.live++
 	a.size += len(definition)
 }
@@ -217,20 +232,34 @@ func (h *host) readAhead(ctx context.Context) {
 	}
 }
 
-// soon lists what is due soon, the earliest first. The agenda may change between two looks: what is missed then is read when it is due, and some may
-// be listed twice.
+// soon lists what is due soon and not held, as far as that can be told by how many there are: what is missed is read when it is due. Of what is held
+// it forgets what is not due any more.
 func (h *host) soon(ctx context.Context) (list []waiting) {
-	to := h.timers.opts.Clock.Now().Add(aheadFor)
-	for from := earliest; len(list) < aheadMost && from.at <= to.Unix(); {
-		err := h.shard.View(ctx, func() {
-			from = h.machine.due(from, to, dueMost, func(slot uint32) {
-				e := h.machine.entries.Peek(slot)
-				list = append(list, waiting{e.revision, e.ref, e.at()})
-			})
-		})
-		if err != nil {
-			return list
+	now := h.timers.opts.Clock.Now()
+	var seconds []int64
+	err := h.shard.View(ctx, func() {
+		h.ahead.forget(func(at int64) bool { return h.machine.agenda.seconds[at] != nil })
+		for s := range h.machine.agenda.inOrder() {
+			if s.at > now.Add(aheadFor).Unix() {
+				return
+			}
+			if s.at > now.Unix() && len(s.slots) > h.ahead.heldFor(s.at) {
+				seconds = append(seconds, s.at)
+			}
 		}
+	})
+	for _, at := range seconds {
+		if err != nil || len(list) >= aheadMost {
+			break
+		}
+		err = h.shard.View(ctx, func() {
+			if s := h.machine.agenda.seconds[at]; s != nil {
+				for _, slot := range s.slots[:min(len(s.slots), aheadMost)] {
+					e := h.machine.entries.Peek(slot)
+					list = append(list, waiting{e.revision, e.ref, at})
+				}
+			}
+		})
 	}
 	return list
 }

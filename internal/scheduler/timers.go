@@ -23,7 +23,7 @@ const (
 	dueMost   = 16 << 10               // occurrences that are looked for at a time
 	fireMost  = 512                    // occurrences in one frame
 	fireBytes = 512 << 10              // of their events, or one event
-	volleys   = 4                      // frames that are made, or on their way into the log
+	fireAlong = 4                      // frames that are made, or on their way into the log
 	minPause  = 50 * time.Millisecond  // between two tries
 	maxPause  = 5 * time.Second        // between two tries
 	maxSleep  = 100 * time.Millisecond // until the clock is looked at again: it may have been set
@@ -421,7 +421,7 @@ func (h *host) fire(ctx context.Context, since time.Time) (until time.Time, err 
 	}
 	slices.SortFunc(list, func(a, b ready) int { return inLog(a.ref, b.ref) })
 	var group errgroup.Group
-	group.SetLimit(volleys)
+	group.SetLimit(fireAlong)
 	for some := range slices.Chunk(list, fireMost) {
 		group.Go(func() error { return h.volleys(ctx, some, since) })
 	}

@@ -173,14 +173,14 @@ func testAhead(t *testing.T, a *ahead) {
 		}
 	}
 	a.filled()
-	if missing := a.missing(append(slices.Clone(list[10:]), waiting{revision: 101})); len(missing) != 1 || missing[0].revision != 101 {
+	if missing := a.missing(append(slices.Clone(list), waiting{revision: 101})); len(missing) != 1 || missing[0].revision != 101 {
 		t.Errorf("%v is missing", missing)
+	}
+	if n := a.heldFor(1); n != 33 {
+		t.Errorf("%d are held for a second, want 33", n)
 	}
 	for i, w := range list {
 		want := fmt.Sprintf("definition %d", w.revision)
-		if i < 10 {
-			want = ""
-		}
 		if got := a.take(w.revision); string(got) != want {
 			t.Errorf("%d has %q, want %q", w.revision, got, want)
 		}
@@ -190,6 +190,16 @@ func testAhead(t *testing.T, a *ahead) {
 			default:
 				t.Error("a quarter is left, and no more is wanted")
 			}
+		}
+	}
+	for _, w := range list {
+		a.put(w, []byte("again"))
+	}
+	a.take(5)
+	a.forget(func(at int64) bool { return at == 2 })
+	for _, w := range list {
+		if got := a.take(w.revision); (got != nil) != (w.at == 2 && w.revision != 5) {
+			t.Errorf("%d, for the second %d, has %q", w.revision, w.at, got)
 		}
 	}
 	if len(a.held) != 0 || len(a.seconds) != 0 || a.size != 0 {

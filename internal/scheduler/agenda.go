@@ -3,6 +3,7 @@ package scheduler
 import (
 	"container/heap"
 	"iter"
+	"time"
 )
 
 // An agenda has the schedules that are due at some time, by the second in which they are to fire. Those of one second are in no order.
@@ -17,6 +18,8 @@ type second struct {
 	index int // in the heap
 	slots []uint32
 }
+
+func (s *second) time() time.Time { return time.Unix(s.at, 0).UTC() }
 
 // add takes the schedule of a slot in, and reports whether nothing else is due as early.
 func (a *agenda) add(entries *store, slot uint32) (first bool) {

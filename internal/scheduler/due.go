@@ -10,16 +10,16 @@ import (
 func (t *Timers) Due(ctx context.Context) (next time.Time, inHand int, err error) {
 	now := t.opts.Clock.Now()
 	for _, h := range t.hosts {
-		var first position
-		if err := h.shard.View(ctx, func() { first = h.machine.due(earliest, now, 0, nil) }); err != nil {
+		var first time.Time
+		if err := h.shard.View(ctx, func() { first = h.machine.due(now, 0, nil) }); err != nil {
 			return time.Time{}, 0, err
 		}
 		switch {
-		case first == never:
-		case first.at <= now.Unix():
+		case first.IsZero():
+		case !first.After(now):
 			inHand++
-		case next.IsZero() || first.time().Before(next):
-			next = first.time()
+		case next.IsZero() || first.Before(next):
+			next = first
 		}
 	}
 	return next, inHand, nil

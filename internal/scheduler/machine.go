@@ -5,7 +5,6 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
-	"math"
 	"time"
 
 	"github.com/rialto-events/rialto/internal/record"
@@ -333,41 +332,22 @@ func (m *Machine) release(tx *shard.Tx, r *record.Reader) {
 	}
 }
 
-// A position is one in the agenda: a Unix second, and how many of its schedules come before.
-type position struct {
-	at    int64
-	index int
-}
-
-// earliest is before everything that is due; nothing is as late as never.
-var earliest, never = position{at: math.MinInt64}, position{at: math.MaxInt64}
-
-func (p position) time() time.Time { return time.Unix(p.at, 0).UTC() }
-
-// due calls found with the slots of schedules from a position on that are to fire by a time, the earliest second first and no more than most, and
-// says where those after them are. It is for the owner of the shard.
-func (m *Machine) due(from position, to time.Time, most int, found func(slot uint32)) (next position) {
+// due calls found with the slots of schedules that are to fire by a time, the earliest second first and no more than most, and says in which second
+// the next one after them is; zero if there is none. It is for the owner of the shard.
+func (m *Machine) due(to time.Time, most int, found func(slot uint32)) (next time.Time) {
 	for s := range m.agenda.inOrder() {
-		if s.at < from.at {
-			continue
+		if s.at > to.Unix() {
+			return s.time()
 		}
-		next = position{at: s.at}
-		if s.at == from.at {
-			next.index = min(from.index, len(s.slots))
-		}
-		n := min(most, len(s.slots)-next.index)
-		if s.at > to.Unix() || n == 0 && most == 0 {
-			return next
-		}
-		for _, slot := range s.slots[next.index : next.index+n] {
+		n := min(most, len(s.slots))
+		for _, slot := range s.slots[:n] {
 			found(slot)
 		}
-		most -= n
-		if next.index += n; next.index < len(s.slots) {
-			return next
+		if most -= n; n < len(s.slots) {
+			return s.time()
 		}
 	}
-	return never
+	return time.Time{}
 }
 
 // Snapshot appends the schedules, sorted by key.

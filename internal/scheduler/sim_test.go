@@ -113,7 +113,7 @@ func (w *simWorld) put(r *rand.Rand, s *shard.Stepper, now time.Time, key string
 // fire fires some of what is due, or all of it.
 func (w *simWorld) fire(r *rand.Rand, s *shard.Stepper, now time.Time) error {
 	var list []ready
-	next := w.machine.due(earliest, now, 1+r.IntN(4), func(slot uint32) { list = append(list, w.machine.ready(slot)) })
+	next := w.machine.due(now, 1+r.IntN(4), func(slot uint32) { list = append(list, w.machine.ready(slot)) })
 	if err := w.inOrder(list, next, now); err != nil || len(list) == 0 {
 		return err
 	}
@@ -161,7 +161,7 @@ func (w *simWorld) clear(s *shard.Stepper, now time.Time) error {
 }
 
 // inOrder checks that what is due was found, the earliest first, and nothing else.
-func (w *simWorld) inOrder(list []ready, next position, now time.Time) error {
+func (w *simWorld) inOrder(list []ready, next, now time.Time) error {
 	var want []int64
 	for _, e := range w.machine.entries.All() {
 		if e.index >= 0 {
@@ -174,7 +174,7 @@ func (w *simWorld) inOrder(list []ready, next position, now time.Time) error {
 			return fmt.Errorf("at %d, number %d that is due is %s, due at %d, of %v", now.Unix(), i, is.key, e.at(), want)
 		}
 	}
-	if n := len(list); n == len(want) != (next == never) || n < len(want) && next.at != want[n] {
+	if n := len(list); n == len(want) != next.IsZero() || n < len(want) && next.Unix() != want[n] {
 		return fmt.Errorf("after %d of %v the next is at %v", n, want, next)
 	}
 	return nil

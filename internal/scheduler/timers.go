@@ -407,15 +407,15 @@ func (h *host) sleep(ctx context.Context, clock rialto.Clock, until time.Time) {
 func (h *host) fire(ctx context.Context, since time.Time) (until time.Time, err error) {
 	now := h.timers.opts.Clock.Now()
 	var list []ready
-	var next position
+	var next time.Time
 	if err := h.shard.View(ctx, func() {
-		next = h.machine.due(earliest, now, dueMost, func(slot uint32) { list = append(list, h.machine.ready(slot)) })
+		next = h.machine.due(now, dueMost, func(slot uint32) { list = append(list, h.machine.ready(slot)) })
 	}); err != nil {
 		return now, err
 	}
 	if len(list) == 0 {
-		if until = now.Add(maxSleep); next != never && next.time().Before(until) {
-			until = next.time()
+		if until = now.Add(maxSleep); !next.IsZero() && next.Before(until) {
+			until = next
 		}
 		return until, nil
 	}

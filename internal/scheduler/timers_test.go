@@ -115,32 +115,37 @@ func TestDefinitionsAreReadAhead(t *testing.T) {
 	})
 }
 
-// TestAgenda walks an agenda in looks of several sizes, also such that end within a second.
+// TestAgenda looks at no more than so many of an agenda, and takes out what it has found, until there is nothing more by then.
 func TestAgenda(t *testing.T) {
-	m := newMachine()
-	want := make(map[string]bool)
-	for i := range 1000 {
-		key := fmt.Sprintf("s%04d", i)
-		slot := m.entries.insert([]byte(key))
-		e := m.entries.Get(slot)
-		e.due = int64(i * i % 7 * 10)
-		if m.agenda.add(m.entries, slot); e.at() <= 40 {
-			want[key] = true
-		}
-	}
 	for _, most := range []int{1, 7, 100, 143, 5000} {
-		got, last := make(map[string]bool), int64(0)
-		for from := earliest; from.at <= 40; {
-			var list []ready
-			from = m.due(from, time.Unix(40, 0), most, func(slot uint32) { list = append(list, m.ready(slot)) })
-			for _, r := range list {
-				if got[r.key] || r.due.Unix() < last {
-					t.Fatalf("%d at a time: %s, due at %d, was there or comes too late", most, r.key, r.due.Unix())
-				}
-				got[r.key], last = true, r.due.Unix()
+		m := newMachine()
+		want := make(map[string]bool)
+		for i := range 1000 {
+			key := fmt.Sprintf("s%04d", i)
+			slot := m.entries.insert([]byte(key))
+			e := m.entries.Get(slot)
+			e.due = int64(i * i % 7 * 10)
+			if m.agenda.add(m.entries, slot); e.at() <= 40 {
+				want[key] = true
 			}
+		}
+		got, last := make(map[string]bool), int64(0)
+		for {
+			var list []uint32
+			next := m.due(time.Unix(40, 0), most, func(slot uint32) { list = append(list, slot) })
 			if len(list) > most {
 				t.Fatalf("a look has %d, and %d is the most", len(list), most)
+			}
+			for _, slot := range list {
+				key, at := string(m.entries.keyOf(slot)), m.entries.Peek(slot).at()
+				if got[key] || at < last || !next.IsZero() && at > next.Unix() {
+					t.Fatalf("%d at a time: %s, due at %d, was there or comes too late; the next is at %v", most, key, at, next)
+				}
+				got[key], last = true, at
+				m.agenda.remove(m.entries, slot)
+			}
+			if len(list) == 0 {
+				break
 			}
 		}
 		if !maps.Equal(got, want) {

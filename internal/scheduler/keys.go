@@ -4,14 +4,14 @@ package scheduler
 // place empty until all are packed anew.
 type keys struct {
 	chunks [][]byte // only added to, and never changed in place
-	lives  int      // bytes
+	live   int      // bytes
 	dead   int
 }
 
 const (
 	keyChunk = 64 << 10
 	maxKey   = 4 << 10 // bytes of a key; names are much shorter
-	slack    = 1 << 20 // bytes that are not worth packing
+	keySlack = 1 << 20 // bytes that are not worth packing
 )
 
 // A span is where a key is.
@@ -29,7 +29,7 @@ func (k *keys) add(key []byte) span {
 	}
 	at := span{uint32(last), uint16(len(k.chunks[last])), uint16(len(key))}
 	k.chunks[last] = append(k.chunks[last], key...)
-	k.lives += len(key)
+	k.live += len(key)
 	return at
 }
 
@@ -39,9 +39,9 @@ func (k *keys) get(s span) []byte {
 }
 
 func (k *keys) remove(s span) {
-	k.lives -= int(s.size)
+	k.live -= int(s.size)
 	k.dead += int(s.size)
 }
 
 // sparse reports whether more is dead than alive.
-func (k *keys) sparse() bool { return k.dead > k.lives+slack }
+func (k *keys) sparse() bool { return k.dead > k.live+keySlack }

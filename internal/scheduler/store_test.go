@@ -65,8 +65,8 @@ func TestStore(t *testing.T) {
 					s.Thaw()
 				}
 			}
-			if s.keys.dead > s.keys.lives+slack {
-				t.Errorf("%d bytes of keys are dead, and %d alive", s.keys.dead, s.keys.lives)
+			if s.keys.dead > s.keys.live+keySlack {
+				t.Errorf("%d bytes of keys are dead, and %d alive", s.keys.dead, s.keys.live)
 			}
 		})
 	}

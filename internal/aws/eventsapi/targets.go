@@ -187,22 +187,16 @@ func parametersOf(t *Target) map[string]json.RawMessage {
 		full.EnableExecuteCommand = cmp.Or(p.EnableExecuteCommand, new(false))
 		kept[ecs] = aws.JSON(&full)
 	}
-	keep(kept, appSync, t.AppSyncParameters)
-	keep(kept, batch, t.BatchParameters)
-	keep(kept, kinesis, t.KinesisParameters)
-	keep(kept, redshift, t.RedshiftDataParameters)
-	keep(kept, runCommand, t.RunCommandParameters)
-	keep(kept, sageMaker, t.SageMakerPipelineParameters)
+	aws.KeepJSON(kept, appSync, t.AppSyncParameters)
+	aws.KeepJSON(kept, batch, t.BatchParameters)
+	aws.KeepJSON(kept, kinesis, t.KinesisParameters)
+	aws.KeepJSON(kept, redshift, t.RedshiftDataParameters)
+	aws.KeepJSON(kept, runCommand, t.RunCommandParameters)
+	aws.KeepJSON(kept, sageMaker, t.SageMakerPipelineParameters)
 	if len(kept) == 0 {
 		return nil
 	}
 	return kept
-}
-
-func keep[T any, P aws.Output[T]](kept map[string]json.RawMessage, name string, p P) {
-	if p != nil {
-		kept[name] = aws.JSON(p)
-	}
 }
 
 func showParameters(t *Target, kept map[string]json.RawMessage) (err error) {

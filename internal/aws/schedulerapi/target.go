@@ -156,19 +156,13 @@ func parametersOf(t *Target) map[string]json.RawMessage {
 		full.TaskCount = cmp.Or(p.TaskCount, new(int32(1)))
 		kept[ecsBlock] = aws.JSON(&full)
 	}
-	keep(kept, eventsBlock, t.EventBridgeParameters)
-	keep(kept, kinesisBlock, t.KinesisParameters)
-	keep(kept, sageMakerBlock, t.SageMakerPipelineParameters)
+	aws.KeepJSON(kept, eventsBlock, t.EventBridgeParameters)
+	aws.KeepJSON(kept, kinesisBlock, t.KinesisParameters)
+	aws.KeepJSON(kept, sageMakerBlock, t.SageMakerPipelineParameters)
 	if len(kept) == 0 {
 		return nil
 	}
 	return kept
-}
-
-func keep[T any, P aws.Output[T]](kept map[string]json.RawMessage, name string, p P) {
-	if p != nil {
-		kept[name] = aws.JSON(p)
-	}
 }
 
 // showTarget is a target as the API shows it, with what is meant by default.
